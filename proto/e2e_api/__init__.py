@@ -1,0 +1,1 @@
+"""The contract between controller and clients: manifests, messages, conditions, errors. No I/O."""

@@ -1,0 +1,101 @@
+"""Conditions: typed, timestamped facts about an object, as in Kubernetes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """What a condition is about."""
+
+    ACCEPTED = "Accepted"
+    IMAGE_READY = "ImageReady"
+    RUNNING = "Running"
+    READY = "Ready"
+    FAILED = "Failed"
+
+
+class Status(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Reason(StrEnum):
+    """Why a condition is as it is; one CamelCase word for machines."""
+
+    # Accepted
+    VALID = "Valid"
+    REJECTED = "Rejected"  # the manifest is invalid
+    PARSE_ERROR = "ParseError"  # the file is no YAML, or may still be being written
+    READ_ERROR = "ReadError"  # the file cannot be read
+    CONFLICT = "Conflict"  # another file defines this object already
+    # ImageReady
+    PRESENT = "Present"
+    PULLING = "Pulling"
+    BUILDING = "Building"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    IMAGE_BUILD_FAILED = "ImageBuildFailed"
+    # Running, Ready
+    PENDING = "Pending"
+    CREATING = "Creating"
+    STARTING = "Starting"
+    STARTED = "Started"
+    PROBE_SUCCEEDED = "ProbeSucceeded"
+    PROBE_FAILED = "ProbeFailed"
+    NO_PROBE = "NoProbe"
+    STOPPED = "Stopped"
+    KILLED = "Killed"
+    PAUSED = "Paused"
+    RESTARTING = "Restarting"
+    DELETING = "Deleting"
+    NETWORK_READY = "NetworkReady"
+    # Failed
+    CREATE_FAILED = "CreateFailed"
+    START_FAILED = "StartFailed"
+    PORT_TAKEN = "PortTaken"
+    NAME_CONFLICT = "NameConflict"
+    MOUNT_FAILED = "MountFailed"
+    EXITED = "Exited"
+    OOM_KILLED = "OOMKilled"
+    PROBE_TIMEOUT = "ProbeTimeout"
+    POLICY_DENIED = "PolicyDenied"
+    ENGINE_UNAVAILABLE = "EngineUnavailable"
+    ENGINE_ERROR = "EngineError"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One fact. `last_transition_time` is when `status` last changed."""
+
+    type: ConditionType
+    status: Status
+    reason: str
+    message: str = ""
+    last_transition_time: datetime | None = None
+
+
+def find_condition(conditions: Iterable[Condition], type_: ConditionType) -> Condition | None:
+    """The condition of that type, or None."""
+    return next((condition for condition in conditions if condition.type == type_), None)
+
+
+def is_true(conditions: Iterable[Condition], type_: ConditionType) -> bool:
+    """Whether the condition of that type is there and true."""
+    found = find_condition(conditions, type_)
+    return found is not None and found.status is Status.TRUE
+
+
+def set_condition(conditions: Iterable[Condition], new: Condition, now: datetime) -> tuple[Condition, ...]:
+    """Replaces or adds one condition; the transition time is kept while the status stays the same."""
+    conditions = tuple(conditions)
+    old = find_condition(conditions, new.type)
+    unchanged = old is not None and old.status is new.status and old.last_transition_time is not None
+    time = old.last_transition_time if old is not None and unchanged else now
+    new = replace(new, last_transition_time=time)
+    if old is None:
+        return (*conditions, new)
+    return tuple(new if condition.type == new.type else condition for condition in conditions)

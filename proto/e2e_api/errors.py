@@ -1,0 +1,150 @@
+"""The error tree, and its mapping to and from gRPC status; each direction once.
+
+Classes tell a caller what can be done: mend the manifest, wait longer, mend the machine. `reason` is one
+CamelCase word for machines; `details` are protobuf messages with the evidence.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from e2e_api.v1 import metric_service_pb2, wait_service_pb2
+
+DOMAIN = "e2e/v1"
+DEADLINE_MARGIN = 0.2
+"""Seconds before a call's deadline at which the server ends a wait, so that its evidence still arrives."""
+
+_EVIDENCE: tuple[type[Message], ...] = (wait_service_pb2.WaitFailure, metric_service_pb2.MetricFailure)
+
+
+class E2EError(Exception):
+    """Base of all errors of e2e; raised itself for faults of the controller."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        violations: Sequence[tuple[str, str]] = (),
+        details: Sequence[Message] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or type(self).__name__
+        self.violations = tuple(violations)
+        """(field, what is wrong with it) for each field of an invalid request or manifest."""
+        self.details = tuple(details)
+        """The evidence: `WaitFailure` or `MetricFailure` messages."""
+
+
+class InvalidArgument(E2EError):  # noqa: N818 - named as gRPC's code is
+    """The request or a manifest in it is wrong: mend it."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class NotFound(E2EError):  # noqa: N818
+    """There is no such object."""
+
+    code = grpc.StatusCode.NOT_FOUND
+
+
+class Conflict(E2EError):  # noqa: N818
+    """Somebody else owns that: a file of the user's, another lease."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+
+
+class NotRunning(E2EError):  # noqa: N818
+    """The workload does not run, and what was asked needs it to."""
+
+    code = grpc.StatusCode.ABORTED
+
+
+class WaitFailed(E2EError):  # noqa: N818
+    """What was waited for can no longer come true."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class WaitTimeout(E2EError, TimeoutError):  # noqa: N818
+    """What was waited for did not come true in time."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class Unavailable(E2EError):  # noqa: N818
+    """The controller or the engine does not answer: mend the machine, or try again."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+
+
+class LimitExceeded(E2EError):  # noqa: N818
+    """A bound of size or number was reached."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+_CLASSES: dict[int, type[E2EError]] = {
+    cls.code.value[0]: cls
+    for cls in (
+        InvalidArgument,
+        NotFound,
+        Conflict,
+        NotRunning,
+        WaitFailed,
+        WaitTimeout,
+        Unavailable,
+        LimitExceeded,
+    )
+}
+
+
+def to_status(error: E2EError) -> Any:
+    """The error as a gRPC status with `google.rpc` details, for `context.abort_with_status`."""
+    messages: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if error.violations:
+        violation = error_details_pb2.BadRequest.FieldViolation
+        fields = [violation(field=field, description=text) for field, text in error.violations]
+        messages.append(error_details_pb2.BadRequest(field_violations=fields))
+    packed = []
+    for message in (*messages, *error.details):
+        packed.append(any_pb2.Any())
+        packed[-1].Pack(message)
+    # Trailers have a limit of their own: the message must leave room for the evidence.
+    status = status_pb2.Status(code=error.code.value[0], message=error.message[:4000], details=packed)
+    return rpc_status.to_status(status)
+
+
+def from_rpc_error(error: grpc.RpcError) -> E2EError:
+    """The typed error that `to_status` was given, or the nearest one for a plain gRPC error."""
+    call: Any = error
+    status = rpc_status.from_call(call) if call.trailing_metadata() is not None else None
+    if status is None:
+        code: grpc.StatusCode = call.code()
+        cls = _CLASSES.get(code.value[0], E2EError)
+        return cls(call.details() or code.name, reason=code.name)
+    reason, violations, details = "", [], []
+    for packed in status.details:
+        if packed.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            info = error_details_pb2.ErrorInfo()
+            packed.Unpack(info)
+            reason = info.reason
+        elif packed.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            request = error_details_pb2.BadRequest()
+            packed.Unpack(request)
+            violations = [(field.field, field.description) for field in request.field_violations]
+        for evidence in _EVIDENCE:
+            if packed.Is(evidence.DESCRIPTOR):
+                details.append(evidence())
+                packed.Unpack(details[-1])
+    cls = _CLASSES.get(status.code, E2EError)
+    fallback = code_pb2.Code.Name(status.code)
+    return cls(status.message or fallback, reason=reason, violations=violations, details=details)

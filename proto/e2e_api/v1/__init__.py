@@ -1,0 +1,1 @@
+"""Generated from `proto/e2e/v1` by `make generate`."""
