@@ -1,0 +1,155 @@
+import hashlib
+import json
+import shutil
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from setup import go_programs, images, recipes
+from setup.dockerd import Way, _next_way
+from setup.endpoint import DEFAULT_HOST, EndpointError, find_endpoint, ping
+from setup.locks import LockTimeoutError, exclusive
+from setup.recipes import RecipeError, Reference
+
+
+@pytest.fixture(autouse=True)
+def no_engine_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("busybox", "docker.io/library/busybox:latest"),
+        ("busybox:1.36", "docker.io/library/busybox:1.36"),
+        ("docker.io/busybox:1.36", "docker.io/library/busybox:1.36"),
+        ("minio/minio:v1", "docker.io/minio/minio:v1"),
+        ("quay.io/thanos/thanos:v0.38.0", "quay.io/thanos/thanos:v0.38.0"),
+        ("localhost/a:1", "localhost/a:1"),
+        ("127.0.0.1:5001/a/b", "127.0.0.1:5001/a/b:latest"),
+    ],
+)
+def test_a_reference_is_read_as_the_docker_command_reads_it(text: str, whole: str) -> None:
+    assert str(Reference.parse(text)) == whole
+
+
+@pytest.mark.parametrize("text", ["", "Busybox", "a b", "busybox@sha256:00", "quay.io/"])
+def test_what_is_no_reference_is_refused(text: str) -> None:
+    with pytest.raises(RecipeError):
+        Reference.parse(text)
+
+
+def test_every_recipe_is_complete_and_builds_a_reference_of_its_own() -> None:
+    every = list(recipes.all_recipes())
+    assert len({recipe.reference for recipe in every}) == len(every) > 0
+    assert all(recipes.find(recipe.reference) == recipe for recipe in every)
+
+
+def test_a_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text('reference = "a:1"\nversion_of = "a"\npackage = ["a"]\n')
+    with pytest.raises(RecipeError, match=r"unknown keys \['package'\]"):
+        recipes.load(tmp_path)
+
+
+def test_the_digest_follows_every_file_of_the_recipe(tmp_path: Path) -> None:
+    folder = shutil.copytree(recipes.FOLDER / "prometheus", tmp_path / "prometheus")
+    before = recipes.load(folder).digest
+    assert before == recipes.load(recipes.FOLDER / "prometheus").digest
+    (folder / "rootfs/etc/prometheus/prometheus.yml").write_text("{}")
+    assert recipes.load(folder).digest != before
+
+
+def test_the_image_says_what_upstreams_says() -> None:
+    recipe = recipes.load(recipes.FOLDER / "prometheus")
+    assert images._instructions(recipe, {"a": 'b"c'}) == [
+        'LABEL a="b\\"c"',
+        "EXPOSE 9090",
+        "WORKDIR /prometheus",
+        "USER nobody",
+        'ENTRYPOINT ["/bin/prometheus"]',
+        'CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]',
+    ]
+
+
+def test_the_version_is_upstreams_not_debians() -> None:
+    recipe = recipes.load(recipes.FOLDER / "prometheus")
+    origin = images._origin(recipe, {"prometheus": "1:2.42.0+ds-5+deb12u1"})
+    assert origin == ("2.42.0", "Debian's prometheus 2.42.0")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ({"Old": {"Path": "a"}, "New": {"Path": "b", "Version": "v1"}}, "a=b@v1"),
+        ({"Old": {"Path": "a", "Version": "v2"}, "New": {"Path": "b", "Version": "v1"}}, "a@v2=b@v1"),
+    ],
+)
+def test_a_replacement_is_copied_as_go_wants_it(line: dict[str, dict[str, str]], text: str) -> None:
+    assert go_programs._replacement(line) == text
+
+
+def test_the_engine_is_found_as_the_docker_command_finds_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert find_endpoint().host == DEFAULT_HOST
+    meta = tmp_path / "docker/contexts/meta" / hashlib.sha256(b"mine").hexdigest()
+    meta.mkdir(parents=True)
+    (meta / "meta.json").write_text(json.dumps({"Endpoints": {"docker": {"Host": "unix:///mine"}}}))
+    (tmp_path / "docker/config.json").write_text('{"currentContext": "mine"}')
+    assert find_endpoint().host == "unix:///mine"
+    monkeypatch.setenv("DOCKER_CONTEXT", "default")
+    assert find_endpoint().host == DEFAULT_HOST
+    monkeypatch.setenv("DOCKER_HOST", "tcp://there:1")
+    assert find_endpoint().host == "tcp://there:1"
+
+
+def test_an_engine_that_is_silent_or_absent_is_told_from_one_that_answers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "engine.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    with pytest.raises(EndpointError, match="No such file"):
+        ping(find_endpoint(), 0.1)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        with pytest.raises(EndpointError, match="timed out"):
+            ping(find_endpoint(), 0.1)
+        server.accept()[0].close()
+        answer = threading.Thread(target=_answer, args=[server])
+        answer.start()
+        ping(find_endpoint(), 5)
+        answer.join()
+
+
+def _answer(server: socket.socket) -> None:
+    with server.accept()[0] as connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+
+
+def test_the_daemon_is_started_otherwise_only_where_that_is_known_to_help(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/sbin/{name}")
+    no_iptables = "failed to start daemon: Error initializing network controller: iptables failed"
+    no_storage = "failed to start daemon: error initializing graphdriver: not supported"
+    assert _next_way(Way(), no_iptables) == Way(legacy_iptables=True)
+    assert _next_way(Way(legacy_iptables=True), no_storage) == Way(storage="vfs", legacy_iptables=True)
+    assert _next_way(Way(legacy_iptables=True), no_iptables) is None
+    assert _next_way(Way(), "failed to start daemon: no such option") is None
+
+
+def test_a_held_lock_names_its_holder(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with (
+        exclusive(lock, 1),
+        pytest.raises(LockTimeoutError, match=r"process \d+ has held"),
+        exclusive(lock, 0.2),
+    ):
+        pass
+    with exclusive(lock, 0):
+        pass

@@ -1,0 +1,67 @@
+"""Debian's packages: installed on the machine, only where nothing else will do."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+LISTS = Path("/var/lib/apt/lists")
+INSTALL_TIMEOUT = 900
+UPDATE_TIMEOUT = 300
+
+
+class PackageError(Exception):
+    """A Debian package could not be had; the message says why and what to do."""
+
+
+def is_root() -> bool:
+    """Whether this process may install packages and start an engine."""
+    return os.geteuid() == 0
+
+
+def has_apt() -> bool:
+    """Whether this is Debian, or something that is installed like it."""
+    return shutil.which("apt-get") is not None
+
+
+def install(packages: Sequence[str], purpose: str) -> None:
+    """Install packages system-wide, without what they only recommend."""
+    names = " ".join(packages)
+    if not has_apt() or not is_root():
+        raise PackageError(f"{purpose} needs {names}: install it, or run this as root on Debian")
+    print(f"installing Debian's {names}: {purpose}", flush=True)
+    update()
+    apt_get(["install", "--yes", "--no-install-recommends", *packages], INSTALL_TIMEOUT)
+
+
+def update(*, always: bool = False) -> None:
+    """Fetch the package lists if there are none, or `always`."""
+    if not is_root() or (not always and any(LISTS.glob("*_Packages*"))):
+        return
+    apt_get(["update"], UPDATE_TIMEOUT)
+
+
+def apt_get(arguments: Sequence[str], timeout: float, folder: Path | None = None) -> str:
+    """Run apt-get without a question to anyone, and return what it printed."""
+    # Another apt may be at work on this machine: wait for its lock, but not for ever.
+    command = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", *arguments]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    try:
+        finished = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PackageError(f"`{' '.join(command)}` did not end within {timeout:.0f} s") from error
+    if finished.returncode != 0:
+        evidence = "\n".join(finished.stdout.splitlines()[-10:])
+        raise PackageError(f"`{' '.join(command)}` ended with {finished.returncode}:\n{evidence}")
+    return finished.stdout
