@@ -1,0 +1,1 @@
+"""The controller: keeps containers in the state that manifests ask for."""

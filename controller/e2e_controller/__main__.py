@@ -1,0 +1,79 @@
+"""The controller as a process."""
+
+import asyncio
+import logging
+import os
+import sys
+from typing import NoReturn
+
+from pydantic import ValidationError
+from pydantic_settings import CliApp, SettingsError
+
+from e2e_controller.manager import Manager, StartError
+from e2e_controller.settings import Settings
+
+EXIT_SETTINGS = 2
+EXIT_START = 3
+
+
+def main() -> None:
+    """Runs until a signal comes; exits with 2 for wrong settings, with 3 if it cannot start."""
+    settings = _settings(sys.argv[1:])
+    _set_up_logging(settings)
+
+    async def run() -> None:
+        await Manager(settings).run()
+
+    try:
+        asyncio.run(run())
+    except StartError as error:
+        _fail(str(error), EXIT_START)
+
+
+def _settings(arguments: list[str]) -> Settings:
+    try:
+        return CliApp.run(Settings, cli_args=_with_config(arguments))
+    except ValidationError as error:
+        places = (
+            "--" + str(item["loc"][0]).replace("_", "-") if item["loc"] else "settings"
+            for item in error.errors()
+        )
+        messages = (item["msg"].removeprefix("Value error, ") for item in error.errors())
+        _fail(
+            "\n".join(f"{place}: {message}" for place, message in zip(places, messages, strict=True)),
+            EXIT_SETTINGS,
+        )
+    except SettingsError as error:
+        _fail(str(error), EXIT_SETTINGS)
+
+
+def _with_config(arguments: list[str]) -> list[str]:
+    """Takes out `--config FILE`, which must be known before the other settings are read."""
+    for index, argument in enumerate(arguments):
+        if argument == "--config" and index + 1 < len(arguments):
+            os.environ["E2E_CONFIG"] = arguments[index + 1]
+            return arguments[:index] + arguments[index + 2 :]
+        if argument.startswith("--config="):
+            os.environ["E2E_CONFIG"] = argument.removeprefix("--config=")
+            return arguments[:index] + arguments[index + 1 :]
+    return arguments
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"e2e-controller: {message}\n")
+    sys.exit(code)
+
+
+def _set_up_logging(settings: Settings) -> None:
+    handler = logging.StreamHandler()
+    if settings.log_format == "json":
+        from pythonjsonlogger.json import JsonFormatter  # here: most runs log text
+
+        handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}", style="{"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+
+
+if __name__ == "__main__":
+    main()

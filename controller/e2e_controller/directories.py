@@ -1,0 +1,38 @@
+"""Where things are below the state folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """The layout of one controller's state folder."""
+
+    state: Path
+
+    @property
+    def manifests(self) -> Path:
+        """What Apply wrote: a folder an environment, a file an object."""
+        return self.state / "manifests"
+
+    @property
+    def environments(self) -> Path:
+        """Shared directories, one an environment."""
+        return self.state / "environments"
+
+    @property
+    def leases(self) -> Path:
+        """A file for each held environment, to know after a crash what somebody held."""
+        return self.state / "leases"
+
+    def manifest(self, environment: str, kind: str, name: str) -> Path:
+        """The file that Apply writes for an object."""
+        return self.manifests / environment / f"{kind.lower()}.{name}.json"
+
+    def shared(self, environment: str) -> Path:
+        """The environment's shared directory, the same path in its containers as on the host."""
+        return self.environments / environment
+
+    def own(self, environment: str, name: str) -> Path:
+        """A workload's own directory."""
+        return self.shared(environment) / name

@@ -1,0 +1,40 @@
+"""What kind of engine it is, and what of it this process reaches."""
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from e2e_controller.drivers.base import EngineInfo
+from e2e_controller.drivers.docker.endpoint import Endpoint
+from e2e_controller.drivers.docker.engine import Engine
+
+_BRIDGE = Path("/sys/class/net/docker0")
+_IN_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
+
+
+async def engine_info(engine: Engine) -> EngineInfo:
+    """Asks the engine."""
+    info: Mapping[str, Any] = await engine.call("info", lambda client: client.info())
+    api_version = await engine.call("info", lambda client: client.api_version)
+    return EngineInfo(
+        name=str(info.get("Name", "")),
+        version=str(info.get("ServerVersion", "")),
+        api_version=api_version,
+        operating_system=str(info.get("OperatingSystem", "")),
+        containers_reachable=containers_reachable(engine.endpoint, info),
+        local_files=bool(engine.endpoint.socket_path),
+    )
+
+
+def containers_reachable(endpoint: Endpoint, info: Mapping[str, Any]) -> bool:
+    """Whether the engine's bridges are in this process's network: same kernel, no VM between."""
+    options = info.get("SecurityOptions") or []
+    return (
+        endpoint.is_local
+        and platform.system() == "Linux"
+        and info.get("KernelVersion") == platform.release()
+        and "Docker Desktop" not in str(info.get("OperatingSystem", ""))
+        and not any("rootless" in str(option) for option in options)
+        and (_BRIDGE.exists() or not any(path.exists() for path in _IN_CONTAINER))
+    )

@@ -1,0 +1,218 @@
+"""What a container is: our specification to the engine's, and the engine's view to ours. Pure."""
+
+import io
+import math
+import posixpath
+import tarfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from e2e_controller.drivers.base import (
+    LABEL_CONTROLLER,
+    LABEL_ENVIRONMENT,
+    LABEL_KIND,
+    LABEL_NAME,
+    LABEL_SPEC_HASH,
+    Container,
+    ContainerPhase,
+    ContainerSpec,
+    FileContent,
+    Health,
+    Key,
+    Mount,
+)
+
+LABEL_CHOSEN_PORTS = "io.e2e.chosen-ports"
+"""Host ports that the driver chose, as against those that the manifest fixes."""
+LABEL_HAS_FILES = "io.e2e.has-files"
+"""Files are copied in after the creation: until this is known to be done, the container is not finished."""
+LOG_LIMITS = {"max-size": "25m", "max-file": "2"}
+
+_LOOPBACK = "127.0.0.1"
+_PHASES = {
+    "created": ContainerPhase.CREATED,
+    "running": ContainerPhase.RUNNING,
+    "restarting": ContainerPhase.RUNNING,
+    "paused": ContainerPhase.PAUSED,
+    "exited": ContainerPhase.EXITED,
+}
+_ENDED = (ContainerPhase.EXITED, ContainerPhase.DEAD)
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def container_name(key: Key) -> str:
+    """A dot stands in neither part, so no two keys share a name."""
+    return f"{key.environment}.{key.name}"
+
+
+def network_name(environment: str) -> str:
+    """Name of the environment's network."""
+    return f"e2e-{environment}"
+
+
+def volume_name(environment: str, name: str) -> str:
+    """Name of a named volume."""
+    return f"e2e-{environment}.{name}"
+
+
+def creation_body(
+    key: Key,
+    spec: ContainerSpec,
+    spec_hash: str,
+    controller_id: str,
+    host_ports: Mapping[str, int],
+    chosen: Sequence[int],
+) -> dict[str, Any]:
+    """The body of the engine's create call. `host_ports` has a port for each `8080/tcp`-like one."""
+    network = network_name(key.environment)
+    labels = dict(spec.labels) | key_labels(key, controller_id) | {LABEL_SPEC_HASH: spec_hash}
+    if chosen:
+        labels[LABEL_CHOSEN_PORTS] = ",".join(map(str, chosen))
+    if spec.files:
+        labels[LABEL_HAS_FILES] = str(len(spec.files))
+    body: dict[str, Any] = {
+        "Image": spec.image,
+        "Hostname": key.name,
+        "Env": [f"{name}={value}" for name, value in spec.env.items()],
+        "User": spec.user,
+        "WorkingDir": spec.working_dir,
+        "StopSignal": spec.stop_signal,
+        "Labels": labels,
+        "ExposedPorts": {port: {} for port in host_ports},
+        "HostConfig": _host_config(key.environment, spec, host_ports),
+        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": [key.name]}}},
+    }
+    # The engine takes its image's command where it is given neither, so an empty list is one that counts
+    # for the entrypoint, and none for the command: see Lifecycle._with_entrypoint.
+    if spec.entrypoint is not None:
+        body["Entrypoint"] = list(spec.entrypoint)
+    if spec.command is not None:
+        body["Cmd"] = list(spec.command)
+    return body
+
+
+def key_labels(key: Key, controller_id: str) -> dict[str, str]:
+    """Labels that say whose a container is, and which."""
+    return {
+        LABEL_CONTROLLER: controller_id,
+        LABEL_ENVIRONMENT: key.environment,
+        LABEL_KIND: key.kind,
+        LABEL_NAME: key.name,
+    }
+
+
+def _host_config(environment: str, spec: ContainerSpec, host_ports: Mapping[str, int]) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "NetworkMode": network_name(environment),
+        "PortBindings": {
+            port: [{"HostIp": _LOOPBACK, "HostPort": str(number)}] for port, number in host_ports.items()
+        },
+        "Mounts": [_mount(environment, mount) for mount in spec.mounts],
+        "LogConfig": {"Type": "json-file", "Config": LOG_LIMITS},
+        "Privileged": spec.privileged,
+        "CapAdd": list(spec.capabilities),
+        "UsernsMode": spec.userns,
+    }
+    if spec.memory is not None:
+        config |= {"Memory": spec.memory, "MemorySwap": spec.memory}
+    if spec.cpus is not None:
+        config["NanoCpus"] = round(spec.cpus * 1e9)
+    return config
+
+
+def _mount(environment: str, mount: Mount) -> dict[str, Any]:
+    """A Mount and not a Bind: the engine would make a missing source of a Bind, as a directory of root's."""
+    source = mount.source if mount.is_host_path else volume_name(environment, mount.source)
+    kind = "bind" if mount.is_host_path else "volume"
+    return {"Type": kind, "Source": source, "Target": mount.target, "ReadOnly": mount.read_only}
+
+
+def numeric_owner(user: str) -> tuple[int, int]:
+    """User and group of a `1000` or `1000:1000`; root where it is a name, or none."""
+    uid, _, gid = user.partition(":")
+    return (int(uid) if uid.isdigit() else 0, int(gid) if gid.isdigit() else 0)
+
+
+def is_private(files: Sequence[FileContent]) -> bool:
+    """Whether a file is not for everybody to read, so that its owner matters."""
+    return any(not file.mode & 0o004 for file in files)
+
+
+def files_archive(files: Sequence[FileContent], owner: tuple[int, int], now: float) -> bytes:
+    """A tar to unpack at `/`. Lists no directories: those that exist would be changed."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for file in files:
+            member = tarfile.TarInfo(posixpath.normpath(file.path).lstrip("/"))
+            member.size, member.mode, member.mtime = len(file.content), file.mode, math.floor(now)
+            member.uid, member.gid = owner
+            archive.addfile(member, io.BytesIO(file.content))
+    return buffer.getvalue()
+
+
+def key_of(labels: Mapping[str, str] | None, controller_id: str) -> Key | None:
+    """The key of an object of ours; None where it belongs to somebody else."""
+    labels = labels or {}
+    if labels.get(LABEL_CONTROLLER) != controller_id:
+        return None
+    environment, kind, name = (labels.get(label) for label in (LABEL_ENVIRONMENT, LABEL_KIND, LABEL_NAME))
+    return Key(environment, kind, name) if environment and kind and name else None
+
+
+def owner_text(labels: Mapping[str, str] | None) -> str:
+    """Who has something, for a message."""
+    labels = labels or {}
+    controller = labels.get(LABEL_CONTROLLER)
+    if not controller:
+        return "something that e2e did not make"
+    return f"{labels.get(LABEL_KIND, 'something')} {labels.get(LABEL_NAME, '')} of controller {controller}"
+
+
+def chosen_ports(inspected: Mapping[str, Any]) -> frozenset[int]:
+    """Host ports of a container that the driver chose."""
+    text = (inspected["Config"]["Labels"] or {}).get(LABEL_CHOSEN_PORTS, "")
+    return frozenset(int(number) for number in text.split(",") if number.isdigit())
+
+
+def is_half_made(inspected: Mapping[str, Any]) -> bool:
+    """Whether the container may lack its files: it has some, and never ran."""
+    started = _time(inspected["State"]["StartedAt"])
+    return started is None and LABEL_HAS_FILES in (inspected["Config"]["Labels"] or {})
+
+
+def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
+    """The engine's view of a container, as ours."""
+    state = inspected["State"]
+    phase = _PHASES.get(state["Status"], ContainerPhase.DEAD)
+    network = (inspected["NetworkSettings"]["Networks"] or {}).get(network_name(key.environment)) or {}
+    running = phase in (ContainerPhase.RUNNING, ContainerPhase.PAUSED)
+    return Container(
+        id=inspected["Id"],
+        key=key,
+        spec_hash=(inspected["Config"]["Labels"] or {}).get(LABEL_SPEC_HASH, ""),
+        image=inspected["Config"]["Image"],
+        phase=phase,
+        created_at=_time(inspected["Created"]) or _NEVER,
+        started_at=_time(state["StartedAt"]),
+        finished_at=None if running else _time(state["FinishedAt"]),
+        exit_code=state["ExitCode"] if phase in _ENDED else None,
+        oom_killed=bool(state.get("OOMKilled")),
+        error=state.get("Error", ""),
+        health=Health((state.get("Health") or {}).get("Status") or "none"),
+        network_id=network.get("NetworkID", ""),
+        address=network.get("IPAddress", "") if running else "",
+        host_ports=_host_ports(inspected["HostConfig"].get("PortBindings") or {}),
+    )
+
+
+def _host_ports(bindings: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        port: int(hosts[0]["HostPort"]) for port, hosts in bindings.items() if hosts and hosts[0]["HostPort"]
+    }
+
+
+def _time(text: str) -> datetime | None:
+    """A time of the engine, to the microsecond; its zero time is none."""
+    moment = datetime.fromisoformat(text).astimezone(UTC)
+    return None if moment.year <= 1 else moment

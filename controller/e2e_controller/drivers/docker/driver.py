@@ -1,0 +1,178 @@
+"""The Docker driver: the parts, put together."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from e2e_controller.drivers import base
+from e2e_controller.drivers.base import BuildSpec, ContainerSpec, Key, PullProgress
+from e2e_controller.drivers.docker.about import engine_info
+from e2e_controller.drivers.docker.builds import Builds
+from e2e_controller.drivers.docker.engine import Engine, Observe
+from e2e_controller.drivers.docker.events import Events
+from e2e_controller.drivers.docker.images import PULL_SILENCE, Images
+from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.lifecycle import Lifecycle
+from e2e_controller.drivers.docker.networks import Networks
+from e2e_controller.drivers.docker.ports import PortChooser
+from e2e_controller.drivers.docker.processes import DockerExec, Processes
+from e2e_controller.drivers.docker.trees import Trees
+
+
+class DockerDriver:
+    """Runs containers on a Docker Engine; implements `drivers.base.Driver`, where each method is described.
+
+    `engine` overrides where the engine is found. `call_timeout` bounds every call, in seconds.
+    `observe` is told each call's name, its seconds, and whether it was answered without an error.
+    """
+
+    def __init__(
+        self,
+        controller_id: str,
+        *,
+        state_dir: Path,
+        engine: str | None = None,
+        parallelism: int = 16,
+        call_timeout: float = 60.0,
+        pull_silence: float = PULL_SILENCE,
+        address_pool: str = "10.201.0.0/16",
+        subnet_prefix: int = 24,
+        observe: Observe | None = None,
+        ports: PortChooser | None = None,
+    ) -> None:
+        known = Known()
+        self._engine = Engine(engine, parallelism, call_timeout, observe)
+        self._images = Images(self._engine, pull_silence)
+        self._builds = Builds(self._engine, controller_id)
+        self._events = Events(self._engine, known, controller_id)
+        self._networks = Networks(self._engine, controller_id, address_pool, subnet_prefix)
+        self._lifecycle = Lifecycle(self._engine, self._images, known, controller_id, ports or PortChooser())
+        self._processes = Processes(self._engine)
+        self._trees = Trees(self._engine, controller_id, state_dir)
+
+    async def start(self) -> None:
+        """Connects."""
+        await self._engine.connect()
+
+    async def close(self) -> None:
+        """Ends all that runs in this process; containers stay."""
+        await self._images.close()
+        await self._engine.close()
+
+    async def info(self) -> base.EngineInfo:
+        """About the engine."""
+        return await engine_info(self._engine)
+
+    def events(self) -> AsyncIterator[base.ContainerEvent]:
+        """What happens to our objects."""
+        return self._events.follow()
+
+    async def list_containers(self) -> Sequence[Key]:
+        """Keys of all our containers."""
+        return await self._lifecycle.keys()
+
+    async def list_environments(self) -> Sequence[str]:
+        """Environments that have a network or a volume of ours."""
+        return await self._networks.environments()
+
+    async def inspect(self, key: Key) -> base.Container | None:
+        """A fresh look."""
+        return await self._lifecycle.inspect(key)
+
+    async def ensure_network(self, environment: str) -> str:
+        """The id of the environment's network."""
+        return await self._networks.ensure(environment)
+
+    async def inspect_network(self, environment: str) -> str | None:
+        """The id of the environment's network, if it is there."""
+        return await self._networks.inspect(environment)
+
+    async def remove_environment(self, environment: str) -> None:
+        """Removes the network and the named volumes."""
+        await self._networks.remove_environment(environment)
+
+    async def image_present(self, reference: str) -> bool:
+        """Whether the image is there."""
+        return await self._images.present(reference)
+
+    async def pull(self, reference: str, progress: PullProgress) -> None:
+        """Pulls an image."""
+        await self._images.pull(reference, progress)
+
+    async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
+        """Builds and tags an image."""
+        await self._builds.build(spec, progress)
+
+    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+        """Creates the container and its volumes."""
+        await self._networks.ensure_volumes(key.environment, spec.mounts)
+        return await self._lifecycle.create(key, spec, spec_hash)
+
+    async def start_container(self, container_id: str) -> None:
+        """Starts, or starts again."""
+        await self._lifecycle.start(container_id)
+
+    async def stop(self, container_id: str, grace: float) -> None:
+        """Asks it to end, kills it after the grace period."""
+        await self._lifecycle.stop(container_id, grace)
+
+    async def kill(self, container_id: str, signal: str = "SIGKILL") -> None:
+        """Sends a signal."""
+        await self._lifecycle.kill(container_id, signal)
+
+    async def pause(self, container_id: str) -> None:
+        """Freezes all processes."""
+        await self._lifecycle.pause(container_id)
+
+    async def unpause(self, container_id: str) -> None:
+        """Thaws them."""
+        await self._lifecycle.unpause(container_id)
+
+    async def remove(self, container_id: str) -> None:
+        """Removes the container."""
+        await self._lifecycle.remove(container_id)
+
+    async def exec(
+        self,
+        container_id: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+        working_dir: str = "",
+        stdin: bool = False,
+    ) -> DockerExec:
+        """Runs a command inside."""
+        return await self._processes.execute(
+            container_id, command, env=env or {}, user=user, working_dir=working_dir, stdin=stdin
+        )
+
+    def logs(
+        self,
+        container_id: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> AsyncIterator[base.Output]:
+        """What the container wrote."""
+        return self._processes.logs(
+            container_id, follow=follow, tail=tail, since=since, timestamps=timestamps
+        )
+
+    async def copy_in(self, container_id: str, directory: str, tar: AsyncIterator[bytes]) -> None:
+        """Unpacks a tar stream below a directory."""
+        await self._processes.copy_in(container_id, directory, tar)
+
+    def copy_out(self, container_id: str, path: str) -> AsyncIterator[bytes]:
+        """A tar stream of a path."""
+        return self._processes.copy_out(container_id, path)
+
+    async def remove_tree(self, path: str) -> None:
+        """Removes a directory below the state folder."""
+        await self._trees.remove(path)
+
+
+def _conforms(driver: DockerDriver) -> base.Driver:
+    return driver  # for the type checker

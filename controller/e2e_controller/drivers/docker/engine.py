@@ -1,0 +1,194 @@
+"""The connection to one engine, by two ways that share an endpoint, time limits and errors.
+
+Short calls go through docker-py in a bounded pool of threads. What lasts (streams, stops with a grace
+period, pulls, builds) goes through asyncio: docker-py can neither bound nor end those in time, and loses
+the first output of a fast exec (its issue 3332).
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+import aiohttp
+from docker import APIClient
+from docker.transport import UnixHTTPAdapter
+
+from e2e_controller.drivers.base import EngineUnavailable
+from e2e_controller.drivers.docker.endpoint import Endpoint, find_endpoint
+from e2e_controller.drivers.docker.failures import EngineRefusal, to_driver_error
+from e2e_controller.drivers.docker.hijack import Hijacked, hijack
+from e2e_controller.drivers.docker.threads import DaemonPool
+
+T = TypeVar("T")
+Observe = Callable[[str, float, bool], None]
+
+_MARGIN = 1.0
+"""Seconds that a call's thread has to report its own time-out, before it is left behind."""
+_MESSAGE_LIMIT = 65536
+_SOCKET_SCHEME = "http+docker://"
+
+
+class _OnePoolAdapter(UnixHTTPAdapter):
+    """docker-py's own keeps a pool for each URL, so nearly every call would open a connection."""
+
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:  # noqa: ARG002 - the library's signature
+        return super().get_connection(f"{_SOCKET_SCHEME}localhost", None)
+
+
+class Engine:
+    """Connects when first needed, and again by itself: each call stands alone."""
+
+    def __init__(
+        self, engine: str | None, parallelism: int, call_timeout: float, observe: Observe | None
+    ) -> None:
+        self._engine = engine
+        self._parallelism = parallelism
+        self.call_timeout = call_timeout
+        self._observe = observe or (lambda _name, _seconds, _ok: None)
+        self._pool = DaemonPool(parallelism, "engine")
+        self._slots = asyncio.Semaphore(parallelism)
+        """A call's time counts from when it gets a thread."""
+        self._connecting = asyncio.Lock()
+        self._client: APIClient | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._endpoint: Endpoint | None = None
+        self._closed = False
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the engine is. Raises `EngineUnavailable` where none is named properly."""
+        if self._endpoint is None:
+            self._endpoint = find_endpoint(self._engine, os.environ)
+        return self._endpoint
+
+    async def connect(self) -> APIClient:
+        """Connects unless it is connected. Raises `EngineUnavailable`."""
+        async with self._connecting:
+            if self._closed:
+                raise EngineUnavailable("the connection to the engine is closed")
+            if self._client is None:
+                endpoint = self.endpoint
+                self._client = await self._in_thread(
+                    "connect", "connect", lambda: self._make_client(endpoint)
+                )
+                self._session = self._make_session(endpoint)
+            return self._client
+
+    async def close(self) -> None:
+        """Ends all connections; threads that wait for a hung engine are left behind."""
+        self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._session is not None:
+            await self._session.close()
+        if self._client is not None:
+            self._client.close()
+
+    async def call(self, name: str, function: Callable[[APIClient], T], what: str = "") -> T:
+        """Runs a short call in a thread. `what` names it in errors, `name` in metrics."""
+        client = self._client or await self.connect()
+        return await self._in_thread(name, what or name, lambda: function(client))
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Runs what blocks but is no call to the engine."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+    @asynccontextmanager
+    async def request(
+        self,
+        name: str,
+        method: str,
+        path: str,
+        *,
+        within: float | None = None,
+        what: str = "",
+        **options: Any,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Sends a request of any length; its answer must begin `within` seconds, and may then last.
+
+        Faults while the body is read are the driver's errors too.
+        """
+        client = await self.connect()
+        assert self._session is not None  # noqa: S101 - set with the client
+        url, seconds = f"/v{client.api_version}{path}", within or self.call_timeout
+        began, answered = time.monotonic(), False
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._session.request(method, url, **options)
+            async with response:
+                if response.status >= 400:
+                    async with asyncio.timeout(self.call_timeout):
+                        body = await response.content.read(_MESSAGE_LIMIT)
+                    raise EngineRefusal.from_answer(response.status, body)
+                answered = True
+                self._observe(name, time.monotonic() - began, True)
+                yield response
+        except Exception as error:
+            raise to_driver_error(what or name, error, self.endpoint, seconds) from error
+        finally:
+            if not answered:
+                self._observe(name, time.monotonic() - began, False)
+
+    async def upgrade(self, name: str, path: str, body: Mapping[str, Any]) -> Hijacked:
+        """Sends a request that turns the connection into a raw stream."""
+        client = await self.connect()
+        began, answered = time.monotonic(), False
+        try:
+            async with asyncio.timeout(self.call_timeout):
+                stream = await hijack(
+                    self.endpoint, f"/v{client.api_version}{path}", json.dumps(body).encode()
+                )
+            answered = True
+        except Exception as error:
+            raise to_driver_error(name, error, self.endpoint, self.call_timeout) from error
+        finally:
+            self._observe(name, time.monotonic() - began, answered)
+        return stream
+
+    async def _in_thread(self, name: str, what: str, function: Callable[[], T]) -> T:
+        async with self._slots:
+            began, answered = time.monotonic(), False
+            try:
+                async with asyncio.timeout(self.call_timeout + _MARGIN):
+                    result = await asyncio.get_running_loop().run_in_executor(self._pool, function)
+                answered = True
+            except Exception as error:
+                raise to_driver_error(what, error, self.endpoint, self.call_timeout) from error
+            finally:
+                self._observe(name, time.monotonic() - began, answered)
+            return result
+
+    def _make_client(self, endpoint: Endpoint) -> APIClient:
+        """Asks the engine for its version, so this is where it shows whether it is there."""
+        timeout = cast("int", self.call_timeout)
+        client = APIClient(
+            base_url=endpoint.url,
+            version="auto",
+            timeout=timeout,
+            tls=endpoint.docker_tls(),
+            max_pool_size=self._parallelism,
+        )
+        if endpoint.socket_path:
+            client.trust_env = False  # proxies have no say here, and looking for them costs each call
+            socket_url = f"http+unix://{endpoint.socket_path}"
+            client.mount(
+                _SOCKET_SCHEME, _OnePoolAdapter(socket_url, timeout, max_pool_size=self._parallelism)
+            )
+        return client
+
+    def _make_session(self, endpoint: Endpoint) -> aiohttp.ClientSession:
+        connector: aiohttp.BaseConnector
+        if endpoint.socket_path:
+            connector = aiohttp.UnixConnector(endpoint.socket_path, limit=0, force_close=True)
+        else:
+            connector = aiohttp.TCPConnector(ssl=endpoint.ssl_context() or True, limit=0, force_close=True)
+        return aiohttp.ClientSession(
+            base_url=endpoint.http_url,
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.call_timeout),
+            trust_env=not endpoint.socket_path,
+            auto_decompress=False,
+        )

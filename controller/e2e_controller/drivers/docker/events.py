@@ -1,0 +1,85 @@
+"""What happens to our containers and networks, as the engine tells it."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from e2e_controller.drivers.base import ContainerEvent, DriverError, Key
+from e2e_controller.drivers.docker.containers import key_of, network_name
+from e2e_controller.drivers.docker.engine import Engine
+from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.lines import documents
+
+ENVIRONMENT_KIND = "Environment"
+
+_CONTAINER_ACTIONS = (
+    "create",
+    "start",
+    "die",
+    "oom",
+    "kill",
+    "pause",
+    "unpause",
+    "destroy",
+    "health_status",
+)
+_NETWORK_ACTIONS = ("destroy", "disconnect")
+_FILTERS = json.dumps(
+    {"type": ["container", "network"], "event": sorted({*_CONTAINER_ACTIONS, *_NETWORK_ACTIONS})}
+)
+"""Not by label: the engine sees no labels on the events of a network, and would drop them all."""
+_FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
+
+
+class Events:
+    """Follows the engine's events; comes back by itself after the engine was away."""
+
+    def __init__(self, engine: Engine, known: Known, controller_id: str) -> None:
+        self._engine = engine
+        self._known = known
+        """Events of a network tell only the container's id."""
+        self._controller_id = controller_id
+
+    async def follow(self) -> AsyncGenerator[ContainerEvent, None]:
+        """Events for ever; one without a key each time that the stream begins."""
+        pause, action = _FIRST_PAUSE, "connected"
+        while True:
+            try:
+                async with aclosing(self._stream(action)) as stream:
+                    async for event in stream:
+                        pause, action = _FIRST_PAUSE, "reconnected"
+                        yield event
+            except DriverError:
+                pass  # every call says so as well; here it is only a reason to try again
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
+
+    async def _stream(self, action: str) -> AsyncGenerator[ContainerEvent, None]:
+        async with self._engine.request("events", "GET", "/events", params={"filters": _FILTERS}) as response:
+            yield ContainerEvent(None, action)
+            async for document in documents(response, silence=None):
+                if (event := self._translate(document)) is not None:
+                    yield event
+
+    def _translate(self, document: Mapping[str, Any]) -> ContainerEvent | None:
+        actor = document.get("Actor") or {}
+        action = str(document.get("Action", "")).partition(":")[0]
+        attributes = actor.get("Attributes") or {}
+        if document.get("Type") == "network":
+            return self._network_event(action, attributes)
+        key = key_of(attributes, self._controller_id)
+        if key is None or action not in _CONTAINER_ACTIONS:
+            return None
+        if action == "destroy":
+            self._known.forget(str(actor.get("ID", "")))
+        return ContainerEvent(key, action)
+
+    def _network_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
+        name, prefix = attributes.get("name", ""), network_name("")
+        if not name.startswith(prefix) or action not in _NETWORK_ACTIONS:
+            return None
+        environment = name.removeprefix(prefix)
+        key = self._known.key(attributes.get("container", ""))
+        return ContainerEvent(key or Key(environment, ENVIRONMENT_KIND, environment), f"network_{action}")

@@ -1,0 +1,178 @@
+"""Turns what docker-py, requests, aiohttp and the engine say into the driver's errors; in one place."""
+
+import errno
+import http.client
+import json
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import aiohttp
+import requests
+from docker.errors import APIError, InvalidVersion
+
+from e2e_api.conditions import Reason
+from e2e_controller.drivers.base import (
+    ContainerGone,
+    ContainerNotRunning,
+    DriverError,
+    EngineUnavailable,
+    NameTaken,
+    PortTaken,
+    SpecRefused,
+)
+from e2e_controller.drivers.docker.endpoint import Endpoint
+
+_TEXT_LIMIT = 4000
+START_THE_ENGINE = "start the Docker engine, or name another one with DOCKER_HOST or `docker context use`"
+
+
+class EngineRefusal(Exception):  # noqa: N818 - never leaves this package
+    """The engine answered with an HTTP status of 400 or above."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @classmethod
+    def from_answer(cls, status: int, body: bytes) -> "EngineRefusal":
+        """With the text of an error answer."""
+        with suppress(ValueError, KeyError, TypeError):
+            return cls(status, str(json.loads(body)["message"])[:_TEXT_LIMIT])
+        return cls(status, body.decode(errors="replace").strip()[:_TEXT_LIMIT] or "no reason given")
+
+
+def _mount_failed(message: str) -> DriverError:
+    return SpecRefused(
+        message,
+        reason=Reason.MOUNT_FAILED,
+        remedy="the path must be there, of the right type, on the engine's host",
+    )
+
+
+def _start_failed(message: str) -> DriverError:
+    return SpecRefused(
+        message, reason=Reason.START_FAILED, remedy="correct entrypoint, command, user or workingDir"
+    )
+
+
+_RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple(
+    (re.compile(pattern), build)
+    for pattern, build in (
+        (
+            r"port is already allocated|address already in use",
+            lambda message: PortTaken(message, remedy="free the port, or leave hostPort out"),
+        ),
+        (
+            r"bind source path does not exist|invalid mount config|error mounting|is not directory"
+            r"|[Mm]ounts denied|is marked read-only",
+            _mount_failed,
+        ),
+        (
+            r"unknown capability",
+            lambda message: SpecRefused(message, remedy="see capabilities(7) for the names"),
+        ),
+        (
+            r"unable to apply caps",
+            lambda message: SpecRefused(
+                message, reason=Reason.START_FAILED, remedy="this engine may not grant that privilege"
+            ),
+        ),
+        (
+            r"executable file not found|exec: \".*(permission denied|no such file or directory)"
+            r"|exec format error|chdir to cwd|unable to find user|no matching entries in (passwd|group)"
+            r"|Cannot mkdir",
+            _start_failed,
+        ),
+        (
+            r"no space left on device",
+            lambda message: DriverError(message, remedy="free disk space on the engine's host"),
+        ),
+        (r"is already in use by container", NameTaken),
+        (r"marked for removal", ContainerGone),
+        (r"is not running|is paused|is not paused", ContainerNotRunning),
+    )
+)
+
+
+def refusal_to_error(what: str, status: int, message: str) -> DriverError:
+    """What an error answer of the engine means."""
+    text = f"{what}: {message}"
+    for pattern, build in _RULES:
+        if pattern.search(message):
+            return build(text)
+    if status == 404:
+        return ContainerGone(text)
+    if status in (401, 407):
+        return EngineUnavailable(text, remedy="allow this user to use the engine")
+    return SpecRefused(text) if status == 400 else DriverError(text)
+
+
+def to_driver_error(what: str, error: BaseException, endpoint: Endpoint, seconds: float) -> DriverError:
+    """Any failure of a call to the engine, as a driver's error. `what` names the call."""
+    match error:
+        case DriverError():
+            return error
+        case EngineRefusal():
+            return refusal_to_error(what, error.status, str(error))
+        case APIError():
+            response = error.response
+            status = 500 if response is None else response.status_code
+            return refusal_to_error(what, status, _explanation(error))
+        case InvalidVersion():
+            return EngineUnavailable(f"{what}: {endpoint}: {error}", remedy="update the engine")
+    cause, remedy = _why_unreachable(error, endpoint, seconds)
+    return EngineUnavailable(f"{what}: the engine at {endpoint} {cause}", remedy=remedy)
+
+
+def _explanation(error: APIError) -> str:
+    explanation = error.explanation
+    text = explanation.decode(errors="replace") if isinstance(explanation, bytes) else explanation
+    return (text or str(error)).strip()[:_TEXT_LIMIT]
+
+
+def _why_unreachable(error: BaseException, endpoint: Endpoint, seconds: float) -> tuple[str, str]:
+    """The cause, and what to do about it."""
+    chain = list(_chain(error))
+    system = [link for link in chain if isinstance(link, OSError) and link.errno is not None]
+    numbers = {link.errno for link in system}
+    if any(isinstance(link, ssl.SSLError) for link in chain):
+        return f"does not agree on TLS: {error}", "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+    if numbers & {errno.ENOENT, errno.ENOTSOCK, errno.ENOTDIR}:
+        return f"has no socket at {endpoint.socket_path}", START_THE_ENGINE
+    if numbers & {errno.EACCES, errno.EPERM}:
+        remedy = "add this user to the group that owns the socket (usually `docker`) and log in again"
+        return "may not be used by this user: permission denied", remedy
+    if errno.ECONNREFUSED in numbers:
+        return "does not listen: connection refused", START_THE_ENGINE
+    if any(isinstance(link, socket.gaierror) for link in chain):
+        return f"has a host name that is not known: {endpoint.host}", "correct DOCKER_HOST"
+    timeouts = (TimeoutError, requests.exceptions.Timeout, aiohttp.ServerTimeoutError)
+    if any(isinstance(link, timeouts) for link in chain):
+        return f"did not answer within {seconds:g} s", "see whether the engine hangs: `docker info`"
+    if any(_is_garbage(link) for link in chain):
+        return f"gave an answer that is none of a Docker engine: {error}"[:500], "check the address"
+    if system or isinstance(error, (requests.exceptions.ConnectionError, aiohttp.ClientError, EOFError)):
+        return f"broke off its answer: {chain[-1] or error!r}", "see the engine's log"
+    return f"cannot be used: {error!r}", "see the engine's log"
+
+
+def _is_garbage(error: BaseException) -> bool:
+    kinds = (ValueError, KeyError, TypeError, http.client.HTTPException, aiohttp.ClientResponseError)
+    return isinstance(error, kinds) and not isinstance(error, OSError)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception and all that it wraps; requests and urllib3 keep causes among their arguments."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        links = (current.__cause__, current.__context__, getattr(current, "reason", None), *current.args)
+        waiting += [link for link in links if isinstance(link, BaseException)]

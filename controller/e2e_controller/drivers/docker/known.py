@@ -1,0 +1,55 @@
+"""What this process knows of its containers, beyond what the engine keeps for it."""
+
+from collections.abc import Iterable
+
+from e2e_controller.drivers.base import Key
+
+
+class Known:
+    """Memory that may be lost: it spares calls, and tells finished containers from half-made ones."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, Key] = {}
+        self._ids: dict[Key, str] = {}
+        self._ports: dict[str, frozenset[int]] = {}
+        self._finished: set[str] = set()
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Host ports that containers have, also while they do not run."""
+        return frozenset().union(*self._ports.values())
+
+    def key(self, container_id: str) -> Key | None:
+        """Whose id that is."""
+        return self._keys.get(container_id)
+
+    def learn(self, container_id: str, key: Key, ports: Iterable[int] | None = None) -> None:
+        """A container of ours is there; any other of the same key is gone."""
+        if self._ids.get(key) != container_id:
+            self.forget_key(key)
+            self._ids[key] = container_id
+            self._keys[container_id] = key
+        if ports is not None:
+            self._ports[container_id] = frozenset(ports)
+
+    def finish(self, container_id: str) -> None:
+        """This process has put all files into the container."""
+        if container_id in self._keys:
+            self._finished.add(container_id)
+
+    def is_finished(self, container_id: str) -> bool:
+        """Whether `finish` was called for it."""
+        return container_id in self._finished
+
+    def forget(self, container_id: str) -> None:
+        """The container is gone."""
+        key = self._keys.pop(container_id, None)
+        self._ports.pop(container_id, None)
+        self._finished.discard(container_id)
+        if key is not None and self._ids.get(key) == container_id:
+            del self._ids[key]
+
+    def forget_key(self, key: Key) -> None:
+        """There is no container of that key."""
+        if (container_id := self._ids.get(key)) is not None:
+            self.forget(container_id)

@@ -1,0 +1,225 @@
+"""The life of one container, from its creation to its removal."""
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from docker import APIClient
+from docker.errors import NotFound
+
+from e2e_controller.drivers.base import (
+    LABEL_CONTROLLER,
+    Container,
+    ContainerNotRunning,
+    ContainerSpec,
+    DriverError,
+    Key,
+    NameTaken,
+    PortTaken,
+    SpecRefused,
+)
+from e2e_controller.drivers.docker import containers
+from e2e_controller.drivers.docker.engine import Engine
+from e2e_controller.drivers.docker.images import Images
+from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.ports import PortChooser
+
+_PORT_IN_MESSAGE = re.compile(r"127\.0\.0\.1:(\d+)")
+_FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.2
+
+
+class Lifecycle:
+    """Creates, looks at, starts, stops and removes containers."""
+
+    def __init__(
+        self, engine: Engine, images: Images, known: Known, controller_id: str, ports: PortChooser
+    ) -> None:
+        self._engine = engine
+        self._images = images
+        self._known = known
+        self._controller_id = controller_id
+        self._ports = ports
+
+    async def keys(self) -> Sequence[Key]:
+        """Keys of all containers of ours."""
+        ours = {"label": f"{LABEL_CONTROLLER}={self._controller_id}"}
+        found = await self._engine.call("list", lambda client: client.containers(all=True, filters=ours))
+        keys = (containers.key_of(item["Labels"], self._controller_id) for item in found)
+        return list(dict.fromkeys(key for key in keys if key is not None))
+
+    async def inspect(self, key: Key) -> Container | None:
+        """A fresh look. Raises `NameTaken`."""
+        found = await self._look(containers.container_name(key))
+        if found is None:
+            self._known.forget_key(key)
+            return None
+        if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
+            raise self._name_taken(key, found)
+        container = containers.to_container(key, found)
+        self._known.learn(container.id, key, container.host_ports.values())
+        if containers.is_half_made(found) and not self._known.is_finished(container.id):
+            return replace(container, spec_hash="")
+        return container
+
+    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+        """Creates the container with its files; all of it or nothing."""
+        spec = await self._with_entrypoint(spec)
+        ports, chosen = self._ports.assign(spec.ports, self._known.ports)
+        body = containers.creation_body(key, spec, spec_hash, self._controller_id, ports, chosen)
+        name = containers.container_name(key)
+        try:
+            made = await self._engine.call(
+                "create", lambda client: _create(client, body, name), f"create {key}"
+            )
+        except NameTaken as error:
+            raise await self._taken_by(key, error) from error
+        container_id = str(made["Id"])
+        self._known.learn(container_id, key, ports.values())
+        if spec.files:
+            try:
+                await self._put_files(container_id, key, spec)
+            except DriverError:
+                with suppress(DriverError):  # what is left is known to be half made
+                    await self.remove(container_id)
+                raise
+        self._known.finish(container_id)
+        return container_id
+
+    async def start(self, container_id: str) -> None:
+        """Starts, or starts again."""
+        try:
+            await self._engine.call(
+                "start", lambda client: client.start(container_id), f"start {self._name(container_id)}"
+            )
+        except PortTaken as error:
+            raise await self._port_taken(container_id, error) from error
+
+    async def stop(self, container_id: str, grace: float) -> None:
+        """Asks it to end, kills it after the grace period."""
+        seconds = math.ceil(grace)
+        async with self._engine.request(
+            "stop",
+            "POST",
+            f"/containers/{container_id}/stop",
+            params={"t": seconds},
+            within=seconds + self._engine.call_timeout,
+            what=f"stop {self._name(container_id)}",
+        ):
+            pass
+
+    async def kill(self, container_id: str, signal: str) -> None:
+        """Sends a signal."""
+        what = f"send {signal} to {self._name(container_id)}"
+        with suppress(ContainerNotRunning):
+            await self._engine.call("kill", lambda client: client.kill(container_id, signal), what)
+
+    async def pause(self, container_id: str) -> None:
+        """Freezes it."""
+        try:
+            await self._engine.call(
+                "pause", lambda client: client.pause(container_id), f"pause {self._name(container_id)}"
+            )
+        except ContainerNotRunning as error:
+            if "already paused" not in str(error):
+                raise
+
+    async def unpause(self, container_id: str) -> None:
+        """Thaws it."""
+        with suppress(ContainerNotRunning):
+            await self._engine.call(
+                "unpause", lambda client: client.unpause(container_id), f"unpause {self._name(container_id)}"
+            )
+
+    async def remove(self, container_id: str) -> None:
+        """Removes it, and returns when its name is free."""
+        what = f"remove {self._name(container_id)}"
+
+        def remove(client: APIClient) -> None:
+            with suppress(NotFound):
+                client.remove_container(container_id, v=True, force=True)
+
+        try:
+            await self._engine.call("remove", remove, what)
+        except DriverError as error:
+            if "already in progress" not in str(error):
+                raise
+            await self._wait_until_gone(container_id, what)
+        self._known.forget(container_id)
+
+    async def _look(self, name: str) -> Mapping[str, Any] | None:
+        def look(client: APIClient) -> Mapping[str, Any] | None:
+            try:
+                found: Mapping[str, Any] = client.inspect_container(name)
+            except NotFound:
+                return None
+            return found
+
+        return await self._engine.call("inspect", look, f"inspect {name}")
+
+    async def _with_entrypoint(self, spec: ContainerSpec) -> ContainerSpec:
+        """Spells out the image's entrypoint where the command is empty: the engine takes its command else."""
+        if spec.command != ():
+            return spec
+        entrypoint = spec.entrypoint
+        if entrypoint is None:
+            entrypoint = await self._images.entrypoint(spec.image)
+        if not entrypoint:
+            raise SpecRefused("there is nothing to run: no entrypoint, and an empty command")
+        return replace(spec, entrypoint=entrypoint)
+
+    async def _put_files(self, container_id: str, key: Key, spec: ContainerSpec) -> None:
+        user = spec.user
+        if not user and containers.is_private(spec.files):
+            found = await self._look(container_id)
+            user = found["Config"]["User"] if found else ""
+        archive = containers.files_archive(spec.files, containers.numeric_owner(user), time.time())
+        await self._engine.call(
+            "put files",
+            lambda client: client.put_archive(container_id, "/", archive),
+            f"put files into {key}",
+        )
+
+    async def _taken_by(self, key: Key, error: NameTaken) -> NameTaken:
+        found = await self._look(containers.container_name(key))
+        return error if found is None else self._name_taken(key, found)
+
+    def _name_taken(self, key: Key, found: Mapping[str, Any]) -> NameTaken:
+        name = containers.container_name(key)
+        owner = containers.owner_text(found["Config"]["Labels"])
+        return NameTaken(
+            f"the container name {name} is taken by {owner}",
+            remedy=f"`docker rm -f {name}` if nobody needs it, or use another name",
+        )
+
+    async def _port_taken(self, container_id: str, error: PortTaken) -> PortTaken:
+        """Finds out whose choice the port was."""
+        found = await self._look(container_id)
+        number = _PORT_IN_MESSAGE.search(str(error))
+        ports = containers.chosen_ports(found) if found else frozenset()
+        chosen = int(number[1]) in ports if number else bool(ports)
+        return PortTaken(str(error), chosen=chosen)
+
+    async def _wait_until_gone(self, container_id: str, what: str) -> None:
+        """Somebody else is removing it already."""
+        pause = _FIRST_PAUSE
+        try:
+            async with asyncio.timeout(self._engine.call_timeout):
+                while await self._look(container_id) is not None:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LAST_PAUSE)
+        except TimeoutError as error:
+            seconds = self._engine.call_timeout
+            raise DriverError(f"{what}: its removal has not ended within {seconds:g} s") from error
+
+    def _name(self, container_id: str) -> str:
+        return str(self._known.key(container_id) or container_id[:12])
+
+
+def _create(client: APIClient, body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    made: Mapping[str, Any] = client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
+    return made

@@ -1,0 +1,80 @@
+"""Host ports that the driver chooses, so that they stay the same over stop and start."""
+
+import random
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from e2e_controller.drivers.base import DriverError, PortSpec, PortTaken
+
+RANGE = range(20000, 32768)
+"""Below the ports that the kernel gives to outgoing connections."""
+
+_LOOPBACK = "127.0.0.1"
+_KEPT = 60.0
+"""Seconds for which a port that was handed out is not handed out again."""
+_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+
+
+class PortChooser:
+    """Hands out ports that bind on loopback and that no container known here has.
+
+    Another process may take one before the container starts; the start then fails with `PortTaken`.
+    """
+
+    def __init__(
+        self,
+        ports: range = RANGE,
+        clock: Callable[[], float] = time.monotonic,
+        binds: Callable[[int, str], bool] | None = None,
+    ) -> None:
+        self._ports = ports
+        self._clock = clock
+        self._binds = binds or binds_on_loopback
+        self._next = random.randrange(len(ports))  # noqa: S311 - only spreads, hides nothing
+        self._recent: dict[int, float] = {}
+
+    def choose(self, protocol: str, taken: Iterable[int]) -> int:
+        """A free port that is none of `taken`. Raises `PortTaken` where there is none."""
+        now, taken = self._clock(), set(taken)
+        self._recent = {port: until for port, until in self._recent.items() if until > now}
+        for _ in range(len(self._ports)):
+            port = self._ports[self._next]
+            self._next = (self._next + 1) % len(self._ports)
+            if port not in self._recent and port not in taken and self._binds(port, protocol):
+                self._recent[port] = now + _KEPT
+                return port
+        first, last = self._ports[0], self._ports[-1]
+        raise PortTaken(
+            f"no port from {first} to {last} is free on {_LOOPBACK}",
+            chosen=True,
+            remedy="stop programs or containers that listen there",
+        )
+
+    def assign(self, ports: Mapping[str, PortSpec], taken: Iterable[int]) -> tuple[dict[str, int], list[int]]:
+        """A host port for each `8080/tcp`-like port, and those of them that were chosen."""
+        taken = {*taken, *(port.host_port for port in ports.values() if port.host_port)}
+        assigned: dict[str, int] = {}
+        chosen: list[int] = []
+        for port in ports.values():
+            number = port.host_port
+            if number is None:
+                number = self.choose(port.protocol, taken)
+                chosen.append(number)
+            name = f"{port.container_port}/{port.protocol}"
+            if name in assigned:
+                raise DriverError(f"{name} stands twice in the ports", retry=False)
+            assigned[name] = number
+        return assigned, chosen
+
+
+def binds_on_loopback(port: int, protocol: str) -> bool:
+    """Whether nothing has that port now."""
+    with socket.socket(socket.AF_INET, _KINDS[protocol]) as probe:
+        if protocol == "tcp":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,94 @@
+"""Removal of directories in which containers left files that this user may not remove."""
+
+import posixpath
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError, NotFound
+
+from e2e_controller.drivers.base import LABEL_CONTROLLER, DriverError
+from e2e_controller.drivers.docker.engine import Engine
+
+_LIKELY = ("busybox", "alpine", "debian", "ubuntu", "python")
+_TRIES = 5
+_INSIDE = "/e2e-remove"
+
+
+class Trees:
+    """Removes directories below the state folder."""
+
+    def __init__(self, engine: Engine, controller_id: str, state_dir: Path) -> None:
+        self._engine = engine
+        self._controller_id = controller_id
+        self._state_dir = state_dir
+
+    async def remove(self, path: str) -> None:
+        """Removes a directory. Raises `DriverError` for one that is not below the state folder."""
+        tree = Path(path)
+        root = self._state_dir.resolve()
+        tree = tree.parent.resolve() / tree.name
+        if not tree.is_relative_to(root) or tree == root or tree.name in ("", "..", "."):
+            raise DriverError(f"{path} is not below {root}, so it is not removed", retry=False)
+        try:
+            await self._engine.in_thread(lambda: _remove(tree))
+        except PermissionError:
+            await self.remove_as_root(tree)
+
+    async def remove_as_root(self, tree: Path) -> None:
+        """Lets a container of root's do it, of any image at hand that has `rm`."""
+        images = await self._engine.call("list images", lambda client: client.images())
+        for image in likely_images(images)[:_TRIES]:
+            await self._engine.call("remove tree", self._remover(image, tree), f"remove {tree}")
+            if not await self._engine.in_thread(tree.exists):
+                return
+        raise DriverError(
+            f"{tree} has files that this user may not remove, and no image here could do it",
+            remedy=f"`docker pull busybox`, or `sudo rm -rf {tree}`",
+        )
+
+    def _remover(self, image: str, tree: Path) -> Callable[[APIClient], None]:
+        body = {
+            "Image": image,
+            "Entrypoint": ["rm"],
+            "Cmd": ["-rf", "--", posixpath.join(_INSIDE, tree.name)],
+            "User": "0:0",
+            "Labels": {LABEL_CONTROLLER: self._controller_id},
+            "HostConfig": {
+                "NetworkMode": "none",
+                "AutoRemove": True,
+                "Mounts": [{"Type": "bind", "Source": str(tree.parent), "Target": _INSIDE}],
+            },
+        }
+
+        def remove(client: APIClient) -> None:
+            made = client.create_container_from_config(body)  # type: ignore[no-untyped-call]
+            try:
+                client.start(made["Id"])
+                client.wait(made["Id"], condition="removed")
+            except NotFound:
+                return  # it was faster than we
+            except APIError:
+                client.remove_container(made["Id"], force=True)
+
+        return remove
+
+
+def _remove(tree: Path) -> None:
+    try:
+        shutil.rmtree(tree)
+    except FileNotFoundError:
+        if tree.exists():  # something in it went at the same time
+            shutil.rmtree(tree)
+
+
+def likely_images(images: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Ids of images, those first that are known to have `rm`, then the small ones."""
+
+    def rank(image: Mapping[str, Any]) -> tuple[bool, int]:
+        names = [tag.rsplit("/", 1)[-1] for tag in image.get("RepoTags") or ()]
+        return not any(name.startswith(_LIKELY) for name in names), int(image["Size"])
+
+    return [str(image["Id"]) for image in sorted(images, key=rank)]

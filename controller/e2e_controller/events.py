@@ -1,0 +1,82 @@
+"""Events: who, what, why, how often. The newest are kept; the same thing again only counts."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from e2e_controller.drivers.base import Key
+
+MAX_EVENTS = 2_000
+MAX_MESSAGE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one object, `count` times."""
+
+    key: Key
+    warning: bool
+    reason: str
+    message: str
+    first_time: datetime
+    last_time: datetime
+    count: int = 1
+
+
+class EventLog:
+    """The newest events, and who follows them."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._events: OrderedDict[tuple[Key, str, str], Event] = OrderedDict()
+        self._followers: set[Follower] = set()
+
+    def record(self, key: Key, reason: str, message: str = "", *, warning: bool = False) -> None:
+        """Adds an event, or counts it up when it is known."""
+        now, message = self._now(), message[:MAX_MESSAGE]
+        identity = (key, reason, message)
+        known = self._events.pop(identity, None)
+        if known is None:
+            event = Event(key, warning, reason, message, now, now)
+        else:
+            event = replace(known, last_time=now, count=known.count + 1)
+        self._events[identity] = event
+        if len(self._events) > MAX_EVENTS:
+            self._events.popitem(last=False)
+        for follower in self._followers:
+            follower.push(event)
+
+    def kept(self) -> tuple[Event, ...]:
+        """All that are kept, oldest first."""
+        return tuple(self._events.values())
+
+    def follow(self, wake: Callable[[], None]) -> "Follower":
+        """Collects new events; `wake` is called when there are some. Close it."""
+        follower = Follower(self._followers, wake)
+        self._followers.add(follower)
+        return follower
+
+
+class Follower:
+    """New events for one reader; a slow one loses the oldest."""
+
+    def __init__(self, followers: "set[Follower]", wake: Callable[[], None]) -> None:
+        self._followers = followers
+        self._wake = wake
+        self._pending: deque[Event] = deque(maxlen=MAX_EVENTS)
+
+    def push(self, event: Event) -> None:
+        """Adds one."""
+        self._pending.append(event)
+        self._wake()
+
+    def take(self) -> tuple[Event, ...]:
+        """All since the last call."""
+        events = tuple(self._pending)
+        self._pending.clear()
+        return events
+
+    def close(self) -> None:
+        """Stops collecting."""
+        self._followers.discard(self)

@@ -1,0 +1,91 @@
+"""The controller's own metrics."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Instruments:
+    """Counters and histograms that the parts of the controller feed, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._reconciles = Counter(
+            "e2e_reconciles", "Reconciles by kind and result.", ["kind", "result"], registry=self.registry
+        )
+        self._durations = Histogram(
+            "e2e_reconcile_duration_seconds",
+            "How long a reconcile took.",
+            ["kind"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._engine_calls = Histogram(
+            "e2e_engine_call_duration_seconds",
+            "How long an engine call took.",
+            ["call", "result"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._probes = Histogram(
+            "e2e_probe_duration_seconds",
+            "How long a readiness probe took.",
+            ["type", "result"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+
+    def reconciled(self, kind: str, seconds: float, success: bool) -> None:
+        """One reconcile ended."""
+        self._reconciles.labels(kind, _result(success)).inc()
+        self._durations.labels(kind).observe(seconds)
+
+    def engine_called(self, call: str, seconds: float, success: bool) -> None:
+        """One engine call ended."""
+        self._engine_calls.labels(call, _result(success)).observe(seconds)
+
+    def probed(self, type_: str, seconds: float, success: bool) -> None:
+        """One probe ended."""
+        self._probes.labels(type_, _result(success)).observe(seconds)
+
+    def collect_gauges(
+        self,
+        queue_depth: Callable[[], int],
+        objects: Callable[[], Iterable[tuple[str, str, str]]],
+        leases: Callable[[], int],
+    ) -> None:
+        """Adds what is counted when it is asked for. `objects` gives (kind, condition, status) each."""
+        self.registry.register(_Gauges(queue_depth, objects, leases))
+
+
+def _result(success: bool) -> str:
+    return "success" if success else "error"
+
+
+class _Gauges(Collector):
+    def __init__(
+        self,
+        queue_depth: Callable[[], int],
+        objects: Callable[[], Iterable[tuple[str, str, str]]],
+        leases: Callable[[], int],
+    ) -> None:
+        self._queue_depth = queue_depth
+        self._objects = objects
+        self._leases = leases
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily("e2e_queue_depth", "Keys that wait for a worker.", self._queue_depth())
+        yield GaugeMetricFamily("e2e_leases", "Claims of clients on environments.", self._leases())
+        family = GaugeMetricFamily(
+            "e2e_objects", "Objects by kind and condition.", labels=["kind", "condition", "status"]
+        )
+        counts: dict[tuple[str, str, str], int] = {}
+        for labels in self._objects():
+            counts[labels] = counts.get(labels, 0) + 1
+        for labels, count in sorted(counts.items()):
+            family.add_metric(labels, count)
+        yield family

@@ -1,0 +1,155 @@
+"""From what files say to claims in the store, and from Apply to files. The only writer of manifest files."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from e2e_api.conditions import Reason
+from e2e_api.errors import Conflict, E2EError
+from e2e_api.manifests import Manifest, environment_of, to_document
+from e2e_api.parsing import Document
+from e2e_controller.directories import Directories
+from e2e_controller.drivers.base import Key
+from e2e_controller.objects import FILE, Rejection, Source
+from e2e_controller.sources import FolderSource, SourceFile
+from e2e_controller.store import Claim, Store
+
+MAX_MESSAGE = 4_000
+
+
+class Intake:
+    """Brings manifests in: from the watched folders, and through the API's own folder."""
+
+    def __init__(self, store: Store, directories: Directories, default_environment: str) -> None:
+        self._store = store
+        self._directories = directories
+        self._default = default_environment
+        self._managed: FolderSource | None = None
+
+    def attach(self, managed: FolderSource) -> None:
+        """Gives the source that watches the API's own folder."""
+        self._managed = managed
+
+    # From files
+
+    def changed(self, file: SourceFile) -> None:
+        """A file says something new."""
+        managed = Path(file.path).is_relative_to(self._directories.manifests)
+        environment = file.environment or self._default
+        file_key = Key(environment, FILE, file.relative)
+        if file.problem is not None:
+            source = Source(file.path, file.problem.line, managed)
+            message = f"{file.path}: {file.problem}"[:MAX_MESSAGE]
+            rejection = Rejection(Reason(file.reason), message, source)
+            self._store.reject_file(file.path, file_key, rejection)
+            return
+        claims = list(self._claims(file, environment, managed))
+        self._store.set_file(file.path, file_key, [*claims, *_file_claim(file_key, claims)])
+
+    def gone(self, path: str) -> None:
+        """A file is no longer there."""
+        self._store.remove_file(path)
+
+    def _claims(self, file: SourceFile, environment: str, managed: bool) -> Iterator[Claim]:
+        lines: dict[Key, int] = {}
+        file_key = Key(environment, FILE, file.relative)
+        for document in file.documents:
+            source = Source(file.path, document.line, managed)
+            key = document_key(document, environment)
+            text = "; ".join(f"{file.path}:{problem}" for problem in document.problems)
+            if key is not None and key in lines:
+                text = f"{file.path}:{document.line} defines {key} again; line {lines[key]} has it already"
+                key, document = None, Document(document.line)
+            rejection = Rejection(Reason.REJECTED, text[:MAX_MESSAGE], source) if text else None
+            if key is not None:
+                lines[key] = document.line
+            yield Claim(key or file_key, source, document.manifest, rejection)
+
+    # From the API
+
+    def key_of(self, manifest: Manifest, environment: str) -> Key:
+        """The key that an applied manifest has."""
+        environment = environment_of(manifest) or environment or self._default
+        return Key(environment, manifest.kind, manifest.metadata.name)
+
+    def check_writable(self, key: Key) -> None:
+        """Raises `Conflict` where a file of the user's defines the key."""
+        owner = self._store.owner(key)
+        if owner is not None and not owner.managed:
+            message = f"{key} is defined by {owner}; change that file, the API never does"
+            raise Conflict(message, reason="DefinedByFile")
+
+    async def write(self, key: Key, manifest: Manifest) -> None:
+        """Makes the manifest the desired state; it is in the store when this returns."""
+        document = to_document(manifest)
+        document["metadata"]["environment"] = key.environment
+        if key.kind == "Environment":
+            del document["metadata"]["environment"]
+        path = self._directories.manifest(key.environment, key.kind, key.name)
+        _replace_file(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        if self._managed is not None:
+            await self._managed.ingest(path)
+
+    async def delete(self, key: Key) -> None:
+        """Takes the manifest away; the object is marked as deleting when this returns."""
+        owner = self._store.owner(key)
+        if owner is None or not owner.managed:
+            return
+        path = Path(owner.path)
+        _remove_file(path)
+        if self._managed is not None:
+            await self._managed.ingest(path)
+
+    async def delete_environment(self, environment: str) -> list[Key]:
+        """Deletes all that Apply wrote for an environment; returns the keys."""
+        keys = [o.key for o in self._store.select(environment) if o.managed and not o.deleting]
+        for key in keys:
+            await self.delete(key)
+        return keys
+
+
+def document_key(document: Document, environment: str) -> Key | None:
+    """The key that a document means, as far as it can be read."""
+    if document.kind is None or document.name is None:
+        return None
+    if document.kind == "Environment":
+        return Key(document.name, document.kind, document.name)
+    return Key(document.environment or environment, document.kind, document.name)
+
+
+def _file_claim(file_key: Key, claims: list[Claim]) -> Iterator[Claim]:
+    """Several documents that name no object make one message; only the first claim of a key counts."""
+    unnamed = [claim for claim in claims if claim.key == file_key and claim.rejection]
+    if len(unnamed) > 1:
+        messages = "; ".join(claim.rejection.message for claim in unnamed if claim.rejection)
+        rejection = Rejection(Reason.REJECTED, messages[:MAX_MESSAGE], unnamed[0].source)
+        claims[:] = [claim for claim in claims if claim.key != file_key]
+        yield Claim(file_key, unnamed[0].source, rejection=rejection)
+
+
+def _replace_file(path: Path, text: str) -> None:
+    """Writes by temporary file and rename: a reader sees the old or the new, never a half."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise E2EError(f"cannot write {path}: {error.strerror}", reason="StateFolder") from error
+
+
+def _remove_file(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    except OSError as error:
+        if path.exists():
+            raise E2EError(f"cannot remove {path}: {error.strerror}", reason="StateFolder") from error

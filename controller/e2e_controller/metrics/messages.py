@@ -1,0 +1,116 @@
+"""Metrics to and from protobuf; each direction once. Invalid requests raise `InvalidArgument`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from e2e_api.errors import InvalidArgument
+from e2e_api.v1 import metric_service_pb2 as pb
+from e2e_controller.metrics.expectations import Expectation, ExpectationType
+from e2e_controller.metrics.matchers import LabelMatcher, MatchType
+from e2e_controller.metrics.page import Series
+from e2e_controller.metrics.selection import AbsentPolicy, Selection, Sum, ValueType
+from e2e_controller.metrics.watching import Sample
+
+Value = TypeVar("Value")
+
+_MOST_NAMES = 1000
+_MATCH_TYPES = {
+    pb.LABEL_MATCH_TYPE_EQUAL: MatchType.EQUAL,
+    pb.LABEL_MATCH_TYPE_NOT_EQUAL: MatchType.NOT_EQUAL,
+    pb.LABEL_MATCH_TYPE_REGEX: MatchType.REGEX,
+    pb.LABEL_MATCH_TYPE_NOT_REGEX: MatchType.NOT_REGEX,
+}
+_VALUE_TYPES = {
+    pb.METRIC_VALUE_TYPE_UNSPECIFIED: ValueType.VALUE,
+    pb.METRIC_VALUE_TYPE_VALUE: ValueType.VALUE,
+    pb.METRIC_VALUE_TYPE_COUNT: ValueType.COUNT,
+}
+_ABSENT_POLICIES = {
+    pb.ABSENT_POLICY_UNSPECIFIED: AbsentPolicy.WAIT,
+    pb.ABSENT_POLICY_WAIT: AbsentPolicy.WAIT,
+    pb.ABSENT_POLICY_FAIL: AbsentPolicy.FAIL,
+    pb.ABSENT_POLICY_SKIP: AbsentPolicy.SKIP,
+}
+_EXPECTATION_TYPES = {
+    pb.ExpectationType.Value(f"EXPECTATION_TYPE_{type_.name}"): type_ for type_ in ExpectationType
+}
+
+
+def wait_from_proto(request: pb.WaitMetricsRequest) -> tuple[Selection, Expectation]:
+    """What a wait is for; the expectation can judge as many sums as the selection makes."""
+    selection = selection_from_proto(request.selection)
+    expectation = expectation_from_proto(request.expectation)
+    expectation.check_names(selection.names)
+    return selection, expectation
+
+
+def selection_from_proto(message: pb.MetricSelection) -> Selection:
+    """The selection, without the workload's key."""
+    if not message.names:
+        raise _invalid("selection.names", "name at least one metric")
+    return Selection(
+        names_from_proto(message.names, "selection.names"),
+        matchers_from_proto(message.matchers, "selection.matchers"),
+        _known(_VALUE_TYPES, message.value_type, "selection.value_type"),
+        _known(_ABSENT_POLICIES, message.absent, "selection.absent"),
+    )
+
+
+def names_from_proto(names: Sequence[str], field: str = "names") -> tuple[str, ...]:
+    """Metric names."""
+    if len(names) > _MOST_NAMES:
+        raise _invalid(field, f"{len(names)} metrics at once; {_MOST_NAMES} is the most")
+    for index, name in enumerate(names):
+        if not name or "\n" in name:
+            raise _invalid(f"{field}[{index}]", f"{name!r} is not a metric's name")
+    return tuple(names)
+
+
+def matchers_from_proto(
+    messages: Iterable[pb.LabelMatcher], field: str = "matchers"
+) -> tuple[LabelMatcher, ...]:
+    """Label matchers."""
+    matchers = []
+    for index, message in enumerate(messages):
+        here = f"{field}[{index}]"
+        if not message.name:
+            raise _invalid(f"{here}.name", "name a label")
+        type_ = _known(_MATCH_TYPES, message.type, f"{here}.type")
+        try:
+            matchers.append(LabelMatcher(message.name, type_, message.value))
+        except InvalidArgument as error:
+            raise _invalid(f"{here}.value", error.message) from error
+    return tuple(matchers)
+
+
+def expectation_from_proto(message: pb.Expectation) -> Expectation:
+    """The expectation, its operands checked."""
+    type_ = _known(_EXPECTATION_TYPES, message.type, "expectation.type")
+    return Expectation(type_, tuple(message.operands))
+
+
+def sum_to_proto(sum_: Sum) -> pb.MetricSum:
+    """A sum; its value is left out where it is absent."""
+    return pb.MetricSum(name=sum_.name, value=sum_.value, series=sum_.series)
+
+
+def sample_to_proto(sample: Sample) -> pb.MetricSample:
+    """A sample."""
+    message = pb.MetricSample(sums=map(sum_to_proto, sample.sums), error=sample.error)
+    message.time.FromDatetime(sample.time)
+    return message
+
+
+def series_to_proto(series: Series) -> pb.Series:
+    """A series."""
+    return pb.Series(family=series.family, name=series.name, labels=series.labels, value=series.value)
+
+
+def _known(values: Mapping[Any, Value], number: int, field: str) -> Value:
+    if number not in values:
+        raise _invalid(field, f"{number} is not one of its values" if number else "say which")
+    return values[number]
+
+
+def _invalid(field: str, message: str) -> InvalidArgument:
+    return InvalidArgument(f"{field}: {message}", violations=[(field, message)])

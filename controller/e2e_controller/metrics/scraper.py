@@ -1,0 +1,89 @@
+"""Fetching metrics pages, bounded in size and time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from e2e_api.quantities import format_duration
+from e2e_controller.httpclient import LazySession, explain, shorten
+from e2e_controller.metrics.page import Page, ScrapeError, ensure_metrics
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
+
+_MEBIBYTE = 2**20
+_MOST_REDIRECTS = 3
+# The text format first: what a program calls its metrics there is what its author, and `curl`, sees.
+_ACCEPT = (
+    "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.8,"
+    "application/openmetrics-text;version=0.0.1;q=0.7,text/plain;q=0.5,*/*;q=0.1"
+)
+
+
+class Scraper:
+    """Fetches pages over connections that are kept open in between."""
+
+    def __init__(self, *, limit: int = 64 * _MEBIBYTE) -> None:
+        self._limit = limit
+        self._session = LazySession(keep_alive=True)
+
+    async def fetch(self, url: str, timeout: float = 5.0) -> Page:
+        """The page at an address, in `timeout` seconds. Raises `ScrapeError` that says why not."""
+        import aiohttp
+
+        received = bytearray()
+        try:
+            async with asyncio.timeout(timeout):
+                content_type = await self._read(url, received)
+        except TimeoutError:
+            progress = f", {len(received)} bytes read" if received else ""
+            raise ScrapeError(f"GET {url}: timeout after {format_duration(timeout)}{progress}") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ScrapeError(f"GET {url}: {explain(error)}") from error
+        page = Page(received.decode("utf-8", "replace").removeprefix("\ufeff"), content_type)
+        try:
+            ensure_metrics(page)
+        except ScrapeError as error:
+            raise ScrapeError(f"GET {url}: {error}") from None
+        return page
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._session.aclose()
+
+    async def _read(self, url: str, received: bytearray) -> str:
+        """Reads the answer's body, following redirects on the same host; returns its content type."""
+        from yarl import URL
+
+        target = URL(url)
+        for _ in range(_MOST_REDIRECTS + 1):
+            request = self._session.get().get(target, headers={"Accept": _ACCEPT}, allow_redirects=False)
+            async with request as response:
+                location = response.headers.get("Location")
+                if response.status // 100 != 3 or location is None:
+                    await self._read_body(url, response, received)
+                    return response.headers.get("Content-Type", "")
+                target = _redirected(url, target, location)
+        raise ScrapeError(f"GET {url}: more than {_MOST_REDIRECTS} redirects")
+
+    async def _read_body(self, url: str, response: aiohttp.ClientResponse, received: bytearray) -> None:
+        if response.status // 100 != 2:
+            text = shorten((await response.content.read(1024)).decode("utf-8", "replace"))
+            status = f"{response.status} {response.reason or ''}".strip()
+            raise ScrapeError(f"GET {url}: {status}" + (f": {text}" if text else ""))
+        async for chunk in response.content.iter_any():
+            received += chunk
+            if len(received) > self._limit:
+                raise ScrapeError(f"GET {url}: the page is larger than {self._limit / _MEBIBYTE:g} MiB")
+
+
+def _redirected(url: str, target: URL, location: str) -> URL:
+    """Where a redirect leads. Another host is never asked: it would be no metric of this workload."""
+    from yarl import URL
+
+    following = target.join(URL(location))
+    if (following.host, following.port) != (target.host, target.port):
+        raise ScrapeError(f"GET {url}: redirects to another host: {shorten(location)}")
+    return following

@@ -1,0 +1,158 @@
+"""Which series are meant, and what they sum up to."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from e2e_controller.metrics.matchers import LabelMatcher
+from e2e_controller.metrics.page import Found, Page, Series, find, find_all, parse
+
+_DISTRIBUTIONS = {
+    "histogram": ("_sum", "_count"),
+    "summary": ("_sum", "_count"),
+    "gaugehistogram": ("_gsum", "_gcount"),
+}
+"""Where the sum and the number of observations stand, by family type."""
+_FAMILY = re.compile(r"\n[ \t]*+#[ \t]*+TYPE[ \t]++(\S++)[ \t]++(\S++)")
+_SAMPLE_NAME = re.compile(r"\n[ \t]*+([a-zA-Z_:][a-zA-Z0-9_:]*+)")
+_MOST_NAMES = 2000
+_MOST_SIMILAR = 5
+
+
+class ValueType(StrEnum):
+    """What a histogram or a summary counts for."""
+
+    VALUE = "value"
+    """The value of a counter or gauge, the sum of a histogram or summary."""
+    COUNT = "count"
+    """The number of observations of a histogram or summary; the number of series of another family."""
+
+
+class AbsentPolicy(StrEnum):
+    """What a metric that is not on the page means."""
+
+    WAIT = "wait"
+    """Go on until it appears."""
+    FAIL = "fail"
+    """Fail at once."""
+    SKIP = "skip"
+    """Judge the values of the other names alone; see `Expectation.holds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which series are summed; one sum is made for each name."""
+
+    names: tuple[str, ...]
+    matchers: tuple[LabelMatcher, ...] = ()
+    value_type: ValueType = ValueType.VALUE
+    absent: AbsentPolicy = AbsentPolicy.WAIT
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum over one family's matching series. `value` None: there are none, which is not 0."""
+
+    name: str
+    value: float | None
+    series: int
+
+    def same(self, other: "Sum") -> bool:
+        """Whether both say the same; NaN is as good as NaN."""
+        return (self.name, self.series) == (other.name, other.series) and same_value(self.value, other.value)
+
+
+def same_value(first: float | None, second: float | None) -> bool:
+    """Equality in which NaN equals NaN."""
+    return first == second or (
+        first is not None and second is not None and first != first and second != second
+    )
+
+
+def select(
+    page: Page,
+    names: Sequence[str],
+    matchers: Sequence[LabelMatcher] = (),
+    value_type: ValueType = ValueType.VALUE,
+) -> list[Sum]:
+    """One sum for each name, over all series of that family that match.
+
+    A name is a family's, or a sample's as it stands on the page (`..._count`, `..._total`). Only lines that
+    count for a sum are parsed; raises `ScrapeError` where one of them is not a metric.
+    """
+    found = find(page, names)
+    return [_sum(page, found, name, matchers, value_type) for name in names]
+
+
+def series(page: Page, names: Sequence[str] = (), matchers: Sequence[LabelMatcher] = ()) -> list[Series]:
+    """All sample lines of these families (or samples) that match; of all families without names.
+
+    Raises `ScrapeError` where one of their lines is not a metric.
+    """
+    if names:
+        found = find(page, names)
+        lines = [raw for raws in found.lines.values() for raw in raws]
+        lines = [raw for raw in lines if not _answers_to(raw.name, found).isdisjoint(names)]
+        lines.sort(key=lambda raw: raw.offset)
+    else:
+        types, lines = find_all(page)
+        found = Found(types)
+    result = []
+    for raw in lines:
+        name, labels, value = parse(page, raw)
+        if all(matcher.matches(name, labels) for matcher in matchers):
+            result.append(Series(found.family_of(name), name, labels, value))
+    return result
+
+
+def similar_names(page: Page, name: str) -> list[str]:
+    """Names on the page that a misspelt name may have meant, the likeliest first; five at most."""
+    text = "\n" + page.text
+    families = Found(dict(_FAMILY.findall(text)))
+    samples = dict.fromkeys(_SAMPLE_NAME.findall(text))
+    known = dict.fromkeys((*families.types, *(families.family_of(sample) for sample in samples)))
+    known.pop(name, None)
+    # Comparing is slow; names of a very different length are the first to do without.
+    candidates = sorted(known, key=lambda other: abs(len(other) - len(name)))[:_MOST_NAMES]
+    parts = [other for other in candidates if name in other or other in name]
+    close = difflib.get_close_matches(name, candidates, n=_MOST_SIMILAR, cutoff=0.75)
+    return list(dict.fromkeys((*close, *parts)))[:_MOST_SIMILAR]
+
+
+def _sum(page: Page, found: Found, name: str, matchers: Sequence[LabelMatcher], value_type: ValueType) -> Sum:
+    values = []
+    for raw in found.lines.get(_sample_name(found, name, value_type), ()):
+        sample, labels, value = parse(page, raw)
+        if all(matcher.matches(sample, labels) for matcher in matchers):
+            values.append(value)
+    if not values:
+        return Sum(name, None, 0)
+    if value_type is ValueType.COUNT and found.types.get(name) not in _DISTRIBUTIONS:
+        return Sum(name, float(len(values)), len(values))
+    return Sum(name, sum(values), len(values))
+
+
+def _sample_name(found: Found, name: str, value_type: ValueType) -> str:
+    """The samples that stand for a name.
+
+    A counter is the same in both formats: the text format calls the family `x_total`, OpenMetrics `x`.
+    """
+    kind = found.types.get(name, "")
+    if kind in _DISTRIBUTIONS:
+        return name + _DISTRIBUTIONS[kind][value_type is ValueType.COUNT]
+    if name in found.lines:
+        return name
+    if "counter" in (kind, found.types.get(f"{name}_total")):
+        return f"{name}_total"
+    return f"{name}_info" if kind == "info" else name
+
+
+def _answers_to(sample: str, found: Found) -> set[str]:
+    """The names by which a sample may be asked for."""
+    family = found.family_of(sample)
+    names = {sample, family}
+    if found.types.get(family) == "counter":
+        names.add(family.removesuffix("_total"))
+    return names

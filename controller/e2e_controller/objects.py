@@ -1,0 +1,151 @@
+"""What the store holds: objects and their status, as frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from e2e_api.conditions import Condition, ConditionType, Reason, Status, find_condition, is_true
+from e2e_api.manifests import Manifest
+from e2e_controller.drivers.base import Container, Key
+
+ENVIRONMENT = "Environment"
+WORKLOAD = "Workload"
+FILE = "File"
+
+
+def environment_key(environment: str) -> Key:
+    """The key of the Environment object."""
+    return Key(environment, ENVIRONMENT, environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a manifest stands."""
+
+    path: str
+    line: int = 0
+    managed: bool = False
+    """Whether it is below the state folder, where only Apply writes."""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why the newest version of a manifest does not count."""
+
+    reason: Reason
+    message: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One step of a start: `pull`, `build`, `create`, `start` or `probe`. Duration in seconds."""
+
+    name: str
+    started_at: datetime
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The last answer of a readiness probe."""
+
+    success: bool
+    request: str
+    answer: str
+    time: datetime | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStatus:
+    """What is known of an object; computed as a whole by `reconcile.status`."""
+
+    observed_generation: int = 0
+    conditions: tuple[Condition, ...] = ()
+    summary: str = "Pending"
+    progress: str = ""
+    container: Container | None = None
+    restart_count: int = 0
+    failed_attempts: int = 0
+    """How often in a row it could not be made as its manifest asks."""
+    retry_at: datetime | None = None
+    """Before that it is not tried again, whatever happens to its container."""
+    last_log_lines: tuple[str, ...] = ()
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """External `host:port` by port name; empty while the workload does not run."""
+    probe: Probe | None = None
+    phases: tuple[Phase, ...] = ()
+    directory: str = ""
+    spec_hash: str = ""
+    network_id: str = ""
+    """Of an Environment: its network."""
+
+    def condition(self, type_: ConditionType) -> Condition | None:
+        """The condition of that type, or None."""
+        return find_condition(self.conditions, type_)
+
+    def is_true(self, type_: ConditionType) -> bool:
+        """Whether the condition of that type is there and true."""
+        return is_true(self.conditions, type_)
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """A manifest together with its status."""
+
+    key: Key
+    manifest: Manifest | None = None
+    """The last good version; None where there never was one, and for an implied Environment."""
+    generation: int = 0
+    """Counts the changes of the manifest."""
+    version: int = 0
+    source: Source | None = None
+    rejection: Rejection | None = None
+    status: ObjectStatus = ObjectStatus()
+    deleting: bool = False
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of its manifest."""
+        return self.manifest.metadata.labels if self.manifest else {}
+
+    @property
+    def managed(self) -> bool:
+        """Whether the API may change it."""
+        return self.source is not None and self.source.managed
+
+    @property
+    def settled(self) -> bool:
+        """Whether the status is about the newest manifest."""
+        return self.status.observed_generation == self.generation
+
+
+def acceptance(object_: Object) -> Condition:
+    """The `Accepted` condition."""
+    if object_.rejection is not None:
+        return Condition(
+            ConditionType.ACCEPTED, Status.FALSE, object_.rejection.reason, object_.rejection.message
+        )
+    return Condition(ConditionType.ACCEPTED, Status.TRUE, Reason.VALID)
+
+
+__all__ = [
+    "ENVIRONMENT",
+    "FILE",
+    "WORKLOAD",
+    "Container",
+    "Key",
+    "Object",
+    "ObjectStatus",
+    "Phase",
+    "Probe",
+    "Rejection",
+    "Source",
+    "acceptance",
+    "environment_key",
+    "replace",
+]

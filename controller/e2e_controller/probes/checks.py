@@ -1,0 +1,65 @@
+"""What a probe asks and where."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from e2e_api.manifests import Port
+from e2e_controller.drivers.base import Container, EngineInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, in words for a person."""
+
+    ready: bool
+    text: str
+
+
+class Target(NamedTuple):
+    """Where a port of a container is reached. `proxied`: by way of the engine's port proxy."""
+
+    host: str
+    port: int
+    proxied: bool = False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class PolledCheck(ABC):
+    """A question that is asked again and again."""
+
+    request: str
+    """What is asked, such as `GET http://172.17.0.2:9090/-/ready`."""
+    rest: ClassVar[float] = 0.0
+    """At least how many times its own length an attempt is rested from."""
+
+    @abstractmethod
+    async def attempt(self) -> Answer:
+        """Asks once; the caller bounds the time by cancelling."""
+
+
+class PushedCheck(ABC):
+    """An answer that comes by itself."""
+
+    request: str
+
+    @abstractmethod
+    def look(self) -> Answer:
+        """The answer as of now."""
+
+    async def follow(self, tell: Callable[[], None]) -> None:  # noqa: B027 - most have nothing to do
+        """Keeps the answer current, calls `tell` when `look` may say something else; may end."""
+
+
+Check = PolledCheck | PushedCheck
+
+
+def address_of(info: EngineInfo, container: Container, port: Port) -> Target | None:
+    """Where this process reaches a container's port; None where it cannot."""
+    if info.containers_reachable and container.address:
+        return Target(container.address, port.container_port)
+    published = container.host_ports.get(f"{port.container_port}/{port.protocol}")
+    return Target("127.0.0.1", published, proxied=True) if published else None

@@ -1,0 +1,1 @@
+"""Observe, plan (pure), execute (no decisions), status (pure)."""

@@ -1,0 +1,1 @@
+"""gRPC servicers, one module a service; HTTP for metrics and health."""

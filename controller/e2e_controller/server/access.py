@@ -1,0 +1,50 @@
+"""What every servicer needs: the store, and a fresh look at the folders."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from e2e_api.errors import DEADLINE_MARGIN, NotRunning
+from e2e_controller.drivers.base import Container, ContainerPhase, Driver, EngineInfo, Key
+from e2e_controller.objects import Object
+from e2e_controller.server.errors import not_found
+from e2e_controller.store import Store
+
+FOREVER = 10 * 365 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Reads for servicers."""
+
+    store: Store
+    driver: Driver
+    info: EngineInfo
+    sync_folders: Callable[[], Awaitable[None]]
+    """Takes in what was written to the folders before the call."""
+
+    async def find(self, key: Key) -> Object:
+        """The object, or `NotFound`, after a fresh look at the folders."""
+        await self.sync_folders()
+        object_ = self.store.get(key)
+        if object_ is None:
+            raise not_found(key)
+        return object_
+
+    async def running(self, key: Key) -> Container:
+        """The container, from a fresh look; `NotRunning` where there is none that runs."""
+        object_ = await self.find(key)
+        container = await self.driver.inspect(key)
+        if container is None or container.phase is not ContainerPhase.RUNNING:
+            phase = container.phase if container else "not there"
+            message = f"{key} does not run: its container is {phase}, and its state {object_.status.summary}"
+            raise NotRunning(message)
+        return container
+
+
+def time_limit(context: Any) -> float:
+    """The loop time at which a wait must end, so that its evidence arrives before the client gives up."""
+    remaining = context.time_remaining()
+    seconds = FOREVER if remaining is None else remaining - min(DEADLINE_MARGIN, remaining / 2)
+    return asyncio.get_running_loop().time() + max(0.0, min(seconds, FOREVER))

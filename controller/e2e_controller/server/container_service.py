@@ -1,0 +1,118 @@
+"""ContainerService: exec, logs, copies."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from e2e_api.errors import InvalidArgument, NotRunning
+from e2e_api.v1 import container_service_pb2 as pb
+from e2e_api.v1 import container_service_pb2_grpc
+from e2e_controller.drivers.base import Container, ExecSession, ExitCode, Key, Output
+from e2e_controller.server.access import Access
+from e2e_controller.server.convert import key_from_proto
+
+_STREAMS = {"stdout": pb.OUTPUT_STREAM_STDOUT, "stderr": pb.OUTPUT_STREAM_STDERR}
+
+
+class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
+    """See `container_service.proto`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._driver = access.driver
+
+    async def Exec(
+        self, request_iterator: AsyncIterator[pb.ExecRequest], context: Any
+    ) -> AsyncIterator[pb.ExecResponse]:
+        requests = aiter(request_iterator)
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("input") != "start" or not first.start.command:
+            raise InvalidArgument("the first request must be `start`, with a command")
+        start = first.start
+        container = await self._access.running(key_from_proto(start.key))
+        session = await self._driver.exec(
+            container.id,
+            list(start.command),
+            env=dict(start.env),
+            user=start.user,
+            working_dir=start.working_dir,
+            stdin=start.stdin,
+        )
+        feeding = asyncio.create_task(_feed(session, requests)) if start.stdin else None
+        try:
+            async for piece in session:
+                yield _exec_response(piece)
+        finally:
+            if feeding is not None:
+                feeding.cancel()
+                await asyncio.gather(feeding, return_exceptions=True)
+            await session.close()
+
+    async def Logs(self, request: pb.LogsRequest, context: Any) -> AsyncIterator[pb.LogsResponse]:
+        container = await self._container(key_from_proto(request.key))
+        outputs = self._driver.logs(
+            container.id,
+            follow=request.follow,
+            tail=request.tail if request.HasField("tail") else None,
+            since=request.since.ToDatetime() if request.HasField("since") else None,
+            timestamps=request.timestamps,
+        )
+        try:
+            async for output in outputs:
+                yield pb.LogsResponse(stream=_STREAMS[output.stream], data=output.data)
+        finally:
+            await _close(outputs)
+
+    async def CopyIn(
+        self, request_iterator: AsyncIterator[pb.CopyInRequest], context: Any
+    ) -> pb.CopyInResponse:
+        requests = aiter(request_iterator)
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("input") != "start" or not first.start.directory.startswith("/"):
+            raise InvalidArgument("the first request must be `start`, with an absolute directory")
+        container = await self._container(key_from_proto(first.start.key))
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for request in requests:
+                yield request.tar
+
+        await self._driver.copy_in(container.id, first.start.directory, pieces())
+        return pb.CopyInResponse()
+
+    async def CopyOut(self, request: pb.CopyOutRequest, context: Any) -> AsyncIterator[pb.CopyOutResponse]:
+        container = await self._container(key_from_proto(request.key))
+        pieces = self._driver.copy_out(container.id, request.path)
+        try:
+            async for piece in pieces:
+                yield pb.CopyOutResponse(tar=piece)
+        finally:
+            await _close(pieces)
+
+    async def _container(self, key: Key) -> Container:
+        """The container, running or not."""
+        object_ = await self._access.find(key)
+        container = await self._driver.inspect(key)
+        if container is None:
+            raise NotRunning(f"{key} has no container; its state is {object_.status.summary}")
+        return container
+
+
+async def _feed(session: ExecSession, requests: AsyncIterator[pb.ExecRequest]) -> None:
+    """Passes standard input on, until the client ends it."""
+    async for request in requests:
+        await session.write(request.stdin)
+    await session.close_stdin()
+
+
+async def _close(iterator: Any) -> None:
+    close = getattr(iterator, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _exec_response(piece: Output | ExitCode) -> pb.ExecResponse:
+    if isinstance(piece, ExitCode):
+        return pb.ExecResponse(exit_code=piece.code)
+    if piece.stream == "stdout":
+        return pb.ExecResponse(stdout=piece.data)
+    return pb.ExecResponse(stderr=piece.data)

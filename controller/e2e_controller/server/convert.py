@@ -1,0 +1,162 @@
+"""From our values to the messages of the contract. Secrets are masked here, in this one place."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from e2e_api.conditions import Condition, Status
+from e2e_api.errors import InvalidArgument
+from e2e_api.manifests import DNS_LABEL, Workload, to_document
+from e2e_api.v1 import event_service_pb2, object_pb2
+from e2e_controller.drivers.base import Container, Key
+from e2e_controller.events import Event
+from e2e_controller.objects import ENVIRONMENT, FILE, WORKLOAD, Object, Phase, Probe
+
+MASK = "********"
+_SECRET = re.compile(r"(?i)passw|secret|token|credential|api_?key|private_?key|access_?key|auth")
+_STATUS = {
+    Status.TRUE: object_pb2.CONDITION_STATUS_TRUE,
+    Status.FALSE: object_pb2.CONDITION_STATUS_FALSE,
+    Status.UNKNOWN: object_pb2.CONDITION_STATUS_UNKNOWN,
+}
+
+
+def key_from_proto(key: object_pb2.ObjectKey) -> Key:
+    """Raises `InvalidArgument` where a part is missing or no name."""
+    kind = key.kind or WORKLOAD
+    if kind not in (WORKLOAD, ENVIRONMENT, FILE):
+        raise InvalidArgument(f"key.kind: expected Workload or Environment, not {kind[:40]!r}")
+    environment = key.environment or (key.name if kind == ENVIRONMENT else "")
+    name = key.name or (environment if kind == ENVIRONMENT else "")
+    for field, value in (("environment", environment), ("name", name)):
+        if not value or (kind != FILE and not re.fullmatch(DNS_LABEL, value)):
+            raise InvalidArgument(f"key.{field}: expected a lowercase DNS label, not {value[:80]!r}")
+    return Key(environment, kind, name)
+
+
+def key_to_proto(key: Key) -> object_pb2.ObjectKey:
+    """The key as a message."""
+    return object_pb2.ObjectKey(environment=key.environment, kind=key.kind, name=key.name)
+
+
+def object_to_proto(object_: Object) -> object_pb2.Object:
+    """The object as a message, secrets masked."""
+    message = object_pb2.Object(
+        key=key_to_proto(object_.key),
+        generation=object_.generation,
+        version=object_.version,
+        source=str(object_.source or ""),
+        managed_by_api=object_.managed,
+        document=json.dumps(masked_document(object_)) if object_.manifest else "",
+        labels=dict(object_.labels),
+        deleting=object_.deleting,
+    )
+    _fill_status(message.status, object_)
+    return message
+
+
+def masked_document(object_: Object) -> dict[str, Any]:
+    """The manifest as it would be written, with the values of secret-looking variables masked."""
+    document = to_document(object_.manifest) if object_.manifest else {}
+    variables = document.get("spec", {}).get("env", {})
+    for name in variables:
+        if _SECRET.search(name):
+            variables[name] = MASK
+    return document
+
+
+def event_to_proto(event: Event) -> event_service_pb2.Event:
+    """The event as a message."""
+    types = event_service_pb2.EVENT_TYPE_NORMAL, event_service_pb2.EVENT_TYPE_WARNING
+    return event_service_pb2.Event(
+        key=key_to_proto(event.key),
+        type=types[event.warning],
+        reason=event.reason,
+        message=event.message,
+        first_time=timestamp(event.first_time),
+        last_time=timestamp(event.last_time),
+        count=event.count,
+    )
+
+
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """The time as a message; None stays None."""
+    if time is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+def _fill_status(message: object_pb2.ObjectStatus, object_: Object) -> None:
+    status = object_.status
+    message.observed_generation = status.observed_generation
+    message.conditions.extend(_condition(condition) for condition in status.conditions)
+    message.summary = "Rejected" if object_.rejection and object_.manifest is None else status.summary
+    message.progress = status.progress
+    message.directory = status.directory
+    message.spec_hash = status.spec_hash
+    message.endpoints.extend(_endpoints(object_, status.endpoints))
+    message.phases.extend(_phase(phase) for phase in status.phases)
+    if status.container is not None:
+        message.container.CopyFrom(_container(status.container))
+        message.container.restart_count = status.restart_count
+        message.container.last_log_lines.extend(status.last_log_lines)
+    if status.probe is not None:
+        message.last_probe.CopyFrom(_probe(status.probe))
+
+
+def _condition(condition: Condition) -> object_pb2.Condition:
+    return object_pb2.Condition(
+        type=condition.type,
+        status=_STATUS[condition.status],
+        reason=condition.reason,
+        message=condition.message,
+        last_transition_time=timestamp(condition.last_transition_time),
+    )
+
+
+def _endpoints(object_: Object, external: Mapping[str, str]) -> list[object_pb2.Endpoint]:
+    if not isinstance(object_.manifest, Workload):
+        return []
+    return [
+        object_pb2.Endpoint(
+            port=name,
+            internal=f"{object_.key.name}:{port.container_port}",
+            external=external.get(name, ""),
+            protocol=port.protocol,
+        )
+        for name, port in object_.manifest.spec.ports.items()
+    ]
+
+
+def _phase(phase: Phase) -> object_pb2.Phase:
+    message = object_pb2.Phase(name=phase.name, started_at=timestamp(phase.started_at))
+    message.duration.FromNanoseconds(int(phase.duration * 1e9))
+    return message
+
+
+def _container(container: Container) -> object_pb2.ContainerState:
+    return object_pb2.ContainerState(
+        id=container.id,
+        image=container.image,
+        state=container.phase,
+        exit_code=container.exit_code,
+        oom_killed=container.oom_killed,
+        started_at=timestamp(container.started_at),
+        finished_at=timestamp(container.finished_at),
+    )
+
+
+def _probe(probe: Probe) -> object_pb2.ProbeResult:
+    return object_pb2.ProbeResult(
+        success=probe.success,
+        request=probe.request,
+        answer=probe.answer,
+        time=timestamp(probe.time),
+        attempts=probe.attempts,
+    )

@@ -1,0 +1,129 @@
+"""The gRPC server: services, health, reflection, and where it listens."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from e2e_api.v1 import (
+    container_service_pb2,
+    container_service_pb2_grpc,
+    environment_service_pb2,
+    environment_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    manifest_service_pb2,
+    manifest_service_pb2_grpc,
+    metric_service_pb2,
+    metric_service_pb2_grpc,
+    wait_service_pb2,
+    wait_service_pb2_grpc,
+)
+from e2e_controller.server.container_service import ContainerServicer
+from e2e_controller.server.environment_service import EnvironmentServicer
+from e2e_controller.server.errors import ErrorInterceptor
+from e2e_controller.server.event_service import EventServicer
+from e2e_controller.server.manifest_service import ManifestServicer
+from e2e_controller.server.metric_service import MetricServicer
+from e2e_controller.server.wait_service import WaitServicer
+
+MAX_MESSAGE = 64 * 2**20
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_metadata_size", 64 * 2**10),
+    ("grpc.so_reuseport", 0),
+    # A client that hangs or whose host vanished loses its lease.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+]
+_SERVICES = [
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (container_service_pb2, "ContainerService"),
+        (environment_service_pb2, "EnvironmentService"),
+        (event_service_pb2, "EventService"),
+        (manifest_service_pb2, "ManifestService"),
+        (metric_service_pb2, "MetricService"),
+        (wait_service_pb2, "WaitService"),
+    )
+]
+
+
+class ListenError(Exception):
+    """An address cannot be listened on."""
+
+
+class GrpcServer:
+    """All services behind one or several addresses."""
+
+    def __init__(
+        self,
+        manifests: ManifestServicer,
+        environments: EnvironmentServicer,
+        waits: WaitServicer,
+        metrics: MetricServicer,
+        containers: ContainerServicer,
+        events: EventServicer,
+    ) -> None:
+        self._interceptor = ErrorInterceptor()
+        self._health = health.aio.HealthServicer()
+        self._sockets: list[Path] = []
+        server = self._server = grpc.aio.server(interceptors=[self._interceptor], options=_OPTIONS)
+        manifest_service_pb2_grpc.add_ManifestServiceServicer_to_server(manifests, server)
+        environment_service_pb2_grpc.add_EnvironmentServiceServicer_to_server(environments, server)
+        wait_service_pb2_grpc.add_WaitServiceServicer_to_server(waits, server)
+        metric_service_pb2_grpc.add_MetricServiceServicer_to_server(metrics, server)
+        container_service_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection(
+            [*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+        )
+
+    @property
+    def calls(self) -> int:
+        """Calls under way, streams included."""
+        return self._interceptor.calls
+
+    async def start(self, addresses: Sequence[str]) -> list[str]:
+        """Listens on `unix:///path` and `host:port` addresses; returns them with real ports.
+
+        Raises `ListenError`.
+        """
+        bound = [self._bind(address) for address in addresses]
+        await self._server.start()
+        for path in self._sockets:
+            path.chmod(0o600)
+        for service in ("", *_SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return bound
+
+    async def stop(self, grace: float) -> None:
+        """Ends calls, at the latest after `grace` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+        for path in self._sockets:
+            path.unlink(missing_ok=True)
+
+    def _bind(self, address: str) -> str:
+        if address.startswith("unix:"):
+            path = Path(address.removeprefix("unix://").removeprefix("unix:"))
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Our lock on the state folder says that nobody serves there any more.
+            path.unlink(missing_ok=True)
+            self._sockets.append(path)
+        previous = os.umask(0o177)
+        try:
+            port: Any = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ListenError(f"cannot listen on {address}; is the address in use?") from error
+        finally:
+            os.umask(previous)
+        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"

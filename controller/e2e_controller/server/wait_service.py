@@ -1,0 +1,240 @@
+"""WaitService: until objects are as asked, or it is known that they never will be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from enum import Enum
+from typing import Any
+
+from e2e_api.conditions import ConditionType, Reason, Status
+from e2e_api.errors import InvalidArgument, WaitFailed, WaitTimeout
+from e2e_api.manifests import Workload
+from e2e_api.v1 import wait_service_pb2 as pb
+from e2e_api.v1 import wait_service_pb2_grpc
+from e2e_controller.drivers.base import ContainerPhase, Key
+from e2e_controller.objects import ENVIRONMENT, Object
+from e2e_controller.server.access import Access, time_limit
+from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
+from e2e_controller.server.errors import not_found
+
+MAX_KEYS = 5_000
+PARSE_GRACE = 1.0
+"""Seconds for which a file that does not parse may be one that is still being written."""
+_EVIDENCE_OBJECTS, _EVIDENCE_LINES, _EVIDENCE_LENGTH = 3, 10, 200
+_GOALS = {
+    pb.WAIT_GOAL_READY: "ready",
+    pb.WAIT_GOAL_RUNNING: "running",
+    pb.WAIT_GOAL_STOPPED: "stopped",
+    pb.WAIT_GOAL_DELETED: "deleted",
+    pb.WAIT_GOAL_RECONCILED: "as its manifest asks",
+    pb.WAIT_GOAL_EXITED: "exited",
+    pb.WAIT_GOAL_NOT_READY: "not ready",
+    pb.WAIT_GOAL_PAUSED: "paused",
+}
+
+
+class Verdict(Enum):
+    """Where a wait for one object stands."""
+
+    MET = "met"
+    PENDING = "pending"
+    IMPOSSIBLE = "impossible"
+
+
+def judge(object_: Object | None, goal: "pb.WaitGoal.ValueType") -> Verdict:
+    """Whether the object is as asked, may become so, or never will. Pure."""
+    if goal == pb.WAIT_GOAL_DELETED:
+        return Verdict.MET if object_ is None else Verdict.PENDING
+    if object_ is None or object_.deleting:
+        return Verdict.IMPOSSIBLE
+    if object_.rejection is not None:
+        maybe_unfinished = object_.rejection.reason in (Reason.PARSE_ERROR, Reason.READ_ERROR)
+        return Verdict.PENDING if maybe_unfinished else Verdict.IMPOSSIBLE
+    if not object_.settled:
+        return Verdict.PENDING
+    if object_.key.kind == ENVIRONMENT:
+        return _judge_environment(object_, goal)
+    return _judge_workload(object_, goal)
+
+
+def _judge_environment(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
+    if object_.status.is_true(ConditionType.FAILED):
+        return Verdict.IMPOSSIBLE
+    met = object_.status.is_true(ConditionType.READY) != (goal == pb.WAIT_GOAL_NOT_READY)
+    return Verdict.MET if met else Verdict.PENDING
+
+
+def _judge_workload(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
+    status, container = object_.status, object_.status.container
+    phase = container.phase if container else None
+    wanted = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else "Running"
+    running = status.condition(ConditionType.RUNNING)
+    at_rest = running is not None and running.reason in (Reason.STOPPED, Reason.KILLED)
+    if goal == pb.WAIT_GOAL_RECONCILED:
+        by_state = {"Running": pb.WAIT_GOAL_READY, "Paused": pb.WAIT_GOAL_PAUSED}
+        goal = by_state.get(wanted, pb.WAIT_GOAL_STOPPED)
+    exited = phase in (ContainerPhase.EXITED, ContainerPhase.DEAD)
+    met = {
+        pb.WAIT_GOAL_READY: status.is_true(ConditionType.READY),
+        pb.WAIT_GOAL_RUNNING: phase is ContainerPhase.RUNNING,
+        pb.WAIT_GOAL_STOPPED: at_rest,
+        pb.WAIT_GOAL_EXITED: exited,
+        pb.WAIT_GOAL_PAUSED: phase is ContainerPhase.PAUSED,
+        pb.WAIT_GOAL_NOT_READY: _is_false(object_, ConditionType.READY),
+    }[goal]
+    if met:
+        return Verdict.MET
+    needs = {pb.WAIT_GOAL_READY: "Running", pb.WAIT_GOAL_RUNNING: "Running", pb.WAIT_GOAL_PAUSED: "Paused"}
+    # What the manifest does not ask for will not come by waiting.
+    unasked = wanted != needs.get(goal, wanted) or (goal == pb.WAIT_GOAL_STOPPED and wanted == "Running")
+    hopeless = status.is_true(ConditionType.FAILED) and goal != pb.WAIT_GOAL_NOT_READY
+    if goal == pb.WAIT_GOAL_EXITED and phase in (ContainerPhase.RUNNING, ContainerPhase.PAUSED):
+        hopeless = False  # it failed its probe, and may still exit
+    return Verdict.IMPOSSIBLE if unasked or hopeless else Verdict.PENDING
+
+
+def _is_false(object_: Object, type_: ConditionType) -> bool:
+    condition = object_.status.condition(type_)
+    return condition is not None and condition.status is Status.FALSE
+
+
+class WaitServicer(wait_service_pb2_grpc.WaitServiceServicer):
+    """See `wait_service.proto`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._store = access.store
+
+    async def WaitConditions(
+        self, request: pb.WaitConditionsRequest, context: Any
+    ) -> AsyncIterator[pb.WaitConditionsResponse]:
+        limit = time_limit(context)
+        keys = self._keys(request)
+        await self._access.sync_folders()
+        missing = [key for key in keys if self._store.get(key) is None]
+        if missing and request.goal != pb.WAIT_GOAL_DELETED:
+            raise not_found(", ".join(str(key) for key in missing))
+        wait = _Wait(self._access, keys, request.goal, limit)
+        subscription = self._store.subscribe(wait.pending.__contains__)
+        try:
+            changed: list[Key] = list(keys)
+            while True:
+                for key in changed:
+                    if key in wait.pending:
+                        yield wait.look(key)
+                wait.raise_if_impossible()
+                if not wait.pending:
+                    return
+                changed = await wait.next_changes(subscription.changed())
+        finally:
+            subscription.close()
+
+    def _keys(self, request: pb.WaitConditionsRequest) -> dict[Key, None]:
+        if request.goal not in _GOALS:
+            raise InvalidArgument("goal: expected one of WaitGoal", violations=[("goal", "is required")])
+        if not request.keys or len(request.keys) > MAX_KEYS:
+            raise InvalidArgument(f"keys: expected 1 to {MAX_KEYS}, not {len(request.keys)}")
+        return dict.fromkeys(key_from_proto(key) for key in request.keys)
+
+
+class _Wait:
+    """One wait's state."""
+
+    def __init__(
+        self, access: Access, keys: dict[Key, None], goal: "pb.WaitGoal.ValueType", limit: float
+    ) -> None:
+        self._store = access.store
+        self._goal = goal
+        self._limit = limit
+        self._unreadable_since: dict[Key, float] = {}
+        self.pending = dict(keys)
+        self._impossible: dict[Key, Object | None] = {}
+
+    def look(self, key: Key) -> pb.WaitConditionsResponse:
+        """Judges one object, and tells of it."""
+        object_ = self._store.get(key)
+        verdict = judge(object_, self._goal)
+        unreadable = object_ is not None and object_.rejection is not None
+        now = asyncio.get_running_loop().time()
+        if verdict is Verdict.PENDING and unreadable:
+            since = self._unreadable_since.setdefault(key, now)
+            if now - since >= PARSE_GRACE:
+                verdict = Verdict.IMPOSSIBLE
+        else:
+            self._unreadable_since.pop(key, None)
+        if verdict is Verdict.MET:
+            del self.pending[key]
+        if verdict is Verdict.IMPOSSIBLE:
+            self._impossible[key] = object_
+        message = object_to_proto(object_) if object_ else None
+        response = pb.WaitConditionsResponse(object=message, met=verdict is Verdict.MET)
+        response.object.key.CopyFrom(key_to_proto(key))  # also where nothing is left of the object
+        return response
+
+    async def next_changes(self, changes: Any) -> list[Key]:
+        """Keys to look at again. Raises `WaitTimeout`."""
+        limit = self._limit
+        if self._unreadable_since:
+            limit = min(limit, min(self._unreadable_since.values()) + PARSE_GRACE)
+        try:
+            async with asyncio.timeout_at(limit):
+                found: list[Key] = await changes
+                return found
+        except TimeoutError:
+            if limit < self._limit:
+                return list(self._unreadable_since)
+        objects = {key: self._store.get(key) for key in self.pending}
+        raise WaitTimeout(self._text("not in time", objects), reason="Timeout", details=[_evidence(objects)])
+
+    def raise_if_impossible(self) -> None:
+        """Raises `WaitFailed` for what can no longer be."""
+        if self._impossible:
+            objects = self._impossible
+            details = [_evidence(objects)]
+            raise WaitFailed(self._text("never will be", objects), reason=_reason(objects), details=details)
+
+    def _text(self, how: str, objects: dict[Key, Object | None]) -> str:
+        lines = [f"waited for {_GOALS[self._goal]}; {how}:"]
+        lines += [f"  {key}: {_why(object_)}" for key, object_ in list(objects.items())[:20]]
+        return "\n".join(lines)
+
+
+def _reason(objects: dict[Key, Object | None]) -> str:
+    object_ = next(iter(objects.values()))
+    if object_ is None or object_.deleting:
+        return "Deleted"
+    if object_.rejection is not None:
+        return str(object_.rejection.reason)
+    failed = object_.status.condition(ConditionType.FAILED)
+    return failed.reason if failed else "NotAsked"
+
+
+def _why(object_: Object | None) -> str:
+    if object_ is None or object_.deleting:
+        return "it was deleted"
+    if object_.rejection is not None:
+        return f"its manifest was rejected: {object_.rejection.message[:500]}"
+    failed = object_.status.condition(ConditionType.FAILED)
+    if failed is not None:
+        return f"{failed.reason}: {failed.message[:500]}"
+    state = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else "Running"
+    asked = f" (its manifest asks for state {state})" if state != "Running" else ""
+    progress = f": {object_.status.progress[:500]}" if object_.status.progress else ""
+    return f"{object_.status.summary}{asked}{progress}"
+
+
+def _evidence(objects: dict[Key, Object | None]) -> pb.WaitFailure:
+    """What fits into a call's trailers; the stream has sent the objects whole."""
+    failure = pb.WaitFailure()
+    for key, object_ in list(objects.items())[:_EVIDENCE_OBJECTS]:
+        message = failure.failed.add()
+        if object_ is None:
+            message.key.CopyFrom(key_to_proto(key))
+            continue
+        message.CopyFrom(object_to_proto(object_))
+        message.document = ""
+        lines = [
+            line[:_EVIDENCE_LENGTH] for line in message.status.container.last_log_lines[-_EVIDENCE_LINES:]
+        ]
+        if lines:
+            message.status.container.last_log_lines[:] = lines
+    return failure

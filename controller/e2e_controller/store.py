@@ -1,0 +1,281 @@
+"""Desired objects and their status. Only the store mutates; everybody else gets frozen values.
+
+Files claim keys. The first file that claims a key keeps it until it lets go; then the next one has it.
+Whatever changes is told to the queue (desired state only) and to the subscribers (everything).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from e2e_api.conditions import Reason
+from e2e_api.manifests import Manifest
+from e2e_controller.drivers.base import Key
+from e2e_controller.events import EventLog
+from e2e_controller.objects import (
+    ENVIRONMENT,
+    FILE,
+    Object,
+    ObjectStatus,
+    Rejection,
+    Source,
+    acceptance,
+    environment_key,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one document says: a manifest for a key, or why it is none."""
+
+    key: Key
+    source: Source
+    manifest: Manifest | None = None
+    rejection: Rejection | None = None
+
+
+class Store:
+    """All objects of one controller."""
+
+    def __init__(self, enqueue: Callable[[Key], None], events: EventLog) -> None:
+        self._enqueue = enqueue
+        self._events = events
+        self._objects: dict[Key, Object] = {}
+        self._by_environment: dict[str, set[Key]] = {}
+        self._files: dict[str, dict[Key, Claim]] = {}
+        self._file_keys: dict[str, Key] = {}
+        self._conflicts: dict[Key, Claim] = {}  # by File key: what the file defines but does not own
+        self._claimants: dict[Key, list[str]] = {}  # paths, in the order in which they came
+        self._pinned: dict[str, int] = {}  # environments that somebody holds
+        self._subscriptions: set[Subscription] = set()
+        self._version = 0
+
+    # Reading
+
+    def get(self, key: Key) -> Object | None:
+        """One object."""
+        return self._objects.get(key)
+
+    def select(
+        self, environment: str = "", kind: str = "", labels: Mapping[str, str] | None = None
+    ) -> list[Object]:
+        """The objects that match, sorted by key; empty means any."""
+        keys: Iterable[Key] = self._by_environment.get(environment, ()) if environment else self._objects
+        wanted = (labels or {}).items()
+        found = [self._objects[key] for key in keys if kind in ("", key.kind)]
+        return sorted((o for o in found if wanted <= o.labels.items()), key=lambda o: o.key)
+
+    def environments(self) -> list[str]:
+        """Names of all environments that have objects, sorted."""
+        return sorted(self._by_environment)
+
+    def owner(self, key: Key) -> Source | None:
+        """The file that defines the key."""
+        paths = self._claimants.get(key)
+        return self._files[paths[0]][key].source if paths else None
+
+    def subscribe(self, matches: Callable[[Key], bool]) -> "Subscription":
+        """Collects the keys of objects that change from now on. Close it."""
+        subscription = Subscription(self._subscriptions, matches)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    # Desired state
+
+    def set_file(self, path: str, file_key: Key, claims: Iterable[Claim]) -> None:
+        """What a file says now; replaces all that it said before. Of two equal keys the first counts.
+
+        `file_key` is the File object that tells of what cannot be told of an object.
+        """
+        new: dict[Key, Claim] = {}
+        for claim in claims:
+            new.setdefault(claim.key, claim)
+        old = self._files.get(path, {})
+        self._files[path] = {key: _keep_last_good(claim, old.get(key)) for key, claim in new.items()}
+        self._file_keys[path] = file_key
+        for key in old.keys() - new.keys():
+            self._release(key, path)
+        for key in new:
+            claimants = self._claimants.setdefault(key, [])
+            if path not in claimants:
+                claimants.append(path)
+            self._update_desired(key)
+        rivals = {path for key in (*old, *new) for path in self._claimants.get(key, ())}
+        for rival in sorted({path, *rivals}):
+            self._update_conflict(rival)
+        if not new:
+            del self._files[path], self._file_keys[path]
+
+    def remove_file(self, path: str) -> None:
+        """The file is gone, and with it all that it defined."""
+        if path in self._files:
+            self.set_file(path, self._file_keys[path], ())
+
+    def reject_file(self, path: str, file_key: Key, rejection: Rejection) -> None:
+        """The file cannot be read: what it defined stays, and its status says so."""
+        claims = self._files.get(path, {}).items()
+        kept = [replace(claim, rejection=rejection) for key, claim in claims if key.kind != FILE]
+        self.set_file(path, file_key, [*kept, Claim(file_key, rejection.source, rejection=rejection)])
+
+    def pin(self, environment: str) -> None:
+        """Keeps the environment there while it is held, though it has no objects."""
+        self._pinned[environment] = self._pinned.get(environment, 0) + 1
+        self._update_desired(environment_key(environment))
+
+    def unpin(self, environment: str) -> None:
+        """Ends one `pin`."""
+        self._pinned[environment] -= 1
+        if not self._pinned[environment]:
+            del self._pinned[environment]
+        self._update_desired(environment_key(environment))
+
+    # Status
+
+    def set_status(self, key: Key, status: ObjectStatus) -> None:
+        """Stores a status; nobody hears of one that says nothing new."""
+        current = self._objects.get(key)
+        if current is not None and current.status != status:
+            self._put(replace(current, status=status))
+
+    def forget(self, key: Key, generation: int) -> None:
+        """Nothing is left of a deleted object; ignored where it came back meanwhile."""
+        current = self._objects.get(key)
+        if current is None or not current.deleting or current.generation != generation:
+            return
+        self._drop(key)
+
+    # Inner workings
+
+    def _release(self, key: Key, path: str) -> None:
+        claimants = self._claimants.get(key, [])
+        if path in claimants:
+            claimants.remove(path)
+        if not claimants:
+            self._claimants.pop(key, None)
+        self._update_desired(key)
+
+    def _update_desired(self, key: Key) -> None:
+        """Brings the object in line with its first claim."""
+        path = next(iter(self._claimants.get(key, ())), None)
+        claim = self._files[path][key] if path is not None else self._conflicts.get(key)
+        current = self._objects.get(key)
+        if claim is None and not self._is_implied(key):
+            self._unwant(key, current)
+            return
+        base = current or Object(key)
+        new = replace(
+            base,
+            manifest=claim.manifest if claim else None,
+            source=claim.source if claim else None,
+            rejection=claim.rejection if claim else None,
+            deleting=False,
+        )
+        if current is not None and new == current:
+            return
+        if current is None or new.manifest != base.manifest or base.deleting:
+            new = replace(new, generation=base.generation + 1)
+        conditions = tuple(c for c in new.status.conditions if c.type != "Accepted")
+        new = replace(new, status=replace(new.status, conditions=(acceptance(new), *conditions)))
+        self._put(new)
+        if new.rejection is not None and (current is None or current.rejection != new.rejection):
+            self._events.record(key, new.rejection.reason, new.rejection.message, warning=True)
+        self._enqueue(key)
+        self._update_environment(key)
+
+    def _unwant(self, key: Key, current: Object | None) -> None:
+        if current is None or current.deleting:
+            return
+        if key.kind == FILE or (current.manifest is None and key.kind != ENVIRONMENT):
+            self._drop(key)  # it never had anything in the engine
+            return
+        self._put(replace(current, deleting=True, rejection=None, generation=current.generation + 1))
+        self._enqueue(key)
+
+    def _is_implied(self, key: Key) -> bool:
+        """Whether an Environment must be there though no file defines it."""
+        if key.kind != ENVIRONMENT:
+            return False
+        return key.name in self._pinned or any(
+            other.kind not in (ENVIRONMENT, FILE) and self._objects[other].manifest is not None
+            for other in self._by_environment.get(key.name, ())
+        )
+
+    def _update_environment(self, key: Key) -> None:
+        if key.kind not in (ENVIRONMENT, FILE):
+            self._update_desired(environment_key(key.environment))
+        elif key.kind == ENVIRONMENT:
+            # Its defaults are part of what its objects are.
+            for other in self._by_environment.get(key.environment, ()):
+                if other.kind != FILE:
+                    self._enqueue(other)
+
+    def _put(self, object_: Object) -> None:
+        self._version += 1
+        self._objects[object_.key] = replace(object_, version=self._version)
+        self._by_environment.setdefault(object_.key.environment, set()).add(object_.key)
+        self._notify(object_.key)
+
+    def _drop(self, key: Key) -> None:
+        del self._objects[key]
+        keys = self._by_environment[key.environment]
+        keys.discard(key)
+        if not keys:
+            del self._by_environment[key.environment]
+        self._notify(key)
+        if key.kind not in (ENVIRONMENT, FILE):
+            self._update_desired(environment_key(key.environment))
+
+    def _notify(self, key: Key) -> None:
+        for subscription in self._subscriptions:
+            subscription.push(key)
+
+    def _update_conflict(self, path: str) -> None:
+        """Tells of keys that the file defines but another file had first."""
+        file_key = self._file_keys[path]
+        lost = [c for key, c in self._files[path].items() if self._claimants[key][0] != path]
+        messages = [
+            f"{claim.source} defines {claim.key} too, but {self.owner(claim.key)} has it already; "
+            "rename or remove one of them"
+            for claim in lost
+        ]
+        if messages:
+            rejection = Rejection(Reason.CONFLICT, "; ".join(messages[:10]), lost[0].source)
+            self._conflicts[file_key] = Claim(file_key, lost[0].source, rejection=rejection)
+        else:
+            self._conflicts.pop(file_key, None)
+        self._update_desired(file_key)
+
+
+def _keep_last_good(claim: Claim, old: Claim | None) -> Claim:
+    """A rejected claim leaves the version before it in force."""
+    if claim.rejection is not None and claim.manifest is None and old is not None:
+        return replace(claim, manifest=old.manifest)
+    return claim
+
+
+class Subscription:
+    """The keys that changed, for one reader; each stands there once, however often it changed."""
+
+    def __init__(self, subscriptions: "set[Subscription]", matches: Callable[[Key], bool]) -> None:
+        self._subscriptions = subscriptions
+        self._matches = matches
+        self._changed: dict[Key, None] = {}
+        self._event = asyncio.Event()
+
+    def push(self, key: Key) -> None:
+        """Notes a change."""
+        if self._matches(key):
+            self._changed[key] = None
+            self._event.set()
+
+    async def changed(self) -> list[Key]:
+        """Waits for changes, and takes them, in order of their first."""
+        await self._event.wait()
+        self._event.clear()
+        keys = list(self._changed)
+        self._changed.clear()
+        return keys
+
+    def close(self) -> None:
+        """Stops collecting."""
+        self._subscriptions.discard(self)

@@ -1,0 +1,220 @@
+"""Plans, compared as text."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e_api.conditions import Condition, ConditionType, Reason, Status
+from e2e_controller.directories import Directories
+from e2e_controller.drivers.base import Container, ContainerPhase
+from e2e_controller.objects import ObjectStatus
+from e2e_controller.reconcile.desired import Desired, desired_workload
+from e2e_controller.reconcile.plan import Observed, Plan, plan_workload, restart_delay
+
+from .builders import NOW, container, environment, object_of, workload
+
+DIRECTORIES = Directories(Path("/state"))
+PRESENT: dict[str, Any] = {"image_present": True, "network_id": "net"}
+
+
+def desired(**spec: Any) -> Desired:
+    wanted = desired_workload(object_of(workload(**spec)), None, DIRECTORIES, mount_shared=True)
+    assert wanted is not None
+    return wanted
+
+
+def plan(
+    wanted: Desired | None, found: Container | None, previous: ObjectStatus | None = None, **seen: Any
+) -> Plan:
+    return plan_workload(wanted, Observed(found, **{**PRESENT, **seen}), previous or ObjectStatus(), NOW)
+
+
+def matching(wanted: Desired, phase: ContainerPhase = ContainerPhase.RUNNING, **changes: Any) -> Container:
+    return container(phase, spec_hash=wanted.spec_hash, **changes)
+
+
+def lines(*expected: str) -> str:
+    return "\n".join(expected)
+
+
+def test_a_new_workload_is_created_and_started() -> None:
+    assert str(plan(desired(), None)) == lines(
+        "create busybox:1.36: it is not there",
+        "start: state is Running",
+    )
+
+
+def test_a_missing_image_is_pulled_first() -> None:
+    assert str(plan(desired(), None, image_present=False)) == lines(
+        "pull busybox:1.36: it is not there",
+        "create busybox:1.36: it is not there",
+        "start: state is Running",
+    )
+
+
+def test_pull_always_pulls_what_is_there() -> None:
+    assert str(plan(desired(imagePullPolicy="Always"), None)).startswith(
+        "pull busybox:1.36: imagePullPolicy is Always"
+    )
+
+
+def test_pull_never_refuses_what_is_not_there() -> None:
+    assert str(plan(desired(imagePullPolicy="Never"), None, image_present=False)) == (
+        "refuse: image busybox:1.36 is not there, and imagePullPolicy is Never"
+    )
+
+
+def test_without_a_network_only_the_image_is_got() -> None:
+    found = plan(desired(), None, image_present=False, network_id="")
+    assert str(found) == "pull busybox:1.36: it is not there"
+    assert found.waiting_for_network
+
+
+def test_what_is_as_it_should_be_needs_nothing() -> None:
+    wanted = desired()
+    assert str(plan(wanted, matching(wanted))) == "nothing to do"
+
+
+def test_a_changed_spec_replaces_the_container() -> None:
+    wanted = desired(env={"A": "2"})
+    old = matching(desired(env={"A": "1"}))
+    assert str(plan(wanted, old)) == lines(
+        "remove c0ffee: its spec changed",
+        "create busybox:1.36: its spec changed",
+        "start: state is Running",
+    )
+
+
+def test_a_changed_spec_stops_gracefully_where_the_manifest_says_how() -> None:
+    stop = {"gracePeriod": "5s"}
+    old = matching(desired(env={"A": "1"}, stop=stop))
+    assert str(plan(desired(env={"A": "2"}, stop=stop), old)).splitlines()[:2] == [
+        "stop c0ffee: its spec changed",
+        "remove c0ffee: its spec changed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "cause"),
+    [
+        ({"phase": ContainerPhase.CREATED}, "it was created but never started"),
+        ({"phase": ContainerPhase.DEAD}, "the engine gave it up"),
+        ({"network_id": "another"}, "its network is gone"),
+    ],
+)
+def test_what_cannot_serve_is_replaced(found: dict[str, Any], cause: str) -> None:
+    wanted = desired()
+    assert str(plan(wanted, matching(wanted, **found))) == lines(
+        f"remove c0ffee: {cause}", f"create busybox:1.36: {cause}", "start: state is Running"
+    )
+
+
+def test_nobody_wants_it() -> None:
+    assert str(plan(None, container())) == "remove c0ffee: nobody wants it"
+    assert str(plan(None, None)) == "nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("state", "phase", "expected"),
+    [
+        ("Stopped", ContainerPhase.RUNNING, ["stop c0ffee: state is Stopped"]),
+        (
+            "Stopped",
+            ContainerPhase.PAUSED,
+            ["unpause c0ffee: state is Stopped", "stop c0ffee: state is Stopped"],
+        ),
+        ("Stopped", ContainerPhase.EXITED, []),
+        ("Killed", ContainerPhase.RUNNING, ["kill c0ffee: state is Killed"]),
+        ("Killed", ContainerPhase.PAUSED, ["kill c0ffee: state is Killed"]),
+        ("Paused", ContainerPhase.RUNNING, ["pause c0ffee: state is Paused"]),
+        ("Paused", ContainerPhase.PAUSED, []),
+        ("Running", ContainerPhase.PAUSED, ["unpause c0ffee: state is Running"]),
+    ],
+)
+def test_states(state: str, phase: ContainerPhase, expected: list[str]) -> None:
+    wanted = desired(state=state)
+    assert str(plan(wanted, matching(wanted, phase))) == ("\n".join(expected) or "nothing to do")
+
+
+def test_a_stopped_workload_that_never_ran_is_not_created() -> None:
+    assert str(plan(desired(state="Stopped"), None)) == "nothing to do"
+
+
+def test_a_paused_workload_that_is_not_there_is_started_first() -> None:
+    assert str(plan(desired(state="Paused"), None)).splitlines()[-2:] == [
+        "start: state is Paused",
+        "pause: state is Paused",
+    ]
+
+
+def stopped_before(found: Container, reason: Reason = Reason.STOPPED) -> ObjectStatus:
+    running = Condition(ConditionType.RUNNING, Status.FALSE, reason)
+    return ObjectStatus(conditions=(running,), container=found)
+
+
+@pytest.mark.parametrize("reason", [Reason.STOPPED, Reason.KILLED])
+def test_from_stopped_back_to_running_in_the_same_container(reason: Reason) -> None:
+    wanted = desired()
+    found = matching(wanted, ContainerPhase.EXITED, exit_code=143)
+    assert str(plan(wanted, found, stopped_before(found, reason))) == "start c0ffee: state is Running again"
+
+
+def test_what_exited_by_itself_is_not_started_again() -> None:
+    wanted = desired()
+    found = matching(wanted, ContainerPhase.EXITED, exit_code=1)
+    assert str(plan(wanted, found)) == "nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "restarts"),
+    [("OnFailure", 1, True), ("OnFailure", 0, False), ("Always", 0, True), ("Never", 1, False)],
+)
+def test_restart_policies(policy: str, code: int, restarts: bool) -> None:
+    wanted = desired(restartPolicy=policy)
+    long_ago = NOW - timedelta(hours=1)
+    found = matching(wanted, ContainerPhase.EXITED, exit_code=code, finished_at=long_ago)
+    cause = f"start c0ffee: it exited with code {code}, and restartPolicy is {policy}"
+    assert str(plan(wanted, found)) == (cause if restarts else "nothing to do")
+
+
+def test_a_restart_waits_for_its_delay() -> None:
+    wanted = desired(restartPolicy="Always")
+    found = matching(wanted, ContainerPhase.EXITED, exit_code=1, finished_at=NOW)
+    previous = ObjectStatus(restart_count=3)
+    waiting = plan(wanted, found, previous)
+    assert not waiting.steps
+    assert waiting.requeue_after == pytest.approx(restart_delay(3))
+
+
+def test_restart_delays_grow_to_a_bound() -> None:
+    assert [restart_delay(n) for n in (0, 1, 2, 100)] == [0.1, 0.2, 0.4, 30.0]
+
+
+def test_environment_defaults_are_part_of_the_spec() -> None:
+    plain = desired()
+    defaults = environment(resources={"memory": "64Mi", "cpus": 0.5}, labels={"team": "a"})
+    wanted = desired_workload(object_of(workload()), defaults, DIRECTORIES, mount_shared=True)
+    assert wanted is not None
+    assert (wanted.spec.memory, wanted.spec.cpus, wanted.spec.labels) == (64 * 2**20, 0.5, {"team": "a"})
+    assert wanted.spec_hash != plain.spec_hash
+
+
+def test_own_values_win_over_the_environments() -> None:
+    defaults = environment(resources={"memory": "64Mi"}, volumes=[{"source": "shared", "target": "/data"}])
+    own = workload(resources={"memory": "32Mi"}, volumes=[{"source": "mine", "target": "/data"}])
+    wanted = desired_workload(object_of(own), defaults, DIRECTORIES, mount_shared=False)
+    assert wanted is not None
+    assert wanted.spec.memory == 32 * 2**20
+    assert [mount.source for mount in wanted.spec.mounts] == ["mine"]
+
+
+def test_state_readiness_and_grace_are_no_part_of_the_hash() -> None:
+    changed = desired(state="Stopped", readiness={"log": {"pattern": "x"}}, stop={"gracePeriod": "1s"})
+    assert changed.spec_hash == desired().spec_hash
+
+
+def test_relative_paths_are_relative_to_the_manifests_folder() -> None:
+    wanted = desired(volumes=[{"source": "./conf", "target": "/conf"}])
+    assert wanted.spec.mounts[0].source == "/m/conf"

@@ -1,0 +1,199 @@
+"""The store: who defines what, what is told to whom, and that a bad file never hurts a good object."""
+
+import asyncio
+
+import pytest
+
+from e2e_api.conditions import ConditionType, Reason, Status
+from e2e_controller.drivers.base import Key
+from e2e_controller.events import EventLog
+from e2e_controller.objects import ObjectStatus, Rejection, Source, environment_key
+from e2e_controller.store import Store
+
+from .builders import NOW, claim, environment, file_key, key, rejected, workload
+
+
+class Harness:
+    def __init__(self) -> None:
+        self.queued: list[Key] = []
+        self.events = EventLog(lambda: NOW)
+        self.store = Store(self.queued.append, self.events)
+
+    def set_file(self, path: str, *claims: object) -> None:
+        self.store.set_file(path, file_key(path), claims)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def harness() -> Harness:
+    return Harness()
+
+
+def test_a_new_object_is_stored_queued_and_brings_its_environment(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    stored = harness.store.get(key())
+    assert stored is not None
+    assert (stored.generation, stored.settled, str(stored.source)) == (1, False, "a.yaml:1")
+    assert {key(), environment_key("test")} <= set(harness.queued)
+    assert harness.store.get(environment_key("test")) is not None
+
+
+def test_the_same_manifest_again_is_no_change(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    before = harness.store.get(key())
+    harness.queued.clear()
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    assert harness.queued == []
+    assert harness.store.get(key()) is before
+
+
+def test_another_manifest_is_a_new_generation(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    harness.set_file("a.yaml", claim("a.yaml", workload(image="busybox:2")))
+    stored = harness.store.get(key())
+    assert stored is not None
+    assert stored.generation == 2
+
+
+def test_a_removed_file_marks_its_objects_and_forget_drops_them(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    harness.store.remove_file("a.yaml")
+    stored = harness.store.get(key())
+    assert stored is not None
+    assert stored.deleting
+    harness.store.forget(key(), stored.generation)
+    assert harness.store.get(key()) is None
+    left = harness.store.get(environment_key("test"))
+    assert left is not None
+    assert left.deleting
+    harness.store.forget(environment_key("test"), left.generation)
+    assert harness.store.environments() == []
+
+
+def test_what_comes_back_while_it_is_deleted_is_not_forgotten(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    harness.store.remove_file("a.yaml")
+    deleting = harness.store.get(key())
+    assert deleting is not None
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    harness.store.forget(key(), deleting.generation)
+    stored = harness.store.get(key())
+    assert stored is not None
+    assert not stored.deleting
+    assert stored.generation > deleting.generation
+
+
+def test_the_first_file_keeps_a_key_and_the_second_is_told(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload(image="first"), 3))
+    harness.set_file("b.yaml", claim("b.yaml", workload(image="second"), 7))
+    stored, second = harness.store.get(key()), harness.store.get(file_key("b.yaml"))
+    assert stored is not None
+    assert stored.manifest == workload(image="first")
+    assert stored.rejection is None
+    assert second is not None
+    accepted = second.status.condition(ConditionType.ACCEPTED)
+    assert accepted is not None
+    assert (accepted.status, accepted.reason) == (Status.FALSE, Reason.CONFLICT)
+    assert "a.yaml:3" in accepted.message
+    assert "b.yaml:7" in accepted.message
+    assert [e.reason for e in harness.events.kept()] == [Reason.CONFLICT]
+
+
+def test_the_second_file_takes_over_when_the_first_lets_go(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload(image="first")))
+    harness.set_file("b.yaml", claim("b.yaml", workload(image="second")))
+    harness.store.remove_file("a.yaml")
+    stored = harness.store.get(key())
+    assert stored is not None
+    assert stored.manifest == workload(image="second")
+    assert not stored.deleting
+    assert harness.store.get(file_key("b.yaml")) is None
+
+
+def test_a_rejected_version_leaves_the_last_good_one_in_force(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload(image="good")), claim("a.yaml", workload("other")))
+    harness.set_file("a.yaml", rejected("a.yaml", key()), claim("a.yaml", workload("other")))
+    stored, other = harness.store.get(key()), harness.store.get(key("other"))
+    assert stored is not None
+    assert stored.manifest == workload(image="good")
+    assert stored.generation == 1
+    accepted = stored.status.condition(ConditionType.ACCEPTED)
+    assert accepted is not None
+    assert accepted.status is Status.FALSE
+    assert other is not None
+    assert other.rejection is None
+
+
+def test_an_unreadable_file_changes_nothing_but_statuses(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload(image="good")))
+    rejection = Rejection(Reason.PARSE_ERROR, "a.yaml:2:1: not YAML", Source("a.yaml", 2))
+    harness.store.reject_file("a.yaml", file_key("a.yaml"), rejection)
+    stored, file = harness.store.get(key()), harness.store.get(file_key("a.yaml"))
+    assert stored is not None
+    assert stored.manifest == workload(image="good")
+    assert stored.rejection == rejection
+    assert file is not None
+    assert file.rejection == rejection
+    harness.set_file("a.yaml", claim("a.yaml", workload(image="good")))
+    stored = harness.store.get(key())
+    assert stored is not None
+    assert stored.rejection is None
+    assert harness.store.get(file_key("a.yaml")) is None
+
+
+def test_an_object_that_never_was_valid_goes_without_a_reconcile(harness: Harness) -> None:
+    harness.set_file("a.yaml", rejected("a.yaml", key()))
+    assert harness.store.get(key()) is not None
+    assert harness.store.get(environment_key("test")) is None
+    harness.store.remove_file("a.yaml")
+    assert harness.store.get(key()) is None
+
+
+def test_environment_defaults_queue_all_its_objects(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    harness.queued.clear()
+    harness.set_file("e.yaml", claim("e.yaml", environment(labels={"team": "a"})))
+    assert key() in harness.queued
+
+
+def test_a_pinned_environment_stays_without_objects(harness: Harness) -> None:
+    harness.store.pin("test")
+    assert harness.store.get(environment_key("test")) is not None
+    harness.store.unpin("test")
+    left = harness.store.get(environment_key("test"))
+    assert left is not None
+    assert left.deleting
+
+
+def test_select_by_environment_kind_and_labels(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload("b")), claim("a.yaml", workload("a")))
+    assert [o.key.name for o in harness.store.select("test", "Workload")] == ["a", "b"]
+    assert harness.store.select("elsewhere") == []
+    assert harness.store.select("test", "Workload", {"app": "x"}) == []
+
+
+async def test_a_slow_subscriber_hears_of_each_key_once(harness: Harness) -> None:
+    subscription = harness.store.subscribe(lambda changed: changed.kind == "Workload")
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    for number in range(50):
+        harness.store.set_status(key(), ObjectStatus(progress=str(number)))
+    assert await asyncio.wait_for(subscription.changed(), 1) == [key()]
+    stored = harness.store.get(key())
+    assert stored is not None
+    assert stored.status.progress == "49"
+    subscription.close()
+    harness.store.set_status(key(), ObjectStatus(progress="later"))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(subscription.changed(), 0.01)
+
+
+def test_versions_grow_and_an_equal_status_is_none(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    harness.store.set_status(key(), ObjectStatus(progress="x"))
+    first = harness.store.get(key())
+    harness.store.set_status(key(), ObjectStatus(progress="x"))
+    assert harness.store.get(key()) is first
+    harness.store.set_status(key(), ObjectStatus(progress="y"))
+    second = harness.store.get(key())
+    assert first is not None
+    assert second is not None
+    assert second.version > first.version
