@@ -8,7 +8,7 @@ from pathlib import Path
 
 from e2e_api.conditions import Reason
 from e2e_api.errors import Conflict, E2EError
-from e2e_api.manifests import Manifest, environment_of, to_document
+from e2e_api.manifests import Manifest, Workload, environment_of, to_document
 from e2e_api.parsing import Document
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Key
@@ -69,10 +69,13 @@ class Intake:
 
     # From the API
 
-    def key_of(self, manifest: Manifest, environment: str) -> Key:
-        """The key that an applied manifest has."""
+    def place(self, manifest: Manifest, environment: str) -> tuple[Key, Manifest]:
+        """The key that an applied manifest has, and the manifest with its environment written in."""
         environment = environment_of(manifest) or environment or self._default
-        return Key(environment, manifest.kind, manifest.metadata.name)
+        if isinstance(manifest, Workload):
+            metadata = manifest.metadata.model_copy(update={"environment": environment})
+            manifest = manifest.model_copy(update={"metadata": metadata})
+        return Key(environment, manifest.kind, manifest.metadata.name), manifest
 
     def check_writable(self, key: Key) -> None:
         """Raises `Conflict` where a file of the user's defines the key."""
@@ -84,9 +87,6 @@ class Intake:
     async def write(self, key: Key, manifest: Manifest) -> None:
         """Makes the manifest the desired state; it is in the store when this returns."""
         document = to_document(manifest)
-        document["metadata"]["environment"] = key.environment
-        if key.kind == "Environment":
-            del document["metadata"]["environment"]
         path = self._directories.manifest(key.environment, key.kind, key.name)
         _replace_file(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         if self._managed is not None:

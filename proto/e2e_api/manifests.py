@@ -381,8 +381,8 @@ def environment_of(manifest: Manifest) -> str | None:
 
 
 def to_document(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as it would be written, without defaults."""
-    written = manifest.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    """The manifest as it was written: what nobody gave is left out."""
+    written = manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return {"apiVersion": manifest.api_version, "kind": manifest.kind, **written}
 
 

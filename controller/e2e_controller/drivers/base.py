@@ -314,7 +314,10 @@ class Driver(Protocol):
         """
 
     async def start_container(self, container_id: str) -> None:
-        """Starts, or starts again. Raises `PortTaken`, `SpecRefused`, `ContainerGone`."""
+        """Starts, or starts again. Raises `PortTaken`, `SpecRefused`, `ContainerGone`.
+
+        A paused one raises `ContainerNotRunning`: it wants `unpause`.
+        """
 
     async def stop(self, container_id: str, grace: float) -> None:
         """Sends the stop signal, kills after `grace` seconds; returns when it has ended.

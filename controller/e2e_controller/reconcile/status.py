@@ -257,7 +257,10 @@ def _probe(report: ProbeReport | None) -> Probe | None:
 def _phases(
     previous: ObjectStatus, outcome: Outcome, ready: Condition, container: Container | None, now: datetime
 ) -> tuple[Phase, ...]:
-    phases = outcome.phases if outcome.created or outcome.restarted else (*previous.phases, *outcome.phases)
+    # The image may have been got before, while there was no network yet.
+    preparing = all(phase.name in ("pull", "build") for phase in previous.phases)
+    anew = (outcome.created or outcome.restarted) and not preparing
+    phases = outcome.phases if anew else (*previous.phases, *outcome.phases)
     probed = any(phase.name == "probe" for phase in phases)
     if ready.status is Status.TRUE and not probed and container is not None and container.started_at:
         began = container.started_at

@@ -102,11 +102,11 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             violations += [(problem.field or place, f"{place}: {problem}") for problem in document.problems]
             if document.manifest is None:
                 continue
-            key = self._intake.key_of(document.manifest, request.environment)
+            key, manifest = self._intake.place(document.manifest, request.environment)
             if key in manifests:
                 violations.append((place, f"{place}: {key} stands there twice"))
-            violations += [(place, f"{place}: {text}") for text in _relative_paths(document.manifest)]
-            manifests[key] = document.manifest
+            violations += [(place, f"{place}: {text}") for text in _relative_paths(manifest)]
+            manifests[key] = manifest
         if not documents:
             violations.append(("documents", "there is no document"))
         if violations:

@@ -149,7 +149,6 @@ class FolderSource:
                     await self._scan()
                 else:
                     await self._look(self._ledger.due())
-                self._finish_syncs()
             except Exception as error:
                 logger.exception("cannot scan %s", self.root)
                 self._fail_syncs(error)
@@ -163,6 +162,7 @@ class FolderSource:
         while True:
             self._wake.clear()
             self._take_hints()
+            self._finish_syncs()
             if self._must_scan():
                 return
             due = [self._scan_due, self._ledger.next_scan(), self._ledger.next_look()]

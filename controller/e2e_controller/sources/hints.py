@@ -24,13 +24,16 @@ class Hints:
         self._scan = False
 
     def add(self, path: str, word: Word) -> None:
-        """The file is to be looked at. NOTHING does not unsay what was said before, but for REMOVED."""
+        """The file is to be looked at. What was said before is unsaid only by a word that says more."""
         with self._lock:
             was_empty = not self._words and not self._scan
             if len(self._words) >= MOST:
                 self._words.clear()
                 self._scan = True
-            if word is not Word.NOTHING or self._words.get(path) in (None, Word.REMOVED):
+            before = self._words.get(path, Word.NOTHING)
+            if word in (Word.NOTHING, Word.CREATED) and before is not Word.REMOVED:
+                self._words[path] = word if before is Word.NOTHING else before
+            else:
                 self._words[path] = word
         if was_empty:
             self._wake()

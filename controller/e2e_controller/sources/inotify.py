@@ -40,8 +40,8 @@ _WORDS = (
     (InotifyConstants.IN_MOVED_TO, Word.ARRIVED),
     (InotifyConstants.IN_DELETE | InotifyConstants.IN_MOVED_FROM, Word.REMOVED),
     (InotifyConstants.IN_MODIFY, Word.WRITING),
-    # A link is complete when it is created; for a file that is being written, more events follow.
-    (InotifyConstants.IN_CREATE | InotifyConstants.IN_ATTRIB, Word.NOTHING),
+    (InotifyConstants.IN_CREATE, Word.CREATED),
+    (InotifyConstants.IN_ATTRIB, Word.NOTHING),
 )
 
 

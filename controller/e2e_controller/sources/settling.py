@@ -34,6 +34,8 @@ class Word(Enum):
     """What the last event said about a file."""
 
     NOTHING = "nothing"
+    CREATED = "created"
+    """A link is complete then; of any other file more will be heard."""
     WRITING = "writing"
     CLOSED = "closed"
     ARRIVED = "arrived"
@@ -57,8 +59,9 @@ class Pending:
 
     def hear(self, word: Word, now: float) -> None:
         """Takes an event in, and decides when to look."""
-        if word is Word.NOTHING:
+        if word in (Word.NOTHING, Word.CREATED):
             self.due = min(self.due, now + QUIET)
+            self.word = word if self.word is Word.NOTHING else self.word
             return
         self.word, self.heard = word, now
         if word is Word.WRITING:
@@ -89,7 +92,8 @@ def is_settled(pending: Pending, reading: Reading, now: float) -> bool:
         return _or_look(pending, False, settling=False, due=now + RELOOK)
     if reading.writer is Writer.NONE or pending.word in (Word.CLOSED, Word.ARRIVED):
         return True
-    if pending.word is Word.WRITING:
+    is_begun = pending.word is Word.CREATED and reading.signature is not None and not reading.signature.size
+    if pending.word is Word.WRITING or is_begun:
         # The event of a close may be on its way.
         late = now - pending.heard >= EVENT_LAG
         due = now + RELOOK if late else pending.heard + EVENT_LAG

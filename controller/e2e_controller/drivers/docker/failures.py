@@ -92,7 +92,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
         ),
         (r"is already in use by container", NameTaken),
         (r"marked for removal", ContainerGone),
-        (r"is not running|is paused|is not paused", ContainerNotRunning),
+        (r"is not running|is (already |not )?paused|start a paused|resume a running", ContainerNotRunning),
     )
 )
 

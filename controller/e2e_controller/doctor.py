@@ -1,0 +1,84 @@
+"""`python -m e2e_controller.doctor --json [IMAGE ...]`: what can be said of the engine, for `e2e doctor`.
+
+A process of its own, since only the controller's side talks to an engine.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from docker import APIClient
+
+from e2e_controller.drivers.base import DriverError
+from e2e_controller.drivers.docker.engine import Engine
+from e2e_controller.drivers.docker.images import Images
+from e2e_controller.drivers.docker.info import engine_info
+from e2e_controller.settings import Settings
+
+_PARALLELISM = 8
+_CALL_SECONDS = 15.0
+
+
+def main() -> None:
+    """Writes one JSON document; what is wrong is in it, and the exit code is 0."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--json", action="store_true", required=True, help="the only form there is")
+    parser.add_argument("images", nargs="*", help="references to look for")
+    arguments = parser.parse_args()
+    print(json.dumps(asyncio.run(examine(arguments.images))))  # noqa: T201 - what it is for
+
+
+async def examine(images: list[str]) -> dict[str, Any]:
+    """The engine, or why there is none, and of each image whether it is there or can be had."""
+    engine = Engine(Settings().engine or None, _PARALLELISM, _CALL_SECONDS, None)
+    try:
+        about = await _about(engine)
+        found = await asyncio.gather(*(_image(engine, reference) for reference in images))
+        return {"engine": about, "images": dict(zip(images, found, strict=True))}
+    except DriverError as error:
+        return {"error": str(error)}
+    finally:
+        await engine.close()
+
+
+async def _about(engine: Engine) -> dict[str, Any]:
+    await engine.connect()
+    info = await engine_info(engine)
+    told: dict[str, Any] = await engine.call("info", lambda client: client.info())
+    folder = Path(str(told.get("DockerRootDir") or "/nowhere"))
+    return {
+        "address": engine.endpoint.url,
+        "source": engine.endpoint.source,
+        "name": info.name,
+        "version": info.version,
+        "api_version": info.api_version,
+        "operating_system": info.operating_system,
+        "local_files": info.local_files,
+        "data_folder": str(folder),
+        "free_bytes": shutil.disk_usage(folder).free if info.local_files and folder.is_dir() else None,
+    }
+
+
+async def _image(engine: Engine, reference: str) -> dict[str, Any]:
+    """Whether the image is here; else what its registry says, "" where it has it."""
+    try:
+        if await Images(engine).present(reference):
+            return {"present": True}
+    except DriverError as error:
+        return {"present": False, "refusal": str(error)}
+
+    def ask(client: APIClient) -> None:
+        client.inspect_distribution(reference)  # type: ignore[no-untyped-call]
+
+    try:
+        await engine.call("distribution", ask, f"look for {reference}")
+    except DriverError as error:
+        return {"present": False, "refusal": str(error)}
+    return {"present": False, "refusal": ""}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Tar streams in and out of the fake's files."""
+
+import io
+import posixpath
+import tarfile
+from collections.abc import Mapping
+
+Files = Mapping[str, tuple[bytes, int]]
+
+
+def directories(files: Files) -> set[str]:
+    """Directories that are there: those with files, and the usual ones."""
+    found = {"/", "/tmp", "/etc"}  # noqa: S108 - no path of this machine
+    for path in files:
+        while (path := posixpath.dirname(path)) not in found:
+            found.add(path)
+    return found
+
+
+def unpack(directory: str, data: bytes) -> dict[str, tuple[bytes, int]]:
+    """The files of a tar, below a directory. Raises `tarfile.TarError`."""
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for member in archive.getmembers():
+            content = archive.extractfile(member)
+            if content is not None:
+                path = posixpath.normpath(posixpath.join(directory, member.name))
+                found[path] = content.read(), member.mode
+    return found
+
+
+def pack(files: Files, path: str) -> bytes | None:
+    """A tar of a file or a directory, named by its last part; None where there is no such path."""
+    path = posixpath.normpath(path)
+    below = path.rstrip("/") + "/"
+    chosen = {name: files[name] for name in sorted(files) if name == path or name.startswith(below)}
+    if not chosen and path not in directories(files):
+        return None
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, (content, mode) in chosen.items():
+            member = tarfile.TarInfo(posixpath.basename(path) + name.removeprefix(path))
+            member.size, member.mode = len(content), mode
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

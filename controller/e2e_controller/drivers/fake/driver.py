@@ -1,0 +1,316 @@
+"""The fake driver: `drivers.base.Driver` on a `FakeEngine`."""
+
+import asyncio
+import posixpath
+import shutil
+import tarfile
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from e2e_controller.drivers import base
+from e2e_controller.drivers.base import (
+    BuildSpec,
+    Container,
+    ContainerEvent,
+    ContainerGone,
+    ContainerNotRunning,
+    ContainerPhase,
+    ContainerSpec,
+    EngineInfo,
+    ImageFailed,
+    Key,
+    NameTaken,
+    Output,
+    PullProgress,
+)
+from e2e_controller.drivers.fake import archives, creation
+from e2e_controller.drivers.fake.control import Control
+from e2e_controller.drivers.fake.engine import KILLED, TERMINATED, FakeContainer, FakeEngine, FakeImage
+from e2e_controller.drivers.fake.processes import FakeExec, find_program
+
+
+class FakeDriver(Control):
+    """Runs nothing, keeps all in memory.
+
+    `engine` may be shared with a driver of before (a restart), or with one of another controller.
+    """
+
+    def __init__(
+        self,
+        controller_id: str = "fake",
+        *,
+        engine: FakeEngine | None = None,
+        images: Iterable[str] = (),
+        pullable: Iterable[str] = (),
+        state_dir: Path | None = None,
+        latency: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(controller_id, engine or FakeEngine(), latency)
+        self.pullable = set(pullable)
+        """References that a pull finds."""
+        self.missing_paths: set[str] = set()
+        """Host paths that are not there."""
+        self._state_dir = state_dir
+        for reference in images:
+            self.engine.images.setdefault(reference, FakeImage())
+
+    async def start(self) -> None:
+        """Connects."""
+        await self.enter("connect")
+
+    async def close(self) -> None:
+        """Stops telling events."""
+
+    async def info(self) -> EngineInfo:
+        """About the fake."""
+        await self.enter("info")
+        return EngineInfo("fake", "0", "0", "memory", containers_reachable=True, local_files=True)
+
+    async def events(self) -> AsyncGenerator[ContainerEvent, None]:
+        """What happens to this controller's objects."""
+        queue: asyncio.Queue[ContainerEvent] = asyncio.Queue()
+        follower = (self.controller_id, queue)
+        self.engine.followers.append(follower)
+        try:
+            yield ContainerEvent(None, "connected")
+            while True:
+                yield await queue.get()
+        finally:
+            self.engine.followers.remove(follower)
+
+    async def list_containers(self) -> Sequence[Key]:
+        """Keys of this controller's containers."""
+        await self.enter("list_containers")
+        return [found.view.key for found in self.engine.containers.values() if self._is_ours(found.owner)]
+
+    async def list_environments(self) -> Sequence[str]:
+        """Environments with a network or volume."""
+        await self.enter("list_environments")
+        networks = {name for name, (_, owner) in self.engine.networks.items() if self._is_ours(owner)}
+        volumes = {name for (name, _), owner in self.engine.volumes.items() if self._is_ours(owner)}
+        return sorted(networks | volumes)
+
+    async def inspect(self, key: Key) -> Container | None:
+        """A fresh look."""
+        await self.enter("inspect", str(key))
+        found = self.engine.containers.get(creation.container_name(key))
+        if found is None:
+            return None
+        if not self._is_ours(found.owner) or found.view.key != key:
+            raise creation.name_taken(found)
+        return found.view if found.finished else replace(found.view, spec_hash="")
+
+    async def ensure_network(self, environment: str) -> str:
+        """The network's id."""
+        await self.enter("ensure_network", environment)
+        if (found := self._network(environment)) is not None:
+            return found
+        network_id = self.engine.new_id()
+        self.engine.networks[environment] = network_id, self.controller_id
+        return network_id
+
+    async def inspect_network(self, environment: str) -> str | None:
+        """The network's id, if it is there."""
+        await self.enter("inspect_network", environment)
+        return self._network(environment)
+
+    async def remove_environment(self, environment: str) -> None:
+        """Removes network and volumes."""
+        await self.enter("remove_environment", environment)
+        network = self.engine.networks.get(environment)
+        if network is not None and self._is_ours(network[1]):
+            del self.engine.networks[environment]
+        for name, owner in list(self.engine.volumes.items()):
+            if name[0] == environment and self._is_ours(owner):
+                del self.engine.volumes[name]
+
+    async def image_present(self, reference: str) -> bool:
+        """Whether the image is there."""
+        await self.enter("image_present", reference)
+        return reference in self.engine.images
+
+    async def pull(self, reference: str, progress: PullProgress) -> None:
+        """Finds what is in `pullable`."""
+        await self.enter("pull", reference)
+        progress("pulling (0 of 1 layers)")
+        if reference not in self.pullable:
+            raise ImageFailed(f"pull of {reference} failed: manifest unknown", retry=False)
+        self.engine.images.setdefault(reference, FakeImage())
+
+    async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
+        """Always works, unless told to `fail`."""
+        await self.enter("build", spec.tag)
+        progress("building: Step 1/1 : FROM scratch")
+        self.engine.images.setdefault(spec.tag, FakeImage())
+
+    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+        """Creates a container."""
+        await self.enter("create", str(key))
+        creation.check(self.engine, key, spec, self.missing_paths)
+        for mount in spec.mounts:
+            if not mount.is_host_path:
+                self.engine.volumes.setdefault((key.environment, mount.source), self.controller_id)
+        return creation.add(self.engine, self.controller_id, key, spec, spec_hash, finished=True).view.id
+
+    async def start_container(self, container_id: str) -> None:
+        """Starts, or starts again."""
+        container = await self._enter_container("start", container_id)
+        if container.view.phase is ContainerPhase.RUNNING:
+            return
+        if container.view.phase is ContainerPhase.PAUSED:
+            raise ContainerNotRunning(f"start {container.view.key}: cannot start a paused container")
+        network = self.engine.networks.get(container.view.key.environment)
+        if network is None:
+            raise ContainerGone(f"start {container.view.key}: its network is not there")
+        creation.check_start(self.engine, container)
+        self.engine.run(container, network[0])
+        await asyncio.sleep(0)
+
+    async def stop(self, container_id: str, grace: float) -> None:
+        """Ends the process; at once, whatever the grace period, unless a program waits for the signal."""
+        container = await self._enter_container("stop", container_id)
+        if not container.lives or container.process is None:
+            return
+        heard = await self.engine.signal(container, container.spec.stop_signal)
+        if heard:
+            try:
+                await asyncio.wait_for(container.process.ended.wait(), grace)
+            except TimeoutError:
+                self.engine.end(container, KILLED)
+            return
+        is_deaf = find_program(self.engine.programs, container.arguments) is not None
+        self.engine.end(container, KILLED if is_deaf else TERMINATED)
+
+    async def kill(self, container_id: str, signal: str = "SIGKILL") -> None:
+        """Sends a signal."""
+        container = await self._enter_container("kill", container_id, signal)
+        if not container.lives:
+            return
+        if signal == "SIGKILL":
+            container.signals.append(signal)
+            self.engine.end(container, KILLED)
+        else:
+            await self.engine.signal(container, signal)
+            await asyncio.sleep(0)
+
+    async def pause(self, container_id: str) -> None:
+        """Changes the phase."""
+        container = await self._enter_container("pause", container_id)
+        if not container.lives:
+            raise ContainerNotRunning(f"pause {container.view.key}: it is not running")
+        container.set(ContainerPhase.PAUSED)
+        self.engine.emit(container, "pause")
+
+    async def unpause(self, container_id: str) -> None:
+        """Changes the phase back."""
+        container = await self._enter_container("unpause", container_id)
+        if container.view.phase is ContainerPhase.PAUSED:
+            container.set(ContainerPhase.RUNNING)
+            self.engine.emit(container, "unpause")
+
+    async def remove(self, container_id: str) -> None:
+        """Forgets the container."""
+        container = self.engine.find(container_id)
+        await self.enter("remove", str(container.view.key) if container else container_id)
+        if container is not None:
+            creation.drop(self.engine, container)
+
+    async def exec(
+        self,
+        container_id: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+        working_dir: str = "",
+        stdin: bool = False,
+    ) -> FakeExec:
+        """Runs a program of the engine's `programs`."""
+        container = await self._enter_container("exec", container_id, " ".join(command))
+        if container.view.phase is not ContainerPhase.RUNNING:
+            raise ContainerNotRunning(f"exec in {container.view.key}: it is not running")
+        process = self.engine.process(container, command)
+        process.env = {**process.env, **(env or {})}
+        process.user, process.working_dir = user or process.user, working_dir or process.working_dir
+        session = FakeExec(find_program(self.engine.programs, command), process)
+        if not stdin:
+            await session.close_stdin()
+        return session
+
+    async def logs(
+        self,
+        container_id: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> AsyncGenerator[Output, None]:
+        """What was logged, line by line."""
+        container = await self._enter_container("logs", container_id)
+        shown = len(container.log) if tail == 0 else max(0, len(container.log) - (tail or len(container.log)))
+        while True:
+            changed, lives = container.changed, container.lives
+            while shown < len(container.log):
+                time, output = container.log[shown]
+                shown += 1
+                if since is None or time >= since:
+                    stamp = f"{time.isoformat()} ".encode() if timestamps else b""
+                    yield replace(output, data=stamp + output.data)
+            if not follow or not lives:
+                return
+            await changed.wait()
+
+    async def copy_in(self, container_id: str, directory: str, tar: AsyncIterator[bytes]) -> None:
+        """Unpacks a tar stream."""
+        container = await self._enter_container("copy_in", container_id, directory)
+        if posixpath.normpath(directory) not in archives.directories(container.files):
+            raise ContainerGone(f"there is no {directory} in {container.view.key} to copy to")
+        data = b"".join([piece async for piece in tar])
+        try:
+            container.files |= archives.unpack(directory, data)
+        except tarfile.TarError as error:
+            raise base.DriverError(f"copy to {directory}: {error}") from error
+
+    async def copy_out(self, container_id: str, path: str) -> AsyncGenerator[bytes, None]:
+        """A tar stream of a path."""
+        container = await self._enter_container("copy_out", container_id, path)
+        packed = archives.pack(container.files, path)
+        if packed is None:
+            raise ContainerGone(f"there is no {path} in {container.view.key}")
+        yield packed
+
+    async def remove_tree(self, path: str) -> None:
+        """Really removes it, if there is a state folder and it is below."""
+        await self.enter("remove_tree", path)
+        if self._state_dir is None:
+            return
+        root = self._state_dir.resolve()
+        tree = Path(path).parent.resolve() / Path(path).name
+        if not tree.is_relative_to(root) or tree == root:
+            raise base.DriverError(f"{path} is not below {root}, so it is not removed", retry=False)
+        shutil.rmtree(tree, ignore_errors=True)
+
+    async def _enter_container(self, operation: str, container_id: str, more: str = "") -> FakeContainer:
+        container = self.engine.find(container_id)
+        subject = str(container.view.key) if container else container_id
+        await self.enter(operation, f"{subject} {more}".strip())
+        container = self.engine.find(container_id)
+        if container is None:
+            raise ContainerGone(f"{operation} {subject}: no such container")
+        return container
+
+    def _is_ours(self, owner: str) -> bool:
+        return owner == self.controller_id
+
+    def _network(self, environment: str) -> str | None:
+        network_id, owner = self.engine.networks.get(environment, ("", self.controller_id))
+        if not self._is_ours(owner):
+            raise NameTaken(f"the network e2e-{environment} belongs to {owner or 'something else'}")
+        return network_id or None
+
+
+def _conforms(driver: FakeDriver) -> base.Driver:
+    return driver  # for the type checker

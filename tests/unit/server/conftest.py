@@ -1,0 +1,150 @@
+"""A whole controller in this process, on the driver in memory, behind a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from e2e_api.errors import E2EError, from_rpc_error
+from e2e_api.v1 import (
+    environment_service_pb2_grpc,
+    event_service_pb2_grpc,
+    manifest_service_pb2,
+    manifest_service_pb2_grpc,
+    metric_service_pb2_grpc,
+    object_pb2,
+    wait_service_pb2,
+    wait_service_pb2_grpc,
+)
+from e2e_controller.drivers.fake import FakeDriver, FakeEngine
+from e2e_controller.manager import Manager
+from e2e_controller.settings import Settings
+
+IMAGE = "busybox:1.36"
+Goal = wait_service_pb2.WaitGoal
+
+
+def document(name: str = "web", kind: str = "Workload", **spec: Any) -> dict[str, Any]:
+    defaults = {"image": IMAGE} if kind == "Workload" and "build" not in spec else {}
+    return {"apiVersion": "e2e/v1", "kind": kind, "metadata": {"name": name}, "spec": {**defaults, **spec}}
+
+
+def key(name: str = "web", environment: str = "test", kind: str = "Workload") -> object_pb2.ObjectKey:
+    return object_pb2.ObjectKey(environment=environment, kind=kind, name=name)
+
+
+class Client:
+    """Stubs, and the calls that most tests make."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.manifests = manifest_service_pb2_grpc.ManifestServiceStub(channel)
+        self.environments = environment_service_pb2_grpc.EnvironmentServiceStub(channel)
+        self.waits = wait_service_pb2_grpc.WaitServiceStub(channel)
+        self.metrics = metric_service_pb2_grpc.MetricServiceStub(channel)
+        self.events = event_service_pb2_grpc.EventServiceStub(channel)
+
+    async def apply(self, *documents: Any, dry_run: bool = False) -> manifest_service_pb2.ApplyResponse:
+        import json
+
+        text = "\n---\n".join(d if isinstance(d, str) else json.dumps(d) for d in documents)
+        request = manifest_service_pb2.ApplyRequest(documents=text, environment="test", dry_run=dry_run)
+        return await checked(self.manifests.Apply(request, timeout=10))
+
+    async def get(
+        self, name: str = "web", environment: str = "test", kind: str = "Workload"
+    ) -> object_pb2.Object:
+        request = manifest_service_pb2.GetRequest(key=key(name, environment, kind))
+        return (await checked(self.manifests.Get(request, timeout=10))).object
+
+    async def delete(self, *keys: object_pb2.ObjectKey) -> None:
+        await checked(self.manifests.Delete(manifest_service_pb2.DeleteRequest(keys=keys), timeout=10))
+
+    async def wait(
+        self, *keys: object_pb2.ObjectKey, goal: Any = Goal.WAIT_GOAL_READY, timeout: float = 10
+    ) -> list[wait_service_pb2.WaitConditionsResponse]:
+        request = wait_service_pb2.WaitConditionsRequest(keys=keys or [key()], goal=goal)
+        call = self.waits.WaitConditions(request, timeout=timeout)
+        try:
+            return [response async for response in call]
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from None
+
+
+async def checked(call: Any) -> Any:
+    """The answer, or the typed error."""
+    try:
+        return await call
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from None
+
+
+async def eventually(check: Callable[[], Any], timeout: float = 10) -> Any:
+    """What `check` gives, once that is true."""
+    async with asyncio.timeout(timeout):
+        while not (found := check()):
+            await asyncio.sleep(0.005)
+        return found
+
+
+class Harness:
+    """One controller after another on one engine and one state folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.state = root / "state"
+        self.folder = root / "manifests"
+        self.folder.mkdir()
+        self.engine = FakeEngine()
+        self.driver = FakeDriver(images=[IMAGE], engine=self.engine)
+
+    @asynccontextmanager
+    async def running(self, **settings: Any) -> AsyncIterator[Client]:
+        """A controller that runs for as long as the context is open."""
+        self.driver = FakeDriver(engine=self.engine, pullable=self.driver.pullable, state_dir=self.state)
+        values = {
+            "state_dir": self.state,
+            "folder": [self.folder],
+            "lease_grace": 0.05,
+            "rescan_interval": 0.2,
+            **settings,
+        }
+        self.manager = Manager(Settings(**values), make_driver=lambda *_: self.driver)
+        running = asyncio.create_task(self.manager.run())
+        started = asyncio.create_task(self.manager.started.wait())
+        await asyncio.wait((running, started), return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        if running.done():
+            started.cancel()
+            await running
+        try:
+            async with grpc.aio.insecure_channel(self.manager.addresses[0]) as channel:
+                yield Client(channel)
+        finally:
+            self.manager.stop()
+            await running
+
+    def write(self, path: str, *documents: Any) -> Path:
+        """Drops a manifest file, by temporary file and rename."""
+        import json
+
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.tmp")
+        temporary.write_text("\n---\n".join(d if isinstance(d, str) else json.dumps(d) for d in documents))
+        return temporary.replace(target)
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
+
+
+@pytest.fixture
+async def client(harness: Harness) -> AsyncIterator[Client]:
+    async with harness.running() as client:
+        yield client
+
+
+__all__ = ["E2EError", "Goal", "Harness", "checked", "document", "eventually", "key"]

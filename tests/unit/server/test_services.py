@@ -1,0 +1,241 @@
+"""The services as a client sees them: errors, streams, leases, health, reflection."""
+
+import asyncio
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from e2e_api.errors import Conflict, InvalidArgument, NotFound, WaitFailed, WaitTimeout
+from e2e_api.v1 import environment_service_pb2, event_service_pb2, manifest_service_pb2, metric_service_pb2
+from e2e_controller.manager import Manager, StartError
+from e2e_controller.settings import Settings
+
+from .conftest import Client, Goal, Harness, checked, document, eventually, key
+
+
+async def test_a_wait_on_nothing_fails_at_once(client: Client) -> None:
+    with pytest.raises(NotFound, match="test/Workload/ghost does not exist"):
+        await client.wait(key("ghost"))
+
+
+async def test_a_wait_that_runs_out_says_what_it_saw(client: Client) -> None:
+    await client.apply(document(readiness={"log": {"pattern": "ready now"}}))
+    await client.wait(goal=Goal.WAIT_GOAL_RUNNING)
+    with pytest.raises(WaitTimeout, match="ready now") as failed:
+        await client.wait(timeout=0.6)
+    assert failed.value.details[0].failed[0].key == key()  # type: ignore[attr-defined]
+
+
+async def test_deleting_ends_a_wait(client: Client) -> None:
+    await client.apply(document(readiness={"log": {"pattern": "never"}}))
+    waiting = asyncio.create_task(client.wait())
+    await asyncio.sleep(0.05)
+    await client.delete(key())
+    with pytest.raises(WaitFailed, match="deleted"):
+        await waiting
+
+
+async def test_what_the_manifest_does_not_ask_for_never_comes(client: Client) -> None:
+    await client.apply(document(state="Stopped"))
+    with pytest.raises(WaitFailed, match="state Stopped"):
+        await client.wait()
+    await client.wait(goal=Goal.WAIT_GOAL_RECONCILED)
+
+
+async def test_invalid_keys_are_named(client: Client) -> None:
+    with pytest.raises(InvalidArgument, match=r"key\.name"):
+        await client.get("Bad_Name")
+
+
+async def test_watch_sends_a_snapshot_then_changes(client: Client) -> None:
+    await client.apply(document("a"))
+    call = client.manifests.Watch(manifest_service_pb2.WatchRequest(kind="Workload"), timeout=10)
+    first = await call.read()
+    assert first.object.key.name == "a"
+    assert (await call.read()).synced
+    await client.wait(key("a"))
+    await client.delete(key("a"))
+    while (change := await call.read()).WhichOneof("change") != "gone":
+        pass
+    assert change.gone.name == "a"
+    call.cancel()
+
+
+async def test_many_slow_watchers_get_the_last_state(client: Client) -> None:
+    calls = [client.manifests.Watch(manifest_service_pb2.WatchRequest(), timeout=20) for _ in range(50)]
+    for call in calls:
+        assert (await call.read()).synced
+    await client.apply(document())
+    await client.wait()
+    for call in calls:
+        while (change := await call.read()).object.status.summary != "Running":
+            assert change.WhichOneof("change") == "object"
+        call.cancel()
+
+
+async def test_events_tell_what_happened(client: Client) -> None:
+    await client.apply(document())
+    await client.wait()
+    request = event_service_pb2.WatchEventsRequest(environment="test", kind="Workload")
+    items = [item async for item in client.events.WatchEvents(request, timeout=10)]
+    assert [item.event.reason for item in items[:-1]] == ["Create", "Start"]
+    assert items[-1].synced
+
+
+async def test_a_lease_that_ends_takes_the_environment_with_it(client: Client, harness: Harness) -> None:
+    hold = client.environments.Hold(environment_service_pb2.HoldRequest(environment="test", fresh=True))
+    granted = await hold.read()
+    assert granted.shared_directory == str(harness.state / "environments" / "test")
+    await client.apply(document())
+    await client.wait()
+    hold.cancel()
+    await client.wait(goal=Goal.WAIT_GOAL_DELETED)
+    await eventually(lambda: not harness.engine.networks)
+
+
+async def test_the_last_of_several_holders_ends_it(client: Client, harness: Harness) -> None:
+    request = environment_service_pb2.HoldRequest(environment="test")
+    first, second = client.environments.Hold(request), client.environments.Hold(request)
+    await first.read()
+    await second.read()
+    await client.apply(document())
+    await client.wait()
+    first.cancel()
+    await asyncio.sleep(0.3)
+    assert harness.engine.containers
+    second.cancel()
+    await client.wait(goal=Goal.WAIT_GOAL_DELETED)
+
+
+async def test_fresh_removes_what_is_left_and_refuses_what_is_held(client: Client, harness: Harness) -> None:
+    await client.apply(document("stale"))
+    await client.wait(key("stale"))
+    request = environment_service_pb2.HoldRequest(environment="test", fresh=True)
+    hold = client.environments.Hold(request)
+    await hold.read()
+    assert not harness.engine.containers
+    with pytest.raises(Conflict, match="held by another client"):
+        await checked(client.environments.Hold(request).read())
+    hold.cancel()
+
+
+async def test_keep_leaves_the_environment(client: Client, harness: Harness) -> None:
+    hold = client.environments.Hold(environment_service_pb2.HoldRequest(environment="test", keep=True))
+    await hold.read()
+    await client.apply(document())
+    await client.wait()
+    hold.cancel()
+    await asyncio.sleep(0.3)
+    assert harness.engine.containers
+
+
+async def test_keep_on_failure(client: Client, harness: Harness) -> None:
+    await client.apply(document("test", "Environment", keepOnFailure=True, ttl="300ms"))
+    hold = client.environments.Hold(environment_service_pb2.HoldRequest(environment="test"))
+    await hold.read()
+    await client.apply(document(image="nothing:1"), document("good"))
+    await client.wait(key("good"))
+    with pytest.raises(WaitFailed):
+        await client.wait()
+    hold.cancel()
+    await asyncio.sleep(0.15)
+    assert harness.engine.containers
+    await client.wait(key("good"), goal=Goal.WAIT_GOAL_DELETED)
+
+
+async def test_a_ttl_runs_while_nobody_holds(client: Client) -> None:
+    await client.apply(document("test", "Environment", ttl="100ms"), document())
+    await client.wait(goal=Goal.WAIT_GOAL_DELETED)
+
+
+async def test_a_lease_of_before_a_crash_is_not_forgotten(harness: Harness) -> None:
+    async with harness.running() as client:
+        hold = client.environments.Hold(environment_service_pb2.HoldRequest(environment="test"))
+        await hold.read()
+        await client.apply(document())
+        await client.wait()
+        await harness.manager._leases.close()
+        harness.manager._leases._plan_end = lambda *_, **__: None  # type: ignore[method-assign]
+    async with harness.running() as client:
+        await eventually(lambda: not harness.engine.containers)
+
+
+async def test_metrics_need_a_workload_that_serves_some(client: Client) -> None:
+    await client.apply(document())
+    request = metric_service_pb2.SumMetricsRequest()
+    request.selection.key.CopyFrom(key())
+    request.selection.names.append("up")
+    with pytest.raises(InvalidArgument, match="serves no metrics"):
+        await checked(client.metrics.SumMetrics(request, timeout=5))
+
+
+async def test_a_metric_wait_ends_when_the_workload_exits(client: Client, harness: Harness) -> None:
+    await client.apply(document(ports={"http": 80}, metrics={"port": "http"}))
+    await client.wait()
+    request = metric_service_pb2.WaitMetricsRequest()
+    request.selection.key.CopyFrom(key())
+    request.selection.names.append("up")
+    request.expectation.type = metric_service_pb2.EXPECTATION_TYPE_EQUALS
+    request.expectation.operands.append(1)
+    waiting = asyncio.create_task(checked(client.metrics.WaitMetrics(request, timeout=20)))
+    await asyncio.sleep(0.1)
+    from e2e_controller.drivers.base import Key
+
+    harness.driver.exit(Key("test", "Workload", "web"), 1)
+    with pytest.raises(WaitFailed, match="exited with code 1"):
+        await waiting
+
+
+async def test_health_and_reflection(harness: Harness) -> None:
+    async with harness.running(), grpc.aio.insecure_channel(harness.manager.addresses[0]) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        for service in ("", "e2e.v1.ManifestService"):
+            answer = await check(health_pb2.HealthCheckRequest(service=service))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        services = await asyncio.to_thread(_reflected_services, harness.manager.addresses[0])
+    assert {"e2e.v1.WaitService", "e2e.v1.MetricService", "grpc.health.v1.Health"} <= set(services)
+
+
+def _reflected_services(address: str) -> list[str]:
+    with grpc.insecure_channel(address) as channel:
+        return list(ProtoReflectionDescriptorDatabase(channel).get_services())
+
+
+async def test_the_controllers_own_metrics_and_health(harness: Harness) -> None:
+    import aiohttp
+
+    async with harness.running(http="127.0.0.1:0") as client, aiohttp.ClientSession() as http:
+        await client.apply(document())
+        await client.wait()
+        base = f"http://{harness.manager.http_address}"
+        page = await (await http.get(f"{base}/metrics")).text()
+        assert 'e2e_objects{condition="Ready",kind="Workload",status="True"} 1.0' in page
+        assert 'e2e_reconciles_total{kind="Workload",result="success"}' in page
+        for path in ("/healthz", "/readyz"):
+            assert (await http.get(base + path)).status == 200
+
+
+async def test_a_second_controller_on_one_state_folder_is_refused(harness: Harness) -> None:
+    async with harness.running():
+        second = Manager(Settings(state_dir=harness.state), make_driver=lambda *_: harness.driver)
+        with pytest.raises(StartError, match="is in use by process"):
+            await second.run()
+
+
+async def test_only_the_user_may_open_the_socket(harness: Harness) -> None:
+    async with harness.running():
+        assert (harness.state / "controller.sock").stat().st_mode & 0o777 == 0o600
+
+
+async def test_secrets_are_masked(client: Client) -> None:
+    await client.apply(document(env={"DB_PASSWORD": "hunter2", "LEVEL": "debug"}))
+    shown = (await client.get()).document
+    assert "hunter2" not in shown
+    assert "debug" in shown
+
+
+async def test_an_unused_controller_ends_itself(harness: Harness) -> None:
+    async with harness.running(idle_timeout=0.2):
+        await asyncio.wait_for(harness.manager._stopping.wait(), 10)
