@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import sys
 from typing import NoReturn
 
@@ -32,7 +31,7 @@ def main() -> None:
 
 def _settings(arguments: list[str]) -> Settings:
     try:
-        return CliApp.run(Settings, cli_args=_with_config(arguments))
+        return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:
         places = (
             "--" + str(item["loc"][0]).replace("_", "-") if item["loc"] else "settings"
@@ -45,18 +44,6 @@ def _settings(arguments: list[str]) -> Settings:
         )
     except SettingsError as error:
         _fail(str(error), EXIT_SETTINGS)
-
-
-def _with_config(arguments: list[str]) -> list[str]:
-    """Takes out `--config FILE`, which must be known before the other settings are read."""
-    for index, argument in enumerate(arguments):
-        if argument == "--config" and index + 1 < len(arguments):
-            os.environ["E2E_CONFIG"] = arguments[index + 1]
-            return arguments[:index] + arguments[index + 2 :]
-        if argument.startswith("--config="):
-            os.environ["E2E_CONFIG"] = argument.removeprefix("--config=")
-            return arguments[:index] + arguments[index + 1 :]
-    return arguments
 
 
 def _fail(message: str, code: int) -> NoReturn:

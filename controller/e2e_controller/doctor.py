@@ -7,15 +7,12 @@ import argparse
 import asyncio
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
-from docker import APIClient
-
 from e2e_controller.drivers.base import DriverError
+from e2e_controller.drivers.docker.about import engine_info
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.images import Images
-from e2e_controller.drivers.docker.info import engine_info
 from e2e_controller.settings import Settings
 
 _PARALLELISM = 8
@@ -48,7 +45,7 @@ async def _about(engine: Engine) -> dict[str, Any]:
     await engine.connect()
     info = await engine_info(engine)
     told: dict[str, Any] = await engine.call("info", lambda client: client.info())
-    folder = Path(str(told.get("DockerRootDir") or "/nowhere"))
+    folder = str(told.get("DockerRootDir", ""))
     return {
         "address": engine.endpoint.url,
         "source": engine.endpoint.source,
@@ -57,9 +54,17 @@ async def _about(engine: Engine) -> dict[str, Any]:
         "api_version": info.api_version,
         "operating_system": info.operating_system,
         "local_files": info.local_files,
-        "data_folder": str(folder),
-        "free_bytes": shutil.disk_usage(folder).free if info.local_files and folder.is_dir() else None,
+        "data_folder": folder,
+        "free_bytes": _free_bytes(folder) if info.local_files else None,
     }
+
+
+def _free_bytes(folder: str) -> int | None:
+    """None where the engine's own folder is not to be seen from here."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
 
 
 async def _image(engine: Engine, reference: str) -> dict[str, Any]:
@@ -69,12 +74,12 @@ async def _image(engine: Engine, reference: str) -> dict[str, Any]:
             return {"present": True}
     except DriverError as error:
         return {"present": False, "refusal": str(error)}
-
-    def ask(client: APIClient) -> None:
-        client.inspect_distribution(reference)  # type: ignore[no-untyped-call]
-
     try:
-        await engine.call("distribution", ask, f"look for {reference}")
+        await engine.call(
+            "distribution",
+            lambda client: client.inspect_distribution(reference),  # type: ignore[no-untyped-call]
+            f"look for {reference}",
+        )
     except DriverError as error:
         return {"present": False, "refusal": str(error)}
     return {"present": False, "refusal": ""}

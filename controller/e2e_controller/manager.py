@@ -110,7 +110,7 @@ class Manager:
         store = self._store = Store(queue.add, events)
         intake = Intake(store, directories, settings.default_environment)
         leases = self._leases = Leases(store, intake, events, directories, settings.lease_grace)
-        prober = Prober(driver, info, queue.add, self._now)
+        prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
         stack.push_async_callback(scraper.aclose)

@@ -1,6 +1,8 @@
 """Every option of the controller: as flag, as variable `E2E_...`, in a YAML file; in that order of weight."""
 
+import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +12,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     YamlConfigSettingsSource,
 )
 
@@ -38,6 +41,16 @@ def default_state_dir() -> Path:
     return Path(base) / "e2e"
 
 
+def config_file(arguments: list[str]) -> Path | None:
+    """The settings file, which must be known before the other settings are. Raises `SettingsError`."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    given = parser.parse_known_args(arguments)[0].config or os.environ.get("E2E_CONFIG")
+    if given and not Path(given).is_file():
+        raise SettingsError(f"--config: there is no file {given}")
+    return Path(given) if given else None
+
+
 class Settings(BaseSettings):
     """Keeps containers in the state that manifests ask for, and serves waits over gRPC."""
 
@@ -50,6 +63,9 @@ class Settings(BaseSettings):
         extra="forbid",
     )
 
+    config: Path | None = Field(
+        None, description="YAML file with any of these settings; keys as the flags, with _ for -."
+    )
     folder: Annotated[list[Path], NoDecode, BeforeValidator(_list)] = Field(
         [], description="Folder of manifests to watch; may be given several times. It may be read-only."
     )
@@ -92,11 +108,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then variables, then the file that E2E_CONFIG names."""
+        """Flags, then variables, then the file that `config_file` finds."""
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
-        config = os.environ.get("E2E_CONFIG")
-        if config:
-            sources += (YamlConfigSettingsSource(settings_cls, yaml_file=Path(config)),)
+        config = config_file(sys.argv[1:])
+        if config is not None:
+            sources += (YamlConfigSettingsSource(settings_cls, yaml_file=config),)
         return sources
 
     @model_validator(mode="after")

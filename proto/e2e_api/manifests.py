@@ -18,10 +18,13 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from e2e_api.quantities import Bytes, Cpus, Duration
 
 API_VERSION: Literal["e2e/v1"] = "e2e/v1"
+FIELD_ERROR = "field_error"
+"""Type of the errors whose context has the `field` they are about, below the place that was validated."""
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
@@ -29,6 +32,10 @@ NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/")]
 PortName = DnsLabel
+
+
+def _field_error(field: str, message: str) -> PydanticCustomError:
+    return PydanticCustomError(FIELD_ERROR, "{message}", {"field": field, "message": message})
 
 
 class Model(BaseModel):
@@ -60,7 +67,12 @@ class Port(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: Any) -> Any:
-        return {"containerPort": value} if isinstance(value, int) and not isinstance(value, bool) else value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return {"containerPort": value}
+        if isinstance(value, dict | Port):
+            return value
+        given = str(value)[:40]
+        raise ValueError(f"expected a port number, or a mapping with containerPort, not {given!r}")
 
 
 class File(Model):
@@ -76,10 +88,10 @@ class File(Model):
     def _not_yet(cls, value: Any) -> Any:
         if isinstance(value, dict):
             if "from" in value:
-                raise ValueError("`from` is not supported yet; give the `content`")
+                raise _field_error("from", "`from` is not supported yet; give the `content`")
             change = value.get("onChange", "Recreate")
             if change in ("Restart", "Signal", "None", None) or str(change).startswith("Signal("):
-                raise ValueError(f"onChange: {change} is not supported yet; only Recreate is")
+                raise _field_error("onChange", f"{change} is not supported yet; only Recreate is")
         return value
 
 
@@ -158,7 +170,7 @@ class LogProbe(Model):
     def _compiles(cls, value: str) -> str:
         try:
             re.compile(value)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"not a regular expression: {error}") from error
         return value
 
@@ -272,9 +284,8 @@ class WorkloadSpec(Model):
     @classmethod
     def _not_yet(cls, value: Any) -> Any:
         if isinstance(value, dict) and "dependsOn" in value:
-            raise ValueError(
-                "`dependsOn` is not supported yet; wait for the dependency before you apply this"
-            )
+            message = "`dependsOn` is not supported yet; wait for the dependency before you apply this"
+            raise _field_error("dependsOn", message)
         return value
 
     @field_validator("entrypoint", "command", "files", "volumes", mode="before")
@@ -295,16 +306,16 @@ class WorkloadSpec(Model):
         if (self.image is None) == (self.build is None):
             raise ValueError("expected exactly one of image and build")
         probe = self.readiness.probe if self.readiness else None
+        kind = next((name for name in PROBES if self.readiness and getattr(self.readiness, name)), "")
         for field, port in (
-            ("readiness", getattr(probe, "port", None)),
-            ("metrics", getattr(self.metrics, "port", None)),
+            (f"readiness.{kind}.port", getattr(probe, "port", None)),
+            ("metrics.port", getattr(self.metrics, "port", None)),
         ):
             if port is not None and port not in self.ports:
-                raise ValueError(
-                    f"{field}: port {port!r} is not in ports ({', '.join(self.ports) or 'none'})"
-                )
+                known = ", ".join(self.ports) or "none"
+                raise _field_error(field, f"port {port!r} is not in ports ({known})")
             if port is not None and self.ports[port].protocol != "tcp":
-                raise ValueError(f"{field}: port {port!r} is not tcp")
+                raise _field_error(field, f"port {port!r} is not tcp")
         self._check_unique()
         return self
 
@@ -315,7 +326,7 @@ class WorkloadSpec(Model):
         for what, values in (("ports", numbers), ("files", paths), ("volumes", targets)):
             twice = next((value for value in values if values.count(value) > 1), None)
             if twice is not None:
-                raise ValueError(f"{what}: {twice} stands there twice")
+                raise _field_error(what, f"{twice} stands there twice")
 
 
 class Metadata(Model):

@@ -13,16 +13,37 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from e2e_api.manifests import API_VERSION, DNS_LABEL, KINDS, Manifest
+from e2e_api.manifests import API_VERSION, DNS_LABEL, FIELD_ERROR, KINDS, Manifest
+from e2e_api.quantities import FROM_MANIFEST
 
 MAX_BYTES = 4 * 2**20
 MAX_NODES = 200_000
 MAX_DEPTH = 50
 MAX_DOCUMENTS = 5_000
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOT_YET = {"Job": "kind Job is not supported yet; use a Workload, and wait until it has exited"}
+_TYPES = {
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "tuple_type": "a list",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "invalid_key": "text as a key",
+}
 _LABEL = f"a lowercase DNS label: letters, digits and '-', at most 63 ({DNS_LABEL})"
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Raises YAML's own error, with the position, where PyYAML lets Python's through: `2024-13-45`."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, OverflowError, TypeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            message = f"no valid {kind}; if it is meant as text, put quotes around it"
+            raise yaml.MarkedYAMLError(problem=message, problem_mark=node.start_mark) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +89,9 @@ def parse_documents(data: bytes) -> tuple[Document, ...]:
     try:
         nodes = _bounded_nodes(text)
     except yaml.MarkedYAMLError as error:
-        raise UnreadableError(_yaml_problem(error)) from error
+        raise UnreadableError(_yaml_problem(error, text)) from error
+    except yaml.reader.ReaderError as error:
+        raise UnreadableError(_character_problem(error, text)) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise UnreadableError(Problem(f"not YAML: {error}")) from error
     return tuple(_document(node) for node in nodes if not _is_null(node))
@@ -88,10 +111,20 @@ def _decode(data: bytes) -> str:
     return text
 
 
-def _yaml_problem(error: yaml.MarkedYAMLError) -> Problem:
+def _yaml_problem(error: yaml.MarkedYAMLError, text: str = "") -> Problem:
     mark = error.problem_mark or error.context_mark
     message = "not YAML: " + ", ".join(part for part in (error.context, error.problem) if part)
-    return Problem(message, "", mark.line + 1 if mark else 0, mark.column + 1 if mark else 0)
+    if mark is None:
+        return Problem(message)
+    if text[mark.index : mark.index + 1] == "\t":
+        message += "; indent with spaces, not tabs"
+    return Problem(message, "", mark.line + 1, mark.column + 1)
+
+
+def _character_problem(error: yaml.reader.ReaderError, text: str) -> Problem:
+    before = text.encode()[: error.position].decode(errors="ignore")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return Problem(f"not YAML: {error.reason} (character {error.character:#x})", "", line, column)
 
 
 def _bounded_nodes(text: str) -> list[yaml.Node]:
@@ -137,26 +170,25 @@ def _document(node: yaml.Node) -> Document:
     line = node.start_mark.line + 1
     if not isinstance(node, yaml.MappingNode):
         return Document(
-            line, problems=(_problem_at(node, "", "expected a mapping with apiVersion, kind, ..."),)
+            line, problems=(_problem_at(node, (), "expected a mapping with apiVersion, kind, ..."),)
         )
+    known: dict[str, Any] = {
+        "kind": kind if (kind := _text(node, "kind")) in KINDS else None,
+        "name": _label(_text(node, "metadata", "name")),
+        "environment": _label(_text(node, "metadata", "environment")),
+    }
     try:
         value = _construct(node)
     except yaml.MarkedYAMLError as error:
-        return Document(line, problems=(_yaml_problem(error),))
-    kind, metadata = value.get("kind"), value.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
-    known: dict[str, Any] = {
-        "kind": kind if kind in KINDS else None,
-        "name": _label(metadata.get("name")),
-        "environment": _label(metadata.get("environment")),
-    }
+        return Document(line, **known, problems=(_yaml_problem(error),))
     problems = _envelope_problems(node, value)
     if problems:
         return Document(line, **known, problems=problems)
+    model = KINDS[value["kind"]]
     try:
-        manifest = KINDS[str(kind)].model_validate(value)
+        manifest = model.model_validate(value, context={FROM_MANIFEST: True})
     except ValidationError as error:
-        return Document(line, **known, problems=tuple(_field_problems(node, KINDS[str(kind)], error)))
+        return Document(line, **known, problems=tuple(_field_problems(node, model, error)))
     return Document(line, **known, manifest=manifest)
 
 
@@ -188,27 +220,39 @@ def _refuse_duplicate_keys(node: yaml.Node) -> None:
             _refuse_duplicate_keys(child)
 
 
-def _label(value: Any) -> str | None:
-    return value if isinstance(value, str) and re.fullmatch(DNS_LABEL, value) else None
+def _text(node: yaml.Node, *location: str) -> str | None:
+    """The text at that place, as far as it can be read from a document that may be wrong elsewhere."""
+    found: yaml.Node | None = node
+    for part in location:
+        found = _child(found, part) if found is not None else None
+    is_text = isinstance(found, yaml.ScalarNode) and found.tag == "tag:yaml.org,2002:str"
+    return str(found.value) if found is not None and is_text else None
+
+
+def _label(value: str | None) -> str | None:
+    return value if value is not None and re.fullmatch(DNS_LABEL, value) else None
 
 
 def _envelope_problems(node: yaml.Node, value: dict[str, Any]) -> tuple[Problem, ...]:
     kind, version = value.get("kind"), value.get("apiVersion")
     if version != API_VERSION:
         given = f", not {version!r}" if version is not None else ""
-        return (_problem_at(node, "apiVersion", f"expected {API_VERSION}{given}"),)
-    if kind in KINDS:
+        return (_problem_at(node, ("apiVersion",), f"expected {API_VERSION}{given}"),)
+    if isinstance(kind, str) and kind in KINDS:
         return ()
     message = _NOT_YET.get(str(kind)) or f"expected {' or '.join(KINDS)}" + (
         f", not {kind!r}" if kind else ""
     )
-    return (_problem_at(node, "kind", message + _suggestion(str(kind), list(KINDS))),)
+    return (_problem_at(node, ("kind",), message + _suggestion(str(kind), list(KINDS))),)
 
 
 def _field_problems(node: yaml.Node, model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
     for item in error.errors(include_url=False, include_context=True):
         location = tuple(part for part in item["loc"] if part != "[key]")
-        yield _problem_at(node, ".".join(str(part) for part in location), _explain(model, location, item))
+        if item["type"] == FIELD_ERROR:
+            location += tuple(item["ctx"]["field"].split("."))
+        at_key = item["type"] == "extra_forbidden" or item["loc"][-1:] == ("[key]",)
+        yield _problem_at(node, location, _explain(model, location, item), at_key=at_key)
 
 
 def _explain(model: type[BaseModel], location: tuple[str | int, ...], item: Any) -> str:
@@ -228,6 +272,10 @@ def _explain(model: type[BaseModel], location: tuple[str | int, ...], item: Any)
             return f"expected text, not {given}; if it is meant as text, put quotes around it"
         case "value_error":
             return str(item["msg"]).removeprefix("Value error, ")
+        case error if error == FIELD_ERROR:
+            return str(item["msg"])
+        case error if error in _TYPES:
+            return f"expected {_TYPES[error]}, not {given!r}"
         case _:
             wanted = str(item["msg"]).removeprefix("Input should be ")
             return f"expected {wanted}, not {given!r}"
@@ -255,25 +303,29 @@ def _suggestion(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {lowered[close[0]]}?" if close else ""
 
 
-def _problem_at(node: yaml.Node, field: str, message: str) -> Problem:
-    """Places a problem at the deepest part of `field` that is there."""
+def _problem_at(
+    node: yaml.Node, location: Sequence[str | int], message: str, *, at_key: bool = False
+) -> Problem:
+    """Places a problem at the deepest part of `location` that is there; or at that part's key."""
     found = node
-    for part in field.split(".") if field else ():
-        child = _child(found, part)
+    for depth, part in enumerate(location, start=1):
+        is_key = at_key and depth == len(location)
+        child = _child(found, str(part), key=is_key)
         if child is None:
             break
         found = child
     mark = found.start_mark
-    return Problem(message, field, mark.line + 1, mark.column + 1)
+    return Problem(message, ".".join(str(part) for part in location), mark.line + 1, mark.column + 1)
 
 
-def _child(node: yaml.Node, part: str) -> yaml.Node | None:
-    if isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+def _child(node: yaml.Node, part: str, *, key: bool = False) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
         child: yaml.Node = node.value[int(part)]
         return child
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == part:
-                found: yaml.Node = key if isinstance(value, yaml.ScalarNode) and value.value == "" else value
+        for name, value in node.value:
+            if name.value == part:
+                is_empty = isinstance(value, yaml.ScalarNode) and value.value == ""
+                found: yaml.Node = name if key or is_empty else value
                 return found
     return None

@@ -1,17 +1,20 @@
 """Quantities and durations as Kubernetes and Go write them, as pydantic types."""
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
-_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
-_DECIMAL = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)([a-zA-Z]*)")
+_QUANTITY = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,3})|([a-zA-Z]{0,2}))")
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
 _DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$|^0$"
-_QUANTITY_PATTERN = r"^([0-9]+(\.[0-9]+)?|\.[0-9]+)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+_QUANTITY_PATTERN = r"^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?$"
+FROM_MANIFEST = "from_manifest"
+"""Key of the validation context that says that a value was written in a manifest."""
 _LONGEST = 10 * 365 * 24 * 3600.0
 _LARGEST = 2.0**60
 
@@ -21,10 +24,14 @@ def parse_quantity(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("expected a quantity such as 256Mi, 500m or 0.5")
     match = _QUANTITY.fullmatch(str(value).strip())
-    factors = {**_BINARY, **_DECIMAL}
-    if match is None or match[2] not in factors:
+    suffix = (match[3] or "") if match else None
+    if match is None or suffix not in {**_BINARY, **_DECIMAL}:
         raise ValueError(f"expected a quantity such as 256Mi, 500m or 0.5, not {str(value)[:40]!r}")
-    number = float(match[1]) * factors[match[2]]
+    if suffix in _BINARY:
+        number = float(Decimal(match[1]) * 2 ** _BINARY[suffix])
+    else:
+        # Through text, and so exact: 0.1 and 3 * 0.1 have no exact float.
+        number = float(f"{match[1]}e{match[2] or _DECIMAL[suffix]}")
     if number > _LARGEST:
         raise ValueError(f"quantity {str(value)[:40]!r} is too large")
     return number
@@ -63,6 +70,16 @@ def format_duration(seconds: float) -> str:
     return "".join(parts) + (f"{whole}{digits}s" if rest else "")
 
 
+def _parse_duration(value: Any, info: ValidationInfo) -> float:
+    """Python may give seconds as a number; a manifest must give the unit."""
+    in_manifest = isinstance(info.context, dict) and info.context.get(FROM_MANIFEST)
+    if isinstance(value, int | float) and not isinstance(value, bool) and not in_manifest:
+        if not 0 <= value <= _LONGEST:
+            raise ValueError(f"expected seconds from 0 to ten years, not {value}")
+        return float(value)
+    return parse_duration(value)
+
+
 def _parse_bytes(value: Any) -> int:
     number = parse_quantity(value)
     if number != int(number):
@@ -77,7 +94,7 @@ def _quantity_schema(example: str) -> WithJsonSchema:
 
 Duration = Annotated[
     float,
-    BeforeValidator(parse_duration),
+    BeforeValidator(_parse_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema(
         {

@@ -36,7 +36,7 @@ _LABEL = re.compile(
     rf"[ \t]*+(?:(?:([a-zA-Z_:][a-zA-Z0-9_:]*+)|{_STRING})[ \t]*+=[ \t]*+)?+{_STRING}[ \t]*+(?:,[ \t]*+|$)"
 )
 _ESCAPE = re.compile(r'\\([\\n"])')
-_LINE = re.compile(r"[^\n]*\S[^\n]*")
+_LINE = re.compile(r"\n[^\S\n]*+(\S[^\n]*+)")
 _METADATA = re.compile(r"#[ \t]*(?:HELP|TYPE|UNIT|EOF)\b")
 _LINES_LOOKED_AT = 100
 
@@ -132,8 +132,8 @@ def parse(page: Page, raw: RawLine) -> tuple[str, dict[str, str], float]:
 def ensure_metrics(page: Page) -> None:
     """Raises `ScrapeError` if this is some other kind of page: there are lines, and none like a metric's."""
     bad = None
-    for looked_at, match in enumerate(_LINE.finditer(page.text)):
-        line = match[0].strip()
+    for looked_at, match in enumerate(_LINE.finditer("\n" + page.text)):
+        line = match[1].rstrip()
         if _METADATA.match(line) or _SAMPLE.fullmatch(line):
             return
         if bad is None and not line.startswith("#"):
@@ -141,9 +141,9 @@ def ensure_metrics(page: Page) -> None:
         if looked_at == _LINES_LOOKED_AT:
             break
     if bad is not None:
-        number = page.text.count("\n", 0, bad.start()) + 1
+        number = page.text.count("\n", 0, bad.start(1) - 1) + 1
         kind = page.content_type or "no content type"
-        raise ScrapeError(f"not a metrics page: {kind}, line {number} is: {shorten(bad[0])}")
+        raise ScrapeError(f"not a metrics page: {kind}, line {number} is: {shorten(bad[1])}")
 
 
 @lru_cache(maxsize=64)

@@ -46,9 +46,11 @@ class Prober:
         changed: Callable[[Key], None],
         now: Callable[[], datetime],
         attempted: Callable[[str, float, bool], None] = lambda _kind, _seconds, _ready: None,
+        answered: Callable[[Key], None] = lambda _key: None,
     ) -> None:
         """`changed` is told of each flip of `ready` or `timed_out`.
 
+        `answered` is told now and then that what is not ready gives another answer than before.
         `attempted` is told of each attempt: the kind of probe, how long it took in seconds, the outcome.
         """
         self._driver = driver
@@ -56,6 +58,7 @@ class Prober:
         self._changed = changed
         self._now = now
         self._attempted = attempted
+        self._answered = answered
         self._session = LazySession(keep_alive=False)
         self._watched: dict[Key, tuple[_Identity, Watched]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -109,6 +112,7 @@ class Prober:
             readiness,
             check,
             changed=lambda: self._changed(key),
+            answered=lambda: self._answered(key),
             now=self._now,
             attempted=lambda seconds, ready: self._attempted(kind, seconds, ready),
         )

@@ -23,7 +23,7 @@ class TcpCheck(PolledCheck):
         """Ready when the program itself accepts."""
         try:
             with await connect(self._target) as connection:
-                if False and await _closed_soon(connection, self._settle):
+                if self._target.proxied and await _closed_soon(connection, self._settle):
                     return Answer(False, "connection closed at once: the program does not listen yet")
         except OSError as error:
             return Answer(False, explain_os_error(error))

@@ -15,6 +15,9 @@ from e2e_controller.probes.schedule import deadline, pause
 
 logger = logging.getLogger(__name__)
 
+TELL_INTERVAL = 0.5
+"""Seconds between two tellings of what comes back while it is not ready; most starts are over before."""
+
 Attempted = Callable[[float, bool], None]
 """Is given how many seconds an attempt took, and whether the answer was: ready."""
 
@@ -38,7 +41,11 @@ class ProbeReport:
 
 
 class Watched:
-    """Asks until stopped. `changed` is called when `ready` or `timed_out` flips, and only then."""
+    """Asks until stopped.
+
+    `changed` is called when `ready` or `timed_out` flips, and only then; `answered` now and then, when it is
+    not ready and another answer came than the one told of before.
+    """
 
     def __init__(
         self,
@@ -46,6 +53,7 @@ class Watched:
         readiness: Readiness,
         check: Check,
         changed: Callable[[], None],
+        answered: Callable[[], None],
         now: Callable[[], datetime],
         attempted: Attempted,
     ) -> None:
@@ -53,6 +61,7 @@ class Watched:
         self._container = container
         self._readiness = readiness
         self._changed = changed
+        self._answered = answered
         self._now = now
         self._attempted = attempted
         self._loop = asyncio.get_running_loop()
@@ -63,9 +72,11 @@ class Watched:
         self._time: datetime | None = None
         self._attempts = 0
         self._failures = 0
+        self._told = ""
         seen = self._loop.time()
         age = (now() - container.started_at).total_seconds() if container.started_at else 0.0
         self._unready_since = seen - max(age, 0.0)
+        self._told_at = self._unready_since
         at = deadline(readiness, started=self._unready_since, seen=seen)
         self._timer = self._loop.call_at(at, self._expire)
         self.task = asyncio.create_task(self._run(), name=f"probe {container.key}")
@@ -142,6 +153,12 @@ class Watched:
             self._unready_since = self._loop.time()
             self._timer.cancel()
             self._changed()
+        elif not self._ready and answer.text != self._told and self._may_tell():
+            self._told, self._told_at = answer.text, self._loop.time()
+            self._answered()
+
+    def _may_tell(self) -> bool:
+        return self._loop.time() - self._told_at >= TELL_INTERVAL
 
     def _expire(self) -> None:
         if not self._ever_ready:

@@ -1,5 +1,6 @@
 """ManifestService: changes and shows objects."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,9 @@ from e2e_controller.server.access import Access
 from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
 from e2e_controller.server.errors import not_found
 
+SMALL = 64 * 1024
+"""Characters that are parsed in the event loop; more would stall it."""
+
 
 class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
     """See `manifest_service.proto`."""
@@ -31,7 +35,10 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
 
     async def Apply(self, request: pb.ApplyRequest, context: Any) -> pb.ApplyResponse:
         await self._access.sync_folders()
-        manifests = self._parse(request)
+        if len(request.documents) > SMALL:
+            manifests = await asyncio.to_thread(self._parse, request)
+        else:
+            manifests = self._parse(request)
         for key in manifests:
             self._intake.check_writable(key)
         response = pb.ApplyResponse()

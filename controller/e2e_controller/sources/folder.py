@@ -214,7 +214,7 @@ class FolderSource:
         for relative in sorted(before.keys() | problems.keys()):
             problem = problems.get(relative)
             if problem != before.get(relative):
-                logger.warning("%s: %s", Path(self.root, relative), problem or "well again")
+                logger.warning("%s: %s", Path(self.root, relative), problem or "the folder is well again")
                 if self._folder_problem is not None:
                     self._folder_problem(relative, problem)
 

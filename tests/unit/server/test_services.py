@@ -239,3 +239,12 @@ async def test_secrets_are_masked(client: Client) -> None:
 async def test_an_unused_controller_ends_itself(harness: Harness) -> None:
     async with harness.running(idle_timeout=0.2):
         await asyncio.wait_for(harness.manager._stopping.wait(), 10)
+
+
+async def test_the_work_of_a_client_that_left_stops(client: Client, harness: Harness) -> None:
+    await client.apply(document(readiness={"log": {"pattern": "never"}}))
+    waiting = asyncio.create_task(client.wait(timeout=60))
+    await eventually(lambda: harness.manager._store._subscriptions)
+    waiting.cancel()
+    await eventually(lambda: harness.manager._server.calls == 0)
+    assert not harness.manager._store._subscriptions

@@ -51,6 +51,12 @@ def network_name(environment: str) -> str:
     return f"e2e-{environment}"
 
 
+def environment_of_network(name: str) -> str:
+    """The environment whose network has that name; "" where it is no name of ours."""
+    prefix = network_name("")
+    return name.removeprefix(prefix) if name.startswith(prefix) else ""
+
+
 def volume_name(environment: str, name: str) -> str:
     """Name of a named volume."""
     return f"e2e-{environment}.{name}"

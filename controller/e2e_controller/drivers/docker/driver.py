@@ -45,7 +45,7 @@ class DockerDriver:
         self._images = Images(self._engine, pull_silence)
         self._builds = Builds(self._engine, controller_id)
         self._events = Events(self._engine, known, controller_id)
-        self._networks = Networks(self._engine, controller_id, address_pool, subnet_prefix)
+        self._networks = Networks(self._engine, known, controller_id, address_pool, subnet_prefix)
         self._lifecycle = Lifecycle(self._engine, self._images, known, controller_id, ports or PortChooser())
         self._processes = Processes(self._engine)
         self._trees = Trees(self._engine, controller_id, state_dir)

@@ -161,7 +161,9 @@ def _checked(endpoint: Endpoint) -> Endpoint:
         endpoint = Endpoint(url, endpoint.source, TlsFiles("", "", "", verify=True))
     endpoint = Endpoint(url, endpoint.source, endpoint.tls)
     try:
-        valid = scheme in ("unix", "tcp", "http", "https") and (scheme == "unix" or endpoint.port > 0)
+        valid = scheme in ("unix", "tcp", "http", "https") and (
+            scheme == "unix" or bool(urlsplit(url).hostname and endpoint.port)
+        )
     except ValueError:
         valid = False
     if not valid:

@@ -10,17 +10,18 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any, TypeVar, cast
 
 import aiohttp
 from docker import APIClient
-from docker.transport import UnixHTTPAdapter
+from docker.constants import MINIMUM_DOCKER_API_VERSION
 
 from e2e_controller.drivers.base import EngineUnavailable
 from e2e_controller.drivers.docker.endpoint import Endpoint, find_endpoint
 from e2e_controller.drivers.docker.failures import EngineRefusal, to_driver_error
 from e2e_controller.drivers.docker.hijack import Hijacked, hijack
+from e2e_controller.drivers.docker.sockets import OnePoolAdapter
 from e2e_controller.drivers.docker.threads import DaemonPool
 
 T = TypeVar("T")
@@ -30,13 +31,6 @@ _MARGIN = 1.0
 """Seconds that a call's thread has to report its own time-out, before it is left behind."""
 _MESSAGE_LIMIT = 65536
 _SOCKET_SCHEME = "http+docker://"
-
-
-class _OnePoolAdapter(UnixHTTPAdapter):
-    """docker-py's own keeps a pool for each URL, so nearly every call would open a connection."""
-
-    def get_connection(self, url: Any, proxies: Any = None) -> Any:  # noqa: ARG002 - the library's signature
-        return super().get_connection(f"{_SOCKET_SCHEME}localhost", None)
 
 
 class Engine:
@@ -163,20 +157,24 @@ class Engine:
 
     def _make_client(self, endpoint: Endpoint) -> APIClient:
         """Asks the engine for its version, so this is where it shows whether it is there."""
+        with closing(self._client_of(endpoint, MINIMUM_DOCKER_API_VERSION)) as client:
+            version = client.version(api_version=False)["ApiVersion"]
+        return self._client_of(endpoint, str(version))
+
+    def _client_of(self, endpoint: Endpoint, version: str) -> APIClient:
         timeout = cast("int", self.call_timeout)
         client = APIClient(
             base_url=endpoint.url,
-            version="auto",
+            version=version,
             timeout=timeout,
             tls=endpoint.docker_tls(),
             max_pool_size=self._parallelism,
         )
+        # Else REQUESTS_CA_BUNDLE wins against the engine's own CA; and to look for proxies costs each call.
+        client.trust_env = False
         if endpoint.socket_path:
-            client.trust_env = False  # proxies have no say here, and looking for them costs each call
-            socket_url = f"http+unix://{endpoint.socket_path}"
-            client.mount(
-                _SOCKET_SCHEME, _OnePoolAdapter(socket_url, timeout, max_pool_size=self._parallelism)
-            )
+            url = f"http+unix://{endpoint.socket_path}"
+            client.mount(_SOCKET_SCHEME, OnePoolAdapter(url, timeout, max_pool_size=self._parallelism))
         return client
 
     def _make_session(self, endpoint: Endpoint) -> aiohttp.ClientSession:
@@ -189,6 +187,5 @@ class Engine:
             base_url=endpoint.http_url,
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.call_timeout),
-            trust_env=not endpoint.socket_path,
             auto_decompress=False,
         )

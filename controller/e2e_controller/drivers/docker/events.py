@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from e2e_controller.drivers.base import ContainerEvent, DriverError, Key
-from e2e_controller.drivers.docker.containers import key_of, network_name
+from e2e_controller.drivers.docker.containers import environment_of_network, key_of
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.lines import documents
@@ -77,9 +77,8 @@ class Events:
         return ContainerEvent(key, action)
 
     def _network_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
-        name, prefix = attributes.get("name", ""), network_name("")
-        if not name.startswith(prefix) or action not in _NETWORK_ACTIONS:
+        environment = environment_of_network(attributes.get("name", ""))
+        if environment not in self._known.environments or action not in _NETWORK_ACTIONS:
             return None
-        environment = name.removeprefix(prefix)
         key = self._known.key(attributes.get("container", ""))
         return ContainerEvent(key or Key(environment, ENVIRONMENT_KIND, environment), f"network_{action}")

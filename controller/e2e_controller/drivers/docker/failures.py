@@ -25,6 +25,14 @@ from e2e_controller.drivers.base import (
 )
 from e2e_controller.drivers.docker.endpoint import Endpoint
 
+_GARBAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    http.client.HTTPException,
+    aiohttp.ClientResponseError,
+)
 _TEXT_LIMIT = 4000
 START_THE_ENGINE = "start the Docker engine, or name another one with DOCKER_HOST or `docker context use`"
 
@@ -160,8 +168,7 @@ def _why_unreachable(error: BaseException, endpoint: Endpoint, seconds: float) -
 
 
 def _is_garbage(error: BaseException) -> bool:
-    kinds = (ValueError, KeyError, TypeError, http.client.HTTPException, aiohttp.ClientResponseError)
-    return isinstance(error, kinds) and not isinstance(error, OSError)
+    return isinstance(error, _GARBAGE) and not isinstance(error, OSError)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

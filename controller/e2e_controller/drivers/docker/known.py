@@ -13,6 +13,8 @@ class Known:
         self._ids: dict[Key, str] = {}
         self._ports: dict[str, frozenset[int]] = {}
         self._finished: set[str] = set()
+        self.environments: set[str] = set()
+        """Those whose network was seen to be ours."""
 
     @property
     def ports(self) -> frozenset[int]:

@@ -4,10 +4,10 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from docker import APIClient
 from docker.errors import NotFound
@@ -29,6 +29,8 @@ from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.ports import PortChooser
 
+T = TypeVar("T")
+
 _PORT_IN_MESSAGE = re.compile(r"127\.0\.0\.1:(\d+)")
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.2
 
@@ -48,21 +50,23 @@ class Lifecycle:
     async def keys(self) -> Sequence[Key]:
         """Keys of all containers of ours."""
         ours = {"label": f"{LABEL_CONTROLLER}={self._controller_id}"}
-        found = await self._engine.call("list", lambda client: client.containers(all=True, filters=ours))
-        keys = (containers.key_of(item["Labels"], self._controller_id) for item in found)
-        return list(dict.fromkeys(key for key in keys if key is not None))
+
+        def look(client: APIClient) -> list[Key]:
+            found = client.containers(all=True, filters=ours)
+            keys = (containers.key_of(item["Labels"], self._controller_id) for item in found)
+            return list(dict.fromkeys(key for key in keys if key is not None))
+
+        return await self._engine.call("list", look)
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look. Raises `NameTaken`."""
-        found = await self._look(containers.container_name(key))
+        found = await self._look(containers.container_name(key), lambda found: self._view(key, found))
         if found is None:
             self._known.forget_key(key)
             return None
-        if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
-            raise self._name_taken(key, found)
-        container = containers.to_container(key, found)
+        container, is_half_made = found
         self._known.learn(container.id, key, container.host_ports.values())
-        if containers.is_half_made(found) and not self._known.is_finished(container.id):
+        if is_half_made and not self._known.is_finished(container.id):
             return replace(container, spec_hash="")
         return container
 
@@ -73,12 +77,11 @@ class Lifecycle:
         body = containers.creation_body(key, spec, spec_hash, self._controller_id, ports, chosen)
         name = containers.container_name(key)
         try:
-            made = await self._engine.call(
+            container_id = await self._engine.call(
                 "create", lambda client: _create(client, body, name), f"create {key}"
             )
         except NameTaken as error:
             raise await self._taken_by(key, error) from error
-        container_id = str(made["Id"])
         self._known.learn(container_id, key, ports.values())
         if spec.files:
             try:
@@ -151,15 +154,21 @@ class Lifecycle:
             await self._wait_until_gone(container_id, what)
         self._known.forget(container_id)
 
-    async def _look(self, name: str) -> Mapping[str, Any] | None:
-        def look(client: APIClient) -> Mapping[str, Any] | None:
+    async def _look(self, name: str, view: Callable[[Mapping[str, Any]], T]) -> T | None:
+        """What `view` sees in a container, if it is there. Within the call: nonsense is its error."""
+
+        def look(client: APIClient) -> T | None:
             try:
-                found: Mapping[str, Any] = client.inspect_container(name)
+                return view(client.inspect_container(name))
             except NotFound:
                 return None
-            return found
 
         return await self._engine.call("inspect", look, f"inspect {name}")
+
+    def _view(self, key: Key, found: Mapping[str, Any]) -> tuple[Container, bool]:
+        if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
+            raise _name_taken(key, found)
+        return containers.to_container(key, found), containers.is_half_made(found)
 
     async def _with_entrypoint(self, spec: ContainerSpec) -> ContainerSpec:
         """Spells out the image's entrypoint where the command is empty: the engine takes its command else."""
@@ -175,8 +184,7 @@ class Lifecycle:
     async def _put_files(self, container_id: str, key: Key, spec: ContainerSpec) -> None:
         user = spec.user
         if not user and containers.is_private(spec.files):
-            found = await self._look(container_id)
-            user = found["Config"]["User"] if found else ""
+            user = await self._look(container_id, lambda found: str(found["Config"]["User"])) or ""
         archive = containers.files_archive(spec.files, containers.numeric_owner(user), time.time())
         await self._engine.call(
             "put files",
@@ -185,22 +193,13 @@ class Lifecycle:
         )
 
     async def _taken_by(self, key: Key, error: NameTaken) -> NameTaken:
-        found = await self._look(containers.container_name(key))
-        return error if found is None else self._name_taken(key, found)
-
-    def _name_taken(self, key: Key, found: Mapping[str, Any]) -> NameTaken:
         name = containers.container_name(key)
-        owner = containers.owner_text(found["Config"]["Labels"])
-        return NameTaken(
-            f"the container name {name} is taken by {owner}",
-            remedy=f"`docker rm -f {name}` if nobody needs it, or use another name",
-        )
+        return await self._look(name, lambda found: _name_taken(key, found)) or error
 
     async def _port_taken(self, container_id: str, error: PortTaken) -> PortTaken:
         """Finds out whose choice the port was."""
-        found = await self._look(container_id)
+        ports = await self._look(container_id, containers.chosen_ports) or frozenset()
         number = _PORT_IN_MESSAGE.search(str(error))
-        ports = containers.chosen_ports(found) if found else frozenset()
         chosen = int(number[1]) in ports if number else bool(ports)
         return PortTaken(str(error), chosen=chosen)
 
@@ -209,7 +208,7 @@ class Lifecycle:
         pause = _FIRST_PAUSE
         try:
             async with asyncio.timeout(self._engine.call_timeout):
-                while await self._look(container_id) is not None:
+                while await self._look(container_id, lambda _found: True):
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LAST_PAUSE)
         except TimeoutError as error:
@@ -220,6 +219,15 @@ class Lifecycle:
         return str(self._known.key(container_id) or container_id[:12])
 
 
-def _create(client: APIClient, body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    made: Mapping[str, Any] = client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
-    return made
+def _create(client: APIClient, body: Mapping[str, Any], name: str) -> str:
+    made = client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
+    return str(made["Id"])
+
+
+def _name_taken(key: Key, found: Mapping[str, Any]) -> NameTaken:
+    name = containers.container_name(key)
+    owner = containers.owner_text(found["Config"]["Labels"])
+    return NameTaken(
+        f"the container name {name} is taken by {owner}",
+        remedy=f"`docker rm -f {name}` if nobody needs it, or use another name",
+    )

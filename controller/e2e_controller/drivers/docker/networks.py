@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from docker import APIClient
@@ -12,7 +13,6 @@ from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     LABEL_ENVIRONMENT,
     LABEL_NAME,
-    ContainerGone,
     DriverError,
     Mount,
     NameTaken,
@@ -20,6 +20,7 @@ from e2e_controller.drivers.base import (
 from e2e_controller.drivers.docker.containers import network_name, owner_text, volume_name
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.flight import SingleFlight
+from e2e_controller.drivers.docker.known import Known
 
 _TRIES = 32
 _OVERLAPS = ("Pool overlaps", "networks have overlapping")
@@ -27,11 +28,29 @@ _OVERLAPS = ("Pool overlaps", "networks have overlapping")
 Subnet = ipaddress.IPv4Network
 
 
+@dataclass(frozen=True, slots=True)
+class _Network:
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    containers: Mapping[str, str]
+    """Name of each container (or of the endpoint that is left of one) by id."""
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "_Network":
+        members = (found["Containers"] or {}).items()
+        names = {identity: str(member["Name"] or identity) for identity, member in members}
+        return cls(str(found["Id"]), str(found["Name"]), found["Labels"] or {}, names)
+
+
 class Networks:
     """Makes and removes what an environment has besides containers."""
 
-    def __init__(self, engine: Engine, controller_id: str, address_pool: str, subnet_prefix: int) -> None:
+    def __init__(
+        self, engine: Engine, known: Known, controller_id: str, address_pool: str, subnet_prefix: int
+    ) -> None:
         self._engine = engine
+        self._known = known
         self._controller_id = controller_id
         self._pool = Subnet(address_pool)
         self._prefix = subnet_prefix
@@ -46,12 +65,13 @@ class Networks:
         network = await self._look(environment)
         if network is None:
             return None
-        if not self._is_ours(network["Labels"]):
+        if not self._is_ours(network.labels):
             raise NameTaken(
-                f"the network {network_name(environment)} belongs to {owner_text(network['Labels'])}",
+                f"the network {network.name} belongs to {owner_text(network.labels)}",
                 remedy="remove it, or rename the environment",
             )
-        return str(network["Id"])
+        self._known.environments.add(environment)
+        return network.id
 
     async def ensure(self, environment: str) -> str:
         """The network's id; it is made if need be."""
@@ -75,25 +95,27 @@ class Networks:
     async def remove_environment(self, environment: str) -> None:
         """Removes network and volumes; what is not there, or not ours, is left."""
         network = await self._look(environment)
-        if network is not None and self._is_ours(network["Labels"]):
+        if network is not None and self._is_ours(network.labels):
             await self._remove_network(network)
         ours = [
             f"{LABEL_CONTROLLER}={self._controller_id}",
             f"{LABEL_ENVIRONMENT}={environment}",
         ]
-        found = await self._engine.call(
-            "list volumes", lambda client: client.volumes(filters={"label": ours})
-        )
-        for volume in found["Volumes"] or []:
-            await self._engine.call("remove volume", _tolerant(_volume_remover(volume["Name"])))
 
-    async def _look(self, environment: str) -> Mapping[str, Any] | None:
-        def look(client: APIClient) -> Mapping[str, Any] | None:
+        def volumes(client: APIClient) -> list[str]:
+            found = client.volumes(filters={"label": ours})["Volumes"] or []
+            return [str(volume["Name"]) for volume in found]
+
+        for name in await self._engine.call("list volumes", volumes):
+            remove = _tolerant(_volume_remover(name))
+            await self._engine.call("remove volume", remove, f"remove volume {name}")
+
+    async def _look(self, environment: str) -> _Network | None:
+        def look(client: APIClient) -> _Network | None:
             try:
-                found: Mapping[str, Any] = client.inspect_network(network_name(environment))
+                return _Network.of(client.inspect_network(network_name(environment)))
             except NotFound:
                 return None
-            return found
 
         return await self._engine.call("inspect network", look)
 
@@ -125,8 +147,8 @@ class Networks:
         )
 
     async def _free_subnet(self, refused: set[Subnet]) -> Subnet:
-        networks = await self._engine.call("list networks", lambda client: client.networks())
-        taken = [*subnets_of(networks), *self._reserved, *refused]
+        used = await self._engine.call("list networks", lambda client: list(subnets_of(client.networks())))
+        taken = [*used, *self._reserved, *refused]
         for subnet in self._pool.subnets(new_prefix=self._prefix):
             if not any(subnet.overlaps(other) for other in taken):
                 return subnet
@@ -138,70 +160,65 @@ class Networks:
     async def _create(self, environment: str, subnet: Subnet) -> str:
         name = network_name(environment)
         labels = {LABEL_CONTROLLER: self._controller_id, LABEL_ENVIRONMENT: environment}
-        made = await self._engine.call(
-            "create network",
-            lambda client: client.create_network(
-                name,
-                driver="bridge",
-                check_duplicate=True,
-                labels=labels,
-                ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
-            ),
-            f"create network {name}",
-        )
-        return str(made["Id"])
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
+
+        def create(client: APIClient) -> str:
+            made = client.create_network(
+                name, driver="bridge", check_duplicate=True, labels=labels, ipam=ipam
+            )
+            return str(made["Id"])
+
+        made = await self._engine.call("create network", create, f"create network {name}")
+        self._known.environments.add(environment)
+        return made
 
     async def _ensure_volume(self, environment: str, name: str) -> None:
         full = volume_name(environment, name)
         labels = {LABEL_CONTROLLER: self._controller_id, LABEL_ENVIRONMENT: environment, LABEL_NAME: name}
-        volume = await self._engine.call(
-            "create volume", lambda client: client.create_volume(full, labels=labels), f"create volume {full}"
+        found: Mapping[str, str] = await self._engine.call(
+            "create volume",
+            lambda client: client.create_volume(full, labels=labels)["Labels"] or {},
+            f"create volume {full}",
         )
-        if not self._is_ours(volume["Labels"]):
+        if not self._is_ours(found):
             raise NameTaken(
-                f"the volume {full} belongs to {owner_text(volume['Labels'])}",
+                f"the volume {full} belongs to {owner_text(found)}",
                 remedy="remove it, or rename the volume",
             )
 
-    async def _remove_network(self, network: Mapping[str, Any]) -> None:
+    async def _remove_network(self, network: _Network) -> None:
         """A container that was taken into the network by hand, or one that is just ending, may hold it."""
-        remove = _tolerant(lambda client: client.remove_network(network["Id"]))
+        remove = _tolerant(lambda client: client.remove_network(network.id))
         try:
-            await self._engine.call("remove network", remove)
+            await self._engine.call("remove network", remove, f"remove network {network.name}")
         except DriverError as error:
             if "active endpoints" not in str(error):
                 raise
             await self._disconnect_ours(network)
-            await self._engine.call("remove network", remove)
+            await self._engine.call("remove network", remove, f"remove network {network.name}")
 
-    async def _disconnect_ours(self, network: Mapping[str, Any]) -> None:
+    async def _disconnect_ours(self, network: _Network) -> None:
         fresh = await self._engine.call(
-            "inspect network", lambda client: client.inspect_network(network["Id"])
+            "inspect network", lambda client: _Network.of(client.inspect_network(network.id))
         )
-        for container_id, endpoint in (fresh["Containers"] or {}).items():
+        for container_id, name in fresh.containers.items():
             if not await self._may_disconnect(container_id):
                 raise DriverError(
-                    f"the network {network['Name']} is in use by the container {endpoint['Name']}, "
-                    "which is not ours",
-                    remedy=f"`docker network disconnect {network['Name']} {endpoint['Name']}`",
+                    f"the network {network.name} is in use by the container {name}, which is not ours",
+                    remedy=f"`docker network disconnect {network.name} {name}`",
                 )
-            name = endpoint["Name"] or container_id
-            await self._engine.call(
-                "disconnect",
-                _tolerant(
-                    lambda client, name=name: client.disconnect_container_from_network(
-                        name, network["Id"], force=True
-                    )
-                ),
-            )
+            await self._engine.call("disconnect", _tolerant(_disconnecter(name, network.id)))
 
     async def _may_disconnect(self, container_id: str) -> bool:
         """Containers of ours, and what is left of those that are gone."""
-        try:
-            found = await self._engine.call("inspect", lambda client: client.inspect_container(container_id))
-        except ContainerGone:
-            return True
-        return self._is_ours(found["Config"]["Labels"])
+
+        def look(client: APIClient) -> bool:
+            try:
+                return self._is_ours(client.inspect_container(container_id)["Config"]["Labels"])
+            except NotFound:
+                return True
+
+        return await self._engine.call("inspect", look)
 
 
 def subnets_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[Subnet]:
@@ -216,6 +233,10 @@ def subnets_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[Subnet]:
 
 def _volume_remover(name: str) -> Callable[[APIClient], None]:
     return lambda client: client.remove_volume(name)
+
+
+def _disconnecter(container: str, network: str) -> Callable[[APIClient], None]:
+    return lambda client: client.disconnect_container_from_network(container, network, force=True)
 
 
 def _tolerant(call: Callable[..., None]) -> Callable[[APIClient], None]:

@@ -6,12 +6,14 @@ from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Any
 
+from docker import APIClient
+
 from e2e_controller.drivers.base import ContainerGone, ExitCode, Output
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.frames import outputs
 from e2e_controller.drivers.docker.hijack import Hijacked
 
-_REFUSED = b"OCI runtime exec failed"
+_REFUSED = (b"OCI runtime exec failed", b"unable to find user", b"unable to find group")
 _NOT_FOUND = (b"executable file not found", b"no such file or directory")
 _FIRST_PAUSE, _LAST_PAUSE = 0.001, 1.0
 
@@ -61,11 +63,15 @@ class DockerExec:
         """The output may end a moment before the engine has noticed the exit, or long before the command."""
         pause = _FIRST_PAUSE
         while True:
-            found = await self._engine.call("inspect exec", lambda client: client.exec_inspect(self._exec_id))
-            if not found["Running"] and found["ExitCode"] is not None:
-                return int(found["ExitCode"])
+            code = await self._engine.call("inspect exec", self._look)
+            if code is not None:
+                return code
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LAST_PAUSE)
+
+    def _look(self, client: APIClient) -> int | None:
+        found = client.exec_inspect(self._exec_id)
+        return None if found["Running"] or found["ExitCode"] is None else int(found["ExitCode"])
 
 
 class Processes:
@@ -85,19 +91,19 @@ class Processes:
         stdin: bool,
     ) -> DockerExec:
         """Starts a command."""
-        made = await self._engine.call(
-            "create exec",
-            lambda client: client.exec_create(
+
+        def create(client: APIClient) -> str:
+            made = client.exec_create(
                 container_id,
                 list(command),
                 stdin=stdin,
                 user=user,
                 environment=dict(env),
                 workdir=working_dir or None,
-            ),
-            f"exec {command[0] if command else ''}",
-        )
-        exec_id = str(made["Id"])
+            )
+            return str(made["Id"])
+
+        exec_id = await self._engine.call("create exec", create, f"exec {command[0] if command else ''}")
         stream = await self._engine.upgrade(
             "start exec", f"/exec/{exec_id}/start", {"Detach": False, "Tty": False}
         )

@@ -107,6 +107,10 @@ class Control:
         """Somebody else's container takes the key's name."""
         creation.add(self.engine, owner, key, ContainerSpec(image="foreign"), "", finished=True)
 
+    def add_unfinished(self, key: Key, spec: ContainerSpec, spec_hash: str) -> None:
+        """What a controller leaves that is killed in the middle of a creation."""
+        creation.add(self.engine, self.controller_id, key, spec, spec_hash, finished=False)
+
     def remove_behind_the_back(self, key: Key) -> None:
         """As `docker rm -f` by hand."""
         creation.drop(self.engine, self.container(key))

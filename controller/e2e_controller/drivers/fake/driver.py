@@ -235,6 +235,8 @@ class FakeDriver(Control):
         process.env = {**process.env, **(env or {})}
         process.user, process.working_dir = user or process.user, working_dir or process.working_dir
         session = FakeExec(find_program(self.engine.programs, command), process)
+        container.sessions.append(session)
+        await asyncio.sleep(0)
         if not stdin:
             await session.close_stdin()
         return session
@@ -289,7 +291,7 @@ class FakeDriver(Control):
             return
         root = self._state_dir.resolve()
         tree = Path(path).parent.resolve() / Path(path).name
-        if not tree.is_relative_to(root) or tree == root:
+        if not tree.is_relative_to(root) or tree == root or tree.name == "..":
             raise base.DriverError(f"{path} is not below {root}, so it is not removed", retry=False)
         shutil.rmtree(tree, ignore_errors=True)
 

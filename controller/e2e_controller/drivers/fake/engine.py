@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from e2e_controller.drivers.base import (
     Output,
     PortTaken,
 )
-from e2e_controller.drivers.fake.processes import PROGRAMS, FakeProcess, Program, find_program
+from e2e_controller.drivers.fake.processes import PROGRAMS, FakeExec, FakeProcess, Program, find_program
 
 KILLED = 137
 TERMINATED = 143
@@ -44,6 +44,8 @@ class FakeContainer:
     signals: list[str] = field(default_factory=list)
     """All that it was sent."""
     process: FakeProcess | None = None
+    sessions: list[FakeExec] = field(default_factory=list)
+    """Commands that run in it besides."""
     task: asyncio.Task[None] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set, and replaced, whenever there is something new in the log, or the end."""
@@ -177,6 +179,9 @@ class FakeEngine:
         container.task = None
         if container.process is not None:
             container.process.ended.set()
+        for session in container.sessions:
+            session.kill(KILLED)
+        container.sessions.clear()
         container.notify()
         if oom:
             self.emit(container, "oom")

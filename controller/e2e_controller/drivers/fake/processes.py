@@ -80,6 +80,12 @@ async def _cat(process: FakeProcess) -> int:
     return 0
 
 
+async def _missing(process: FakeProcess) -> int:
+    text = f'exec: "{process.arguments[0]}": executable file not found in $PATH\n'
+    await process.write(text.encode(), "stderr")
+    return NOT_FOUND
+
+
 PROGRAMS: Mapping[str, Program] = {
     "true": _true,
     "false": _false,
@@ -102,6 +108,7 @@ class FakeExec:
     def __init__(self, program: Program | None, process: FakeProcess) -> None:
         self._process = process
         self._pieces: asyncio.Queue[Output | ExitCode] = asyncio.Queue(1)
+        self._killed: int | None = None
         process.output = self._pieces.put
         self._task = asyncio.get_running_loop().create_task(self._run(program))
 
@@ -125,6 +132,11 @@ class FakeExec:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
+    def kill(self, code: int) -> None:
+        """Ends the command with that exit code."""
+        self._killed = code
+        self._task.cancel()
+
     async def _send(self, data: bytes) -> None:
         put = asyncio.ensure_future(self._process.input.put(data))
         ended = asyncio.ensure_future(self._process.ended.wait())
@@ -135,11 +147,11 @@ class FakeExec:
             ended.cancel()
 
     async def _run(self, program: Program | None) -> None:
-        code = NOT_FOUND
-        if program is None:
-            text = f'exec: "{self._process.arguments[0]}": executable file not found in $PATH\n'
-            await self._process.write(text.encode(), "stderr")
-        else:
-            code = await program(self._process)
+        try:
+            code = await (program or _missing)(self._process)
+        except asyncio.CancelledError:
+            if self._killed is None:
+                raise
+            code = self._killed
         self._process.ended.set()
         await self._pieces.put(ExitCode(code))

@@ -1,0 +1,184 @@
+"""What the demo stands on: signals that wait, a controller on its own folders, a look at the engine."""
+
+import os
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+import docker
+from docker.errors import APIError, DockerException
+
+from e2e import E2EError
+from e2e_controller.drivers.docker.endpoint import find_endpoint
+
+LABEL = "io.e2e.controller"
+START_SECONDS = 30.0
+STOP_SECONDS = 60.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """Ctrl+C, or a signal that asks to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Interrupts:
+    """Signals as an exception: once, and never in a `held` block, so that no clean-up is cut short."""
+
+    def __init__(self) -> None:
+        self._held = self._raised = False
+        self._number = 0
+        for number in SIGNALS:
+            signal.signal(number, self._arrived)
+
+    def _arrived(self, number: int, _frame: FrameType | None) -> None:
+        self._number = number
+        if not self._held and not self._raised:
+            self.check()
+
+    def check(self) -> None:
+        """Raises what arrived in a `held` block, or at a place where exceptions go unheard."""
+        if self._number:
+            self._raised = True
+            raise Interrupted(self._number)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Signals wait for the end of the block."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def ignore(self) -> None:
+        """From here on, to the end of the process, there is nothing left to clean up."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+class Stage:
+    """Folders of this run's own, and a controller that watches one of them."""
+
+    def __init__(self) -> None:
+        self.environment = f"thanos-{secrets.token_hex(3)}"
+        self.root = Path(tempfile.mkdtemp(prefix="e2e-demo-"))
+        self.folder = self.root / "manifests"
+        self.state = self.root / "state"
+        self.address = f"unix://{self.root}/controller.sock"
+        self._log = self.root / "controller.log"
+        self.folder.mkdir()
+        receive, ready = os.pipe()
+        self._ready = os.fdopen(receive, "rb")
+        command = [sys.executable, "-P", "-m", "e2e_controller", "--delete-on-exit"]
+        command += ["--folder", str(self.folder), "--state-dir", str(self.state)]
+        command += ["--listen", self.address, "--ready-fd", str(ready)]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                pass_fds=(ready,),
+                start_new_session=True,  # a Ctrl+C here is not the controller's
+            )
+        os.close(ready)
+
+    def wait_serving(self) -> None:
+        """Waits until the controller serves. Raises E2EError with what it said."""
+        told = bool(select.select([self._ready], [], [], START_SECONDS)[0]) and self._ready.readline()
+        if not told:
+            raise E2EError(self.log_end() or f"the controller did not serve within {START_SECONDS:g} s")
+
+    def log_end(self) -> str:
+        """The last lines of the controller's log."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
+
+    def drop(self, name: str, text: str) -> None:
+        """Puts a manifest into the watched folder, or a new version of it; nobody ever sees a half."""
+        path = self._manifest(name)
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(text)
+        temporary.replace(path)
+
+    def stop(self, name: str) -> None:
+        """Changes `state: Running` to `state: Stopped` in a manifest, as one would in an editor."""
+        self.drop(name, self._manifest(name).read_text().replace("state: Running", "state: Stopped"))
+
+    def take_manifests_away(self) -> None:
+        """Removes the environment's folder with all manifests."""
+        shutil.rmtree(self.folder / self.environment, ignore_errors=True)
+
+    def holds(self) -> dict[str, list[str]]:
+        """What there is of this run: asked of the engine itself, past the controller, and on disk."""
+        with _engine() as engine:
+            ours = self._ours()
+            return {
+                "containers": sorted(str(it.name) for it in engine.containers.list(all=True, filters=ours)),
+                "networks": sorted(str(it.name) for it in engine.networks.list(filters=ours)),
+                "volumes": sorted(str(it.name) for it in engine.volumes.list(filters=ours)),
+                "folders": sorted(str(it) for it in (self.state / "environments").glob("*")),
+            }
+
+    def clear(self) -> list[str]:
+        """Removes all that there is of this run, in whatever state it is; gives what could not be."""
+        self.take_manifests_away()
+        self.process.terminate()  # then it deletes everything, as it was started with --delete-on-exit
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._ready.close()
+        left = self._remove_rest() if self._controller_id() else []
+        shutil.rmtree(self.root, ignore_errors=True)
+        return left + ([f"folder {self.root}"] if self.root.exists() else [])
+
+    def _remove_rest(self) -> list[str]:
+        """What a controller that died left on the engine."""
+        ours = self._ours()
+        try:
+            with _engine() as engine:
+                for container in engine.containers.list(all=True, filters=ours):
+                    with suppress(APIError):  # somebody else may be removing it
+                        container.remove(v=True, force=True)
+                for network in engine.networks.list(filters=ours):
+                    with suppress(APIError):
+                        network.remove()
+                for volume in engine.volumes.list(filters=ours):
+                    with suppress(APIError):
+                        volume.remove()
+            return [f"{kind}: {', '.join(names)}" for kind, names in self.holds().items() if names]
+        except DockerException as error:
+            return [f"what is on the engine, as it does not answer: {error}"]
+
+    def _manifest(self, name: str) -> Path:
+        return self.folder / self.environment / f"{name}.yaml"  # the folder's name is the environment's
+
+    def _ours(self) -> dict[str, str | list[str] | bool]:
+        return {"label": f"{LABEL}={self._controller_id()}"}
+
+    def _controller_id(self) -> str:
+        path = self.state / "controller-id"
+        return path.read_text().strip() if path.exists() else ""
+
+
+@contextmanager
+def _engine() -> Iterator[docker.DockerClient]:
+    endpoint = find_endpoint(None, os.environ)
+    client = docker.DockerClient(base_url=endpoint.url, tls=endpoint.docker_tls(), timeout=30)
+    try:
+        yield client
+    finally:
+        client.close()

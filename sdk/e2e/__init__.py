@@ -1,0 +1,55 @@
+"""e2e: complex multi-container scenarios in isolation, told as tests, with assertions on Prometheus metrics.
+
+    import e2e
+    from e2e import greater
+
+    with e2e.Environment() as env:
+        web = env.workload("web", image="prom/prometheus:v3.5.0", ports={"http": 9090}, metrics="http")
+        web.start_and_wait_ready()
+        web.wait_sum_metrics(greater(0), "prometheus_tsdb_head_series")
+
+`Environment` and `Workload` block; `AsyncEnvironment` and `AsyncWorkload` are the same for asyncio. Names are
+loaded when they are first used, so that `import e2e` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "e2e._sync": ("Client", "Environment", "Workload"),
+    "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncWorkload"),
+    "e2e.matchers": (
+        *("Expectation", "LabelMatcher", "between", "equals", "equals_among_two", "greater"),
+        *("greater_among_two", "greater_or_equal", "less", "less_among_two", "less_or_equal", "not_equals"),
+    ),
+    "e2e.specs": ("ContainerOptions", "WorkloadOptions"),
+    "e2e.systems": ("AnyEnvironment", "AnyWorkload", "Linked"),
+    "e2e.values": (
+        *("Absent", "ContainerStatus", "Endpoint", "EnvironmentSummary", "ExecFailed", "ExecResult"),
+        *("Goal", "ProbeStatus", "Series", "WorkloadStatus"),
+    ),
+    "e2e_api.conditions": ("Condition", "ConditionType", "Reason", "Status"),
+    "e2e_api.errors": (
+        *("Conflict", "E2EError", "InvalidArgument", "LimitExceeded", "NotFound", "NotRunning"),
+        *("Unavailable", "WaitFailed", "WaitTimeout"),
+    ),
+    "e2e_api.manifests": (
+        *("Build", "ExecProbe", "File", "GrpcProbe", "HealthcheckProbe", "HttpProbe", "LogProbe", "Metrics"),
+        *("Port", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Volume"),
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # type checkers read __init__.pyi instead
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'e2e' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

@@ -1,0 +1,7 @@
+"""The synchronous client: generated from `e2e._sync`, but for `_transport`."""
+
+from e2e._sync.client import Client
+from e2e._sync.environment import Environment
+from e2e._sync.workload import Workload
+
+__all__ = ["Client", "Environment", "Workload"]

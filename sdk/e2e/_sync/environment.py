@@ -1,0 +1,209 @@
+"""An environment: an isolated network, a shared directory, and the workloads in it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, Unpack
+
+from e2e import evidence, live, naming
+from e2e._sync.session import Session
+from e2e._sync.workload import Workload
+from e2e.messages import MASK, environment_summary_of, status_of
+from e2e.specs import WorkloadOptions, environment_spec, new_manifest
+from e2e.values import EnvironmentSummary, Goal, WorkloadStatus
+from e2e_api import manifests
+from e2e_api.errors import E2EError, InvalidArgument
+
+DEFAULT_TIMEOUT = 60.0
+
+
+class Environment:
+    """An isolated place for workloads, that is gone with all that is in it when its block ends.
+
+        with e2e.Environment() as env:
+            web = env.workload("web", image="nginx:1.27", ports={"http": 80})
+            env.start_and_wait_ready(web)
+
+    What an earlier run left of an environment of the same name is removed first. If this process dies, the
+    controller removes everything.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        controller: str | None = None,
+        keep: bool = False,
+        labels: Mapping[str, str] | None = None,
+        resources: manifests.Resources | None = None,
+        volumes: Sequence[manifests.Volume] = (),
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            name: a DNS label; None is a name for the calling test or function, the same in each run.
+            controller: `unix:///path` or `host:port`; None is the one that `E2E_CONTROLLER` names, else the
+                embedded one, which is started when it does not run.
+            keep: leave everything as it is at the end.
+            labels: of every workload, unless it has them.
+            resources: limits of every workload that has none.
+            volumes: added to every workload.
+            timeout: seconds, for each wait that is given none.
+        """
+        self._unnamed = name is None
+        chosen = naming.calling_test_name() if name is None else naming.check_label(name, "an environment")
+        if timeout <= 0:
+            raise InvalidArgument(f"timeout: expected seconds above 0, not {timeout}")
+        self._controller = controller
+        self._keep = keep
+        self._attached = False
+        self._spec = environment_spec(resources=resources, volumes=volumes, labels=labels or {})
+        self._session = Session(chosen, controller, timeout)
+
+    @classmethod
+    def attach(cls, name: str, *, controller: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> Self:
+        """An environment that somebody else defines, such as manifests in a watched folder.
+
+        It is claimed neither at its start nor deleted at its end. Look workloads up with `get`.
+        """
+        environment = cls(name, controller=controller, keep=True, timeout=timeout)
+        environment._attached = True
+        return environment
+
+    @property
+    def name(self) -> str:
+        """Its name: a DNS label."""
+        return self._session.environment
+
+    @property
+    def shared_dir(self) -> Path:
+        """The directory that all its containers have, at the same path as on the host.
+
+        Raises NotRunning before the start.
+        """
+        return self._session.shared_directory
+
+    def start(self) -> Self:
+        """Connects and claims the environment; a `with` block does it by itself.
+
+        Raises Conflict when somebody else holds it, and Unavailable when there is no controller or engine.
+        """
+        if self._session.is_open:
+            return self
+        if self._attached:
+            self._session.attach()
+        else:
+            if self._unnamed:
+                self._session.environment = naming.claim(self._session.environment)
+            try:
+                self._session.open(keep=self._keep)
+                self._apply_defaults()
+            except BaseException:
+                self.close()
+                raise
+        live.live[self.name] = self._controller
+        return self
+
+    def _apply_defaults(self) -> None:
+        if self._spec is not None:
+            metadata = manifests.Metadata(name=self.name)
+            self._session.apply([manifests.Environment(metadata=metadata, spec=self._spec)])
+
+    def close(self) -> None:
+        """Deletes everything and waits until it is gone, unless `keep`; a second call does nothing."""
+        live.live.pop(self.name, None)
+        try:
+            self._session.close(delete=not self._keep)
+        finally:
+            if self._unnamed:
+                naming.release(self.name)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        try:
+            if isinstance(error, Exception):
+                live.note_failure(self.name, self.describe())
+            self.close()
+        except E2EError as second:
+            error.add_note(f"and environment {self.name} was not deleted: {second}")
+
+    def workload(self, name: str, **options: Unpack[WorkloadOptions]) -> Workload:
+        """Defines a workload; nothing is sent before its start.
+
+        Args:
+            name: a DNS label; the other workloads reach it under this name.
+            options: see `WorkloadOptions`; exactly one of `image` and `build` is needed.
+
+        Raises InvalidArgument, naming each wrong field.
+        """
+        naming.check_label(name, "a workload")
+        # Without the environment's name, which is only final at the start.
+        return Workload(self._session, new_manifest("", name, options), own=True)
+
+    def get(self, name: str, *, wait: float = 0.0) -> Workload:
+        """A workload that is already defined, wherever that was; a file's can be looked at, not changed.
+
+        Raises NotFound when it is not, nor becomes so within `wait` seconds, and InvalidArgument for one
+        whose manifest was never right.
+        """
+        client, key = self._session.client, self._session.key(name)
+        found = client.wait_known(key, wait) if wait > 0 else client.get(key)
+        if not found.document:
+            raise InvalidArgument(evidence.reason_line(found, Goal.READY))
+        manifest = manifests.Workload.model_validate(json.loads(found.document))
+        masked = MASK in manifest.spec.env.values()
+        return Workload(self._session, manifest, own=found.managed_by_api and not masked)
+
+    def start_and_wait_ready(self, *workloads: Workload, timeout: float | None = None) -> None:
+        """Starts all the workloads at once, and waits until all are ready: at most `timeout` seconds.
+
+        Raises WaitFailed as soon as one of them cannot become ready, and WaitTimeout.
+        """
+        running = [workload._asked_to_be("Running") for workload in workloads]
+        self._session.transition(running, Goal.READY, timeout)
+
+    def wait_ready(self, *workloads: Workload | str, timeout: float | None = None) -> None:
+        """Waits until all the workloads, or those of these names, are ready."""
+        names = [found if isinstance(found, str) else found.name for found in workloads]
+        if names:
+            self._session.wait([self._session.key(name) for name in names], Goal.READY, timeout)
+
+    def stop(self, *workloads: Workload, timeout: float | None = None) -> None:
+        """Stops all the workloads at once, and waits until all have stopped."""
+        stopped = [workload._asked_to_be("Stopped") for workload in workloads]
+        self._session.transition(stopped, Goal.STOPPED, timeout)
+
+    def apply(self, documents: str) -> None:
+        """Applies manifests in YAML, several separated by `---`; those that name no environment go here.
+
+        Raises InvalidArgument with each mistake; then nothing is applied.
+        """
+        self._session.client.apply(documents, environment=self.name)
+
+    def statuses(self) -> dict[str, WorkloadStatus]:
+        """What the controller knows of all its workloads, by name."""
+        objects = self._session.client.list_objects(self.name, "Workload")
+        return {found.key.name: status_of(found) for found in objects}
+
+    def summary(self) -> EnvironmentSummary | None:
+        """Its line in the list of environments; None where nothing is left of it."""
+        for found in self._session.client.list_environments():
+            if found.environment == self.name:
+                return environment_summary_of(found)
+        return None
+
+    def describe(self) -> str:
+        """A table of its objects for people, with the evidence of those that are not ready."""
+        return evidence.describe(self._session.client.list_objects(self.name))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"

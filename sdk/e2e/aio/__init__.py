@@ -1,0 +1,7 @@
+"""The asynchronous client: the one that is written; the synchronous one is generated from it."""
+
+from e2e.aio.client import AsyncClient
+from e2e.aio.environment import AsyncEnvironment
+from e2e.aio.workload import AsyncWorkload
+
+__all__ = ["AsyncClient", "AsyncEnvironment", "AsyncWorkload"]

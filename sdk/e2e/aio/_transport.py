@@ -1,0 +1,127 @@
+"""The few primitives that differ between the asynchronous client and the synchronous one.
+
+Everything else in this package is written once, and `e2e._sync` is generated from it. This module has a
+twin of the same shape, kept by hand: `e2e._sync._transport`.
+"""
+
+from __future__ import annotations  # gRPC's generic types exist for type checkers only
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import grpc
+
+from e2e.addresses import CHANNEL_OPTIONS, Target
+from e2e.failures import typed_error
+from e2e_api.errors import Unavailable, WaitTimeout
+from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
+from e2e_api.v1.environment_service_pb2_grpc import EnvironmentServiceStub
+from e2e_api.v1.event_service_pb2_grpc import EventServiceStub
+from e2e_api.v1.manifest_service_pb2_grpc import ManifestServiceStub
+from e2e_api.v1.metric_service_pb2_grpc import MetricServiceStub
+from e2e_api.v1.wait_service_pb2_grpc import WaitServiceStub
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Runs what blocks without blocking the event loop."""
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
+class AsyncHeld(Generic[_Response]):
+    """A stream that is kept open, for what its being open means."""
+
+    def __init__(self, call: Any, first: _Response) -> None:
+        self._call = call
+        self.first = first
+
+    async def release(self) -> None:
+        """Ends the stream."""
+        self._call.cancel()
+
+
+class AsyncTransport:
+    """A channel to one controller, with a stub for each service; every failure is an E2EError."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._channel = grpc.aio.insecure_channel(target.address, options=CHANNEL_OPTIONS)
+        self.manifests = ManifestServiceStub(self._channel)
+        self.environments = EnvironmentServiceStub(self._channel)
+        self.waits = WaitServiceStub(self._channel)
+        self.metrics = MetricServiceStub(self._channel)
+        self.containers = ContainerServiceStub(self._channel)
+        self.events = EventServiceStub(self._channel)
+
+    async def close(self) -> None:
+        """Ends all calls and the connection."""
+        await self._channel.close()
+
+    async def unary(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request, timeout: float
+    ) -> _Response:
+        """One request, one response. `timeout` in seconds is the call's deadline."""
+        try:
+            return await method(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise typed_error(error, self._target) from None
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        timeout: float | None,
+    ) -> AsyncIterator[AsyncIterator[_Response]]:
+        """The responses to one request; leaving the block ends the call."""
+        call = method(request, timeout=timeout)
+        try:
+            yield aiter(call)
+        except grpc.RpcError as error:
+            raise typed_error(error, self._target) from None
+        finally:
+            call.cancel()
+
+    @contextlib.asynccontextmanager
+    async def exchange(
+        self,
+        method: grpc.aio.StreamStreamMultiCallable[_Request, _Response],
+        requests: Iterable[_Request],
+        timeout: float | None,
+    ) -> AsyncIterator[AsyncIterator[_Response]]:
+        """The responses to several requests; leaving the block ends the call."""
+        call = method(iter(requests), timeout=timeout)
+        try:
+            yield aiter(call)
+        except grpc.RpcError as error:
+            raise typed_error(error, self._target) from None
+        finally:
+            call.cancel()
+
+    async def hold(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        timeout: float,
+    ) -> AsyncHeld[_Response]:
+        """Opens a stream without a deadline, whose first response comes within `timeout` seconds."""
+        call = method(request)
+        try:
+            first: Any = await asyncio.wait_for(call.read(), timeout)
+        except grpc.RpcError as error:
+            raise typed_error(error, self._target) from None
+        except TimeoutError:
+            call.cancel()
+            raise WaitTimeout(f"the controller did not answer within {timeout:g} s") from None
+        except BaseException:
+            call.cancel()
+            raise
+        if first is grpc.aio.EOF:
+            raise Unavailable("the controller ended the stream at once")
+        return AsyncHeld(call, first)

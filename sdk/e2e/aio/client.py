@@ -1,0 +1,128 @@
+"""One connection to a controller: its verbs for manifests and environments, with typed errors."""
+
+import time
+from collections.abc import Iterable
+from typing import Self
+
+from e2e import evidence
+from e2e.addresses import Target, resolve
+from e2e.aio._transport import AsyncHeld, AsyncTransport, in_thread
+from e2e.messages import GOALS
+from e2e.values import Goal
+from e2e_api.errors import DEADLINE_MARGIN, NotFound, WaitFailed, WaitTimeout
+from e2e_api.v1 import environment_service_pb2, manifest_service_pb2, object_pb2, wait_service_pb2
+
+CALL_SECONDS = 30.0
+"""The deadline of calls that wait for nothing."""
+
+
+class AsyncClient:
+    """A connection to one controller. All its verbs raise E2EError and its children only."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.transport = AsyncTransport(target)
+
+    @classmethod
+    async def connect(cls, controller: str | None = None) -> Self:
+        """Connects to `controller` (`unix:///path` or `host:port`), else to the one `E2E_CONTROLLER` names.
+
+        With neither, the embedded controller is used, and started if it does not run. Nothing is sent yet
+        to a named one: a controller that is not there shows at the first call.
+        """
+        return cls(await in_thread(resolve, controller))
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        await self.transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def apply(
+        self, documents: str, *, environment: str = "", dry_run: bool = False
+    ) -> list[manifest_service_pb2.AppliedObject]:
+        """Writes manifests (YAML or JSON), all or none.
+
+        Raises InvalidArgument for a wrong one, and Conflict for one that a user's file defines.
+        """
+        request = manifest_service_pb2.ApplyRequest(
+            documents=documents, environment=environment, dry_run=dry_run
+        )
+        response = await self.transport.unary(self.transport.manifests.Apply, request, CALL_SECONDS)
+        return list(response.objects)
+
+    async def delete(self, keys: Iterable[object_pb2.ObjectKey]) -> None:
+        """Removes manifests that Apply wrote, and does not wait."""
+        request = manifest_service_pb2.DeleteRequest(keys=keys)
+        await self.transport.unary(self.transport.manifests.Delete, request, CALL_SECONDS)
+
+    async def get(self, key: object_pb2.ObjectKey) -> object_pb2.Object:
+        """One object. Raises NotFound."""
+        request = manifest_service_pb2.GetRequest(key=key)
+        response = await self.transport.unary(self.transport.manifests.Get, request, CALL_SECONDS)
+        return response.object
+
+    async def list_objects(self, environment: str = "", kind: str = "") -> list[object_pb2.Object]:
+        """The objects that match, sorted by key; empty is all."""
+        request = manifest_service_pb2.ListRequest(environment=environment, kind=kind)
+        response = await self.transport.unary(self.transport.manifests.List, request, CALL_SECONDS)
+        return list(response.objects)
+
+    async def wait_known(self, key: object_pb2.ObjectKey, timeout: float) -> object_pb2.Object:
+        """The object, once a manifest defines it. Raises NotFound when none does within `timeout` seconds."""
+        request = manifest_service_pb2.WatchRequest(environment=key.environment, kind=key.kind)
+        watch = self.transport.manifests.Watch
+        try:
+            async with self.transport.stream(watch, request, timeout) as responses:
+                async for response in responses:
+                    if response.HasField("object") and response.object.key == key:
+                        return response.object
+        except WaitTimeout:
+            pass
+        raise NotFound(f"no manifest defined {key.kind} {key.name} in {key.environment} within {timeout:g} s")
+
+    async def wait(
+        self, keys: Iterable[object_pb2.ObjectKey], goal: Goal, timeout: float
+    ) -> dict[str, object_pb2.Object]:
+        """Waits at most `timeout` seconds until all objects meet the goal; gives them by name.
+
+        Raises WaitFailed at once when one never can, WaitTimeout, and NotFound for an unknown key; the
+        error's text has the evidence.
+        """
+        keys = list(keys)
+        request = wait_service_pb2.WaitConditionsRequest(keys=keys, goal=GOALS[goal])
+        seen: dict[str, wait_service_pb2.WaitConditionsResponse] = {}
+        started = time.monotonic()
+        method = self.transport.waits.WaitConditions
+        try:
+            async with self.transport.stream(method, request, timeout + DEADLINE_MARGIN) as responses:
+                async for response in responses:
+                    seen[response.object.key.name] = response
+        except (WaitFailed, WaitTimeout) as error:
+            seconds = time.monotonic() - started
+            raise evidence.explain_wait(error, keys, goal, seconds, seen) from None
+        return {name: response.object for name, response in seen.items()}
+
+    async def hold(
+        self, environment: str, *, fresh: bool, keep: bool, timeout: float
+    ) -> AsyncHeld[environment_service_pb2.HoldResponse]:
+        """Claims an environment until the result is released. Raises Conflict while another holds it."""
+        request = environment_service_pb2.HoldRequest(environment=environment, fresh=fresh, keep=keep)
+        return await self.transport.hold(self.transport.environments.Hold, request, timeout)
+
+    async def list_environments(self) -> list[environment_service_pb2.EnvironmentSummary]:
+        """The environments that have objects."""
+        request = environment_service_pb2.ListEnvironmentsRequest()
+        method = self.transport.environments.ListEnvironments
+        response = await self.transport.unary(method, request, CALL_SECONDS)
+        return list(response.environments)
+
+    async def delete_environment(self, environment: str) -> None:
+        """Deletes what Apply wrote for an environment, and does not wait."""
+        request = environment_service_pb2.DeleteEnvironmentRequest(environment=environment)
+        method = self.transport.environments.DeleteEnvironment
+        await self.transport.unary(method, request, CALL_SECONDS)

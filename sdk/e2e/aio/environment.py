@@ -1,0 +1,209 @@
+"""An environment: an isolated network, a shared directory, and the workloads in it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, Unpack
+
+from e2e import evidence, live, naming
+from e2e.aio.session import AsyncSession
+from e2e.aio.workload import AsyncWorkload
+from e2e.messages import MASK, environment_summary_of, status_of
+from e2e.specs import WorkloadOptions, environment_spec, new_manifest
+from e2e.values import EnvironmentSummary, Goal, WorkloadStatus
+from e2e_api import manifests
+from e2e_api.errors import E2EError, InvalidArgument
+
+DEFAULT_TIMEOUT = 60.0
+
+
+class AsyncEnvironment:
+    """An isolated place for workloads, that is gone with all that is in it when its block ends.
+
+        async with e2e.AsyncEnvironment() as env:
+            web = env.workload("web", image="nginx:1.27", ports={"http": 80})
+            await env.start_and_wait_ready(web)
+
+    What an earlier run left of an environment of the same name is removed first. If this process dies, the
+    controller removes everything.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        controller: str | None = None,
+        keep: bool = False,
+        labels: Mapping[str, str] | None = None,
+        resources: manifests.Resources | None = None,
+        volumes: Sequence[manifests.Volume] = (),
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            name: a DNS label; None is a name for the calling test or function, the same in each run.
+            controller: `unix:///path` or `host:port`; None is the one that `E2E_CONTROLLER` names, else the
+                embedded one, which is started when it does not run.
+            keep: leave everything as it is at the end.
+            labels: of every workload, unless it has them.
+            resources: limits of every workload that has none.
+            volumes: added to every workload.
+            timeout: seconds, for each wait that is given none.
+        """
+        self._unnamed = name is None
+        chosen = naming.calling_test_name() if name is None else naming.check_label(name, "an environment")
+        if timeout <= 0:
+            raise InvalidArgument(f"timeout: expected seconds above 0, not {timeout}")
+        self._controller = controller
+        self._keep = keep
+        self._attached = False
+        self._spec = environment_spec(resources=resources, volumes=volumes, labels=labels or {})
+        self._session = AsyncSession(chosen, controller, timeout)
+
+    @classmethod
+    def attach(cls, name: str, *, controller: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> Self:
+        """An environment that somebody else defines, such as manifests in a watched folder.
+
+        It is claimed neither at its start nor deleted at its end. Look workloads up with `get`.
+        """
+        environment = cls(name, controller=controller, keep=True, timeout=timeout)
+        environment._attached = True
+        return environment
+
+    @property
+    def name(self) -> str:
+        """Its name: a DNS label."""
+        return self._session.environment
+
+    @property
+    def shared_dir(self) -> Path:
+        """The directory that all its containers have, at the same path as on the host.
+
+        Raises NotRunning before the start.
+        """
+        return self._session.shared_directory
+
+    async def start(self) -> Self:
+        """Connects and claims the environment; a `with` block does it by itself.
+
+        Raises Conflict when somebody else holds it, and Unavailable when there is no controller or engine.
+        """
+        if self._session.is_open:
+            return self
+        if self._attached:
+            await self._session.attach()
+        else:
+            if self._unnamed:
+                self._session.environment = naming.claim(self._session.environment)
+            try:
+                await self._session.open(keep=self._keep)
+                await self._apply_defaults()
+            except BaseException:
+                await self.close()
+                raise
+        live.live[self.name] = self._controller
+        return self
+
+    async def _apply_defaults(self) -> None:
+        if self._spec is not None:
+            metadata = manifests.Metadata(name=self.name)
+            await self._session.apply([manifests.Environment(metadata=metadata, spec=self._spec)])
+
+    async def close(self) -> None:
+        """Deletes everything and waits until it is gone, unless `keep`; a second call does nothing."""
+        live.live.pop(self.name, None)
+        try:
+            await self._session.close(delete=not self._keep)
+        finally:
+            if self._unnamed:
+                naming.release(self.name)
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self.close()
+            return
+        try:
+            if isinstance(error, Exception):
+                live.note_failure(self.name, await self.describe())
+            await self.close()
+        except E2EError as second:
+            error.add_note(f"and environment {self.name} was not deleted: {second}")
+
+    def workload(self, name: str, **options: Unpack[WorkloadOptions]) -> AsyncWorkload:
+        """Defines a workload; nothing is sent before its start.
+
+        Args:
+            name: a DNS label; the other workloads reach it under this name.
+            options: see `WorkloadOptions`; exactly one of `image` and `build` is needed.
+
+        Raises InvalidArgument, naming each wrong field.
+        """
+        naming.check_label(name, "a workload")
+        # Without the environment's name, which is only final at the start.
+        return AsyncWorkload(self._session, new_manifest("", name, options), own=True)
+
+    async def get(self, name: str, *, wait: float = 0.0) -> AsyncWorkload:
+        """A workload that is already defined, wherever that was; a file's can be looked at, not changed.
+
+        Raises NotFound when it is not, nor becomes so within `wait` seconds, and InvalidArgument for one
+        whose manifest was never right.
+        """
+        client, key = self._session.client, self._session.key(name)
+        found = await (client.wait_known(key, wait) if wait > 0 else client.get(key))
+        if not found.document:
+            raise InvalidArgument(evidence.reason_line(found, Goal.READY))
+        manifest = manifests.Workload.model_validate(json.loads(found.document))
+        masked = MASK in manifest.spec.env.values()
+        return AsyncWorkload(self._session, manifest, own=found.managed_by_api and not masked)
+
+    async def start_and_wait_ready(self, *workloads: AsyncWorkload, timeout: float | None = None) -> None:
+        """Starts all the workloads at once, and waits until all are ready: at most `timeout` seconds.
+
+        Raises WaitFailed as soon as one of them cannot become ready, and WaitTimeout.
+        """
+        running = [await workload._asked_to_be("Running") for workload in workloads]
+        await self._session.transition(running, Goal.READY, timeout)
+
+    async def wait_ready(self, *workloads: AsyncWorkload | str, timeout: float | None = None) -> None:
+        """Waits until all the workloads, or those of these names, are ready."""
+        names = [found if isinstance(found, str) else found.name for found in workloads]
+        if names:
+            await self._session.wait([self._session.key(name) for name in names], Goal.READY, timeout)
+
+    async def stop(self, *workloads: AsyncWorkload, timeout: float | None = None) -> None:
+        """Stops all the workloads at once, and waits until all have stopped."""
+        stopped = [await workload._asked_to_be("Stopped") for workload in workloads]
+        await self._session.transition(stopped, Goal.STOPPED, timeout)
+
+    async def apply(self, documents: str) -> None:
+        """Applies manifests in YAML, several separated by `---`; those that name no environment go here.
+
+        Raises InvalidArgument with each mistake; then nothing is applied.
+        """
+        await self._session.client.apply(documents, environment=self.name)
+
+    async def statuses(self) -> dict[str, WorkloadStatus]:
+        """What the controller knows of all its workloads, by name."""
+        objects = await self._session.client.list_objects(self.name, "Workload")
+        return {found.key.name: status_of(found) for found in objects}
+
+    async def summary(self) -> EnvironmentSummary | None:
+        """Its line in the list of environments; None where nothing is left of it."""
+        for found in await self._session.client.list_environments():
+            if found.environment == self.name:
+                return environment_summary_of(found)
+        return None
+
+    async def describe(self) -> str:
+        """A table of its objects for people, with the evidence of those that are not ready."""
+        return evidence.describe(await self._session.client.list_objects(self.name))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"

@@ -1,0 +1,136 @@
+"""What an environment and its workloads share: the connection, the lease, and where the files are."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from e2e.aio._transport import AsyncHeld
+from e2e.aio.client import AsyncClient
+from e2e.messages import environment_key, workload_key
+from e2e.specs import to_documents
+from e2e.values import Goal
+from e2e_api.errors import Conflict, NotFound, NotRunning, Unavailable
+from e2e_api.manifests import Manifest, Workload
+from e2e_api.v1 import environment_service_pb2, object_pb2
+
+_CONNECT_ATTEMPTS = 3
+
+
+class AsyncSession:
+    """One environment at one controller; `timeout` in seconds is that of waits that are given none."""
+
+    def __init__(self, environment: str, controller: str | None, timeout: float) -> None:
+        self.environment = environment
+        self.timeout = timeout
+        self._controller = controller
+        self._client: AsyncClient | None = None
+        self._held: AsyncHeld[environment_service_pb2.HoldResponse] | None = None
+        self._shared_directory = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._client is not None
+
+    @property
+    def client(self) -> AsyncClient:
+        """The connection. Raises NotRunning before the environment's start and after its end."""
+        if self._client is None:
+            raise NotRunning(
+                f"environment {self.environment} is not started: use it in a `with` block, or call start()"
+            )
+        return self._client
+
+    @property
+    def shared_directory(self) -> Path:
+        """Raises NotRunning while it is not known."""
+        client = self.client
+        if not self._shared_directory:
+            raise NotRunning(
+                f"environment {self.environment} has no directory here: it has no objects yet, or the engine "
+                f"of the controller at {client.target.address} is on another machine"
+            )
+        return Path(self._shared_directory)
+
+    def key(self, name: str) -> object_pb2.ObjectKey:
+        """The key of one of the environment's workloads."""
+        return workload_key(self.environment, name)
+
+    async def open(self, *, keep: bool) -> None:
+        """Connects and claims the environment, without what an earlier run left of it.
+
+        An embedded controller may have ended, being idle, just before the claim: then another one is started.
+        """
+        for attempt in range(_CONNECT_ATTEMPTS):
+            client = await AsyncClient.connect(self._controller)
+            try:
+                held = await client.hold(self.environment, fresh=True, keep=keep, timeout=self.timeout)
+            except BaseException as error:
+                await client.close()
+                again = isinstance(error, Unavailable) and client.target.embedded
+                if not again or attempt + 1 == _CONNECT_ATTEMPTS:
+                    raise
+                continue
+            self._client, self._held = client, held
+            self._shared_directory = held.first.shared_directory
+            return
+
+    async def attach(self) -> None:
+        """Connects, and claims nothing."""
+        client = await AsyncClient.connect(self._controller)
+        try:
+            await self._find_shared_directory(client)
+        except BaseException:
+            await client.close()
+            raise
+        self._client = client
+
+    async def _find_shared_directory(self, client: AsyncClient) -> None:
+        for found in await client.list_environments():
+            if found.environment == self.environment:
+                self._shared_directory = found.shared_directory
+
+    async def close(self, *, delete: bool) -> None:
+        """Ends the claim and the connection; with `delete`, all that was applied first."""
+        if self._client is None:
+            return
+        client = self._client
+        try:
+            if delete:
+                await client.delete_environment(self.environment)
+            if self._held is not None:
+                await self._held.release()
+            if delete:
+                await self.wait([environment_key(self.environment)], Goal.DELETED, None)
+        finally:
+            self._client = self._held = None
+            await client.close()
+
+    async def apply(self, manifests: Iterable[Manifest]) -> None:
+        """Makes the manifests the desired state."""
+        await self.client.apply(to_documents(manifests), environment=self.environment)
+
+    async def wait(
+        self, keys: Iterable[object_pb2.ObjectKey], goal: Goal, timeout: float | None
+    ) -> dict[str, object_pb2.Object]:
+        """Waits until all objects meet the goal. Something that is not there counts as deleted."""
+        seconds = self.timeout if timeout is None else timeout
+        try:
+            return await self.client.wait(keys, goal, seconds)
+        except NotFound:
+            if goal is Goal.DELETED:
+                return {}
+            raise
+
+    async def transition(self, changed: Sequence[Workload], goal: Goal, timeout: float | None) -> None:
+        """Applies all the changed workloads at once, and waits until they meet the goal."""
+        if changed:
+            await self.apply(changed)
+            await self.wait([self.key(manifest.metadata.name) for manifest in changed], goal, timeout)
+
+    async def refuse_change(self, name: str) -> None:
+        """Raises Conflict: a user's file defines it, or its manifest came back with its secrets masked."""
+        found = await self.client.get(self.key(name))
+        raise Conflict(
+            f"{name} is defined in {found.source or 'another place'}; change it there: what was looked up "
+            "with get() is for waiting, metrics, exec and logs"
+        )

@@ -1,0 +1,161 @@
+"""What `e2e doctor` looks at. Each check gives findings; none raises."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from e2e import Client, E2EError, embedded
+from e2e.addresses import VARIABLE
+from e2e.cli.files import Given
+from e2e_api.manifests import Workload
+
+_ENGINE_SECONDS = 90.0
+_GIGABYTE = 10**9
+_LITTLE_SPACE = 2 * _GIGABYTE
+_NO_SPACE = _GIGABYTE // 5
+_INOTIFY = Path("/proc/sys/fs/inotify")
+_FEW = {"max_user_watches": 8192, "max_user_instances": 64}
+
+
+class Mark(StrEnum):
+    """How a finding is."""
+
+    GOOD = "✓"
+    WARNING = "!"
+    BAD = "✗"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's."""
+
+    mark: Mark
+    text: str
+    remedy: str = ""
+
+
+def check_package() -> Iterator[Finding]:
+    """What runs here."""
+    where = f"{platform.system()} {platform.machine()}"
+    yield Finding(
+        Mark.GOOD, f"e2e {version('e2e-controller')} on Python {platform.python_version()}, {where}"
+    )
+
+
+def ask_engine(images: Sequence[str]) -> Mapping[str, Any]:
+    """What the controller's side finds out about the engine and these images."""
+    command = [sys.executable, "-P", "-m", "e2e_controller.doctor", "--json", *images]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_ENGINE_SECONDS)  # noqa: S603
+        answer: Mapping[str, Any] = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        return {"error": f"the engine did not answer within {_ENGINE_SECONDS:g} s"}
+    except ValueError:
+        said = done.stderr.strip().splitlines()
+        return {"error": said[-1] if said else f"the look at it ended with {done.returncode}"}
+    return answer
+
+
+def check_engine(answer: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether an engine answers, and which."""
+    if "error" in answer:
+        yield Finding(Mark.BAD, f"engine: {answer['error']}")
+        return
+    engine = answer["engine"]
+    yield Finding(
+        Mark.GOOD,
+        f"engine: {engine['address']} ({engine['source']}), version {engine['version']}, "
+        f"API {engine['api_version']}, on {engine['operating_system']}",
+    )
+    if not engine["local_files"]:
+        yield Finding(
+            Mark.WARNING,
+            "engine: its files may be on another machine: shared directories and host paths are not mounted",
+        )
+    if engine["free_bytes"] is not None:
+        yield _space(f"engine's data in {engine['data_folder']}", engine["free_bytes"])
+
+
+def check_state() -> Iterator[Finding]:
+    """Whether the controller can keep its files."""
+    folder = embedded.Place.default().state
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        remedy = "set E2E_STATE_DIR (or --state-dir of the controller) to a folder where you may write"
+        yield Finding(Mark.BAD, f"state folder {folder}: {error.strerror or error}", remedy)
+        return
+    yield _space(f"state folder {folder}, writable", shutil.disk_usage(there).free)
+
+
+def check_inotify(folder: Path = _INOTIFY) -> Iterator[Finding]:
+    """Whether the kernel tells of changed files; without, they are found by looking."""
+    for name, few in _FEW.items():
+        try:
+            limit = int((folder / name).read_text())
+        except (OSError, ValueError):
+            continue
+        remedy = "" if limit >= few else f"as root: sysctl fs.inotify.{name}={few * 8}"
+        yield Finding(Mark.WARNING if remedy else Mark.GOOD, f"inotify: {name} is {limit}", remedy)
+
+
+def check_controller(address: str | None, *, engine_answers: bool) -> Iterator[Finding]:
+    """Whether a controller serves; the embedded one is started for that."""
+    named = address or os.environ.get(VARIABLE, "")
+    if not named and not engine_answers:
+        yield Finding(Mark.WARNING, "controller: not tried, as it needs the engine")
+        return
+    try:
+        with Client.connect(address) as client:
+            client.list_environments()
+            kind = "embedded" if client.target.embedded else "as named"
+            yield Finding(Mark.GOOD, f"controller: {client.target.address} serves ({kind})")
+    except E2EError as error:
+        remedy = "start it with `e2e controller --listen ...`, or name another one" if named else ""
+        yield Finding(Mark.BAD, f"controller: {error}", remedy)
+
+
+def wanted_images(given: Iterable[Given]) -> dict[str, bool]:
+    """The images that these manifests name; False for one that may not be pulled."""
+    images: dict[str, bool] = {}
+    for found in given:
+        if isinstance(found.manifest, Workload) and found.manifest.spec.image is not None:
+            pulled = found.manifest.spec.image_pull_policy != "Never"
+            images[found.manifest.spec.image] = images.get(found.manifest.spec.image, True) and pulled
+    return images
+
+
+def check_images(wanted: Mapping[str, bool], answer: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether the images are there, or can be had."""
+    for reference, pulled in wanted.items():
+        found = answer.get("images", {}).get(reference)
+        if found is None:
+            yield Finding(Mark.WARNING, f"image {reference}: not looked for, as the engine does not answer")
+        elif found["present"]:
+            yield Finding(Mark.GOOD, f"image {reference}: present")
+        elif not pulled:
+            yield Finding(Mark.BAD, f"image {reference}: not there, and its manifest forbids to pull it")
+        elif found["refusal"]:
+            remedy = f"`docker pull {reference}` where its registry answers, `docker load`, or `docker build`"
+            yield Finding(Mark.BAD, f"image {reference}: not there; {found['refusal']}", remedy)
+        else:
+            yield Finding(Mark.WARNING, f"image {reference}: not there yet; its registry has it")
+
+
+def _space(what: str, free: int) -> Finding:
+    text = f"{what}: {free / _GIGABYTE:.1f} GB free"
+    if free < _NO_SPACE:
+        return Finding(Mark.BAD, text, "free some disk space")
+    return Finding(Mark.WARNING if free < _LITTLE_SPACE else Mark.GOOD, text)

@@ -1,0 +1,61 @@
+"""`e2e doctor`: what is missing on this machine, and how to get it."""
+
+from collections.abc import Iterable
+
+import click
+
+from e2e import E2EError
+from e2e.cli import checks
+from e2e.cli.checks import Finding, Mark
+from e2e.cli.files import Given, read_manifests
+from e2e.cli.options import files_option
+
+_COLOURS = {Mark.GOOD: "green", Mark.WARNING: "yellow", Mark.BAD: "red"}
+
+
+@click.command(short_help="Look for what is missing on this machine.")
+@files_option
+@click.pass_context
+def command(context: click.Context, files: tuple[str, ...]) -> int:
+    """Looks at the engine, the state folder, limits, the controller, and with -f at the manifests' images.
+
+    Ends with 1 when something that is needed is missing; each ✗ says how to get it.
+    """
+    given: list[Given] = []
+    worst = [_show(checks.check_package())]
+    if files:
+        given, finding = _manifests(files)
+        worst.append(_show([finding]))
+    images = checks.wanted_images(given)
+    answer = checks.ask_engine(list(images))
+    worst += [
+        _show(findings)
+        for findings in (
+            checks.check_engine(answer),
+            checks.check_images(images, answer),
+            checks.check_state(),
+            checks.check_inotify(),
+            checks.check_controller(context.obj, engine_answers="error" not in answer),
+        )
+    ]
+    return int(any(worst))
+
+
+def _manifests(files: tuple[str, ...]) -> tuple[list[Given], Finding]:
+    try:
+        given = read_manifests(files, None)
+    except E2EError as error:
+        return [], Finding(Mark.BAD, f"manifests:\n{error}")
+    return given, Finding(Mark.GOOD, f"manifests: {len(given)} are valid")
+
+
+def _show(findings: Iterable[Finding]) -> bool:
+    """Writes the findings as they come; gives whether one is bad."""
+    bad = False
+    for finding in findings:
+        bad = bad or finding.mark is Mark.BAD
+        first, *rest = finding.text.splitlines()
+        click.echo(f"{click.style(finding.mark, fg=_COLOURS[finding.mark])} {first}")
+        for line in [*rest, *([f"remedy: {finding.remedy}"] if finding.remedy else [])]:
+            click.echo(f"    {line}")
+    return bad

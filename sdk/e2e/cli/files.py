@@ -1,0 +1,163 @@
+"""Manifests from files, folders and standard input, as the command line names them.
+
+They are checked here, so that a mistake is shown with the user's own file, line and column, and their paths
+are made absolute, since the controller cannot know where this process stands.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.cli.keys import Key
+from e2e.specs import to_documents
+from e2e_api.errors import InvalidArgument
+from e2e_api.manifests import DNS_LABEL, Environment, Manifest, Volume, Workload, environment_of
+from e2e_api.parsing import MAX_BYTES, Document, UnreadableError, parse_documents
+
+DEFAULT_ENVIRONMENT = "default"
+STANDARD_INPUT = "-"
+_SUFFIXES = (".yaml", ".yml", ".json")
+_BATCH_BYTES = 2 * 2**20
+_MOST_PROBLEMS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One manifest, and where it stands."""
+
+    key: Key
+    manifest: Manifest
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A file's content; `base` is the folder of its relative paths."""
+
+    label: str
+    data: bytes
+    base: Path
+    environment: str | None
+    """What the first-level folder says, as for the controller's watched folders."""
+
+
+def read_manifests(paths: Sequence[str], environment: str | None) -> list[Given]:
+    """All manifests of these files and folders; `environment` is for those that name none.
+
+    Raises InvalidArgument that lists all that is wrong in any of them, each with file, line and column.
+    """
+    problems: list[str] = []
+    given: dict[Key, Given] = {}
+    for text in _texts(paths, problems):
+        for place, document in _documents(text, problems):
+            if document.manifest is None:
+                continue
+            found = _given(document.manifest, environment or text.environment, text.base, place)
+            first = given.setdefault(found.key, found)
+            if first is not found:
+                problems.append(f"{place}: {found.key} stands in {first.place} already")
+    if not given and not problems:
+        problems.append(f"{', '.join(paths)}: there is no manifest ({', '.join(_SUFFIXES)})")
+    if problems:
+        shown = problems[:_MOST_PROBLEMS]
+        more = len(problems) - len(shown)
+        raise InvalidArgument("\n".join([*shown, f"and {more} more"] if more else shown))
+    return list(given.values())
+
+
+def batches(given: Iterable[Given]) -> Iterator[str]:
+    """The manifests as documents to apply, in as few requests as their size allows."""
+    batch: list[Manifest] = []
+    size = 0
+    for found in given:
+        length = len(to_documents([found.manifest]))
+        if batch and size + length > _BATCH_BYTES:
+            yield to_documents(batch)
+            batch, size = [], 0
+        batch.append(found.manifest)
+        size += length
+    if batch:
+        yield to_documents(batch)
+
+
+def _texts(paths: Sequence[str], problems: list[str]) -> Iterator[_Text]:
+    for path in paths:
+        if path == STANDARD_INPUT:
+            yield _Text("standard input", sys.stdin.buffer.read(MAX_BYTES + 1), Path.cwd(), None)
+            continue
+        files = sorted(_manifest_files(Path(path))) if Path(path).is_dir() else [Path(path)]
+        for file in files:
+            try:
+                with file.open("rb") as stream:
+                    data = stream.read(MAX_BYTES + 1)
+            except OSError as error:
+                problems.append(f"{file}: {error.strerror or error}")
+            else:
+                yield _Text(str(file), data, file.parent, _folder_environment(file, Path(path)))
+
+
+def _manifest_files(folder: Path) -> Iterator[Path]:
+    """The files that a controller would read in that folder."""
+    walked: set[str] = set()  # a link may lead back up
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [] if (real := os.path.realpath(parent)) in walked else folders
+        walked.add(real)
+        folders[:] = sorted(name for name in folders if not _is_ignored(name))
+        yield from (
+            Path(parent, name) for name in names if name.lower().endswith(_SUFFIXES) and not _is_ignored(name)
+        )
+
+
+def _is_ignored(name: str) -> bool:
+    """Whether it is hidden, temporary, or an editor's."""
+    return name.startswith((".", "#", "~")) or name.endswith("~")
+
+
+def _folder_environment(file: Path, root: Path) -> str | None:
+    first, *rest = file.relative_to(root).parts if file != root else ("",)
+    return first if rest and re.fullmatch(DNS_LABEL, first) else None
+
+
+def _documents(text: _Text, problems: list[str]) -> Iterator[tuple[str, Document]]:
+    """The documents that can be read, each with its place."""
+    try:
+        documents = parse_documents(text.data)
+    except UnreadableError as error:
+        problems.append(f"{text.label}:{'' if error.problem.line else ' '}{error.problem}")
+        return
+    for document in documents:
+        problems += [f"{text.label}:{problem}" for problem in document.problems]
+        yield f"{text.label}:{document.line}", document
+
+
+def _given(manifest: Manifest, environment: str | None, base: Path, place: str) -> Given:
+    named = environment_of(manifest) or environment or DEFAULT_ENVIRONMENT
+    spec_changes: dict[str, object] = {}
+    changes: dict[str, object] = {}
+    if manifest.spec.volumes:
+        spec_changes["volumes"] = _absolute_volumes(manifest.spec.volumes, base)
+    if isinstance(manifest, Workload):
+        metadata = manifest.metadata.model_copy(update={"environment": named})
+        changes["metadata"] = metadata
+        if manifest.spec.build is not None:
+            context = _absolute(manifest.spec.build.context, base)
+            spec_changes["build"] = manifest.spec.build.model_copy(update={"context": context})
+    changes["spec"] = manifest.spec.model_copy(update=spec_changes)
+    absolute: Workload | Environment = manifest.model_copy(update=changes)
+    return Given(Key(named, manifest.kind, manifest.metadata.name), absolute, place)
+
+
+def _absolute_volumes(volumes: Iterable[Volume], base: Path) -> tuple[Volume, ...]:
+    return tuple(
+        volume.model_copy(update={"source": _absolute(volume.source, base)})
+        if volume.is_host_path
+        else volume
+        for volume in volumes
+    )
+
+
+def _absolute(path: str, base: Path) -> str:
+    return path if path.startswith("/") else str((base / path).resolve())

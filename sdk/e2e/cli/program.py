@@ -1,0 +1,93 @@
+"""The `e2e` command as a whole: its verbs, its global options, and how errors end it."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+VERBS = {
+    "controller": "Run a controller in the foreground.",
+    "apply": "Create or change what manifests define.",
+    "delete": "Delete objects, and wait until they are gone.",
+    "get": "List objects, or show some.",
+    "describe": "Show all that is known of one object.",
+    "wait": "Wait until objects are ready, stopped, deleted, ...",
+    "logs": "Show what a workload has written.",
+    "exec": "Run a command in a workload's container.",
+    "events": "Show what happened.",
+    "doctor": "Look for what is missing on this machine.",
+}
+
+
+class Verbs(click.Group):
+    """Loads a verb's module when it is used: the client takes longer to load than `--help` may take."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The verbs, in the order of their help."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The verb of that name."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"e2e.cli.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Lists the verbs without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--controller",
+    metavar="ADDRESS",
+    help="The controller: unix:///path/to.sock or host:port. Default: the one that E2E_CONTROLLER names, "
+    "else an embedded one, which is started when it does not run.",
+)
+@click.version_option(package_name="e2e-controller", prog_name="e2e", message="%(prog)s %(version)s")
+@click.pass_context
+def program(context: click.Context, controller: str | None) -> None:
+    """Keeps containers in the state that manifests ask for, and waits until they are ready."""
+    context.obj = controller
+
+
+def main() -> NoReturn:
+    """Runs this process' command line; exits with 0, 1 for a failure, 2 for wrong usage, 130 for Ctrl+C."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; gives the exit code. What went wrong is on standard error, in words."""
+    try:
+        result = program.main(list(arguments), prog_name="e2e", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exception as error:
+        from e2e_api.errors import E2EError  # here, as it loads gRPC
+
+        if not isinstance(error, E2EError):
+            raise
+        click.echo(f"error: {error}", err=True)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(TERMINATED)  # as an exception, so that a live display leaves the terminal as it was

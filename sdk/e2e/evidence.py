@@ -1,0 +1,203 @@
+"""What an error says: what was waited for, why it cannot be, the evidence. Pure functions on messages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from e2e.matchers import format_number
+from e2e.values import Goal
+from e2e_api.errors import E2EError, WaitFailed, WaitTimeout
+from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
+
+_LOG_LINES = 20
+_SAMPLES = 10
+_TRUE = object_pb2.CONDITION_STATUS_TRUE
+_FALSE = object_pb2.CONDITION_STATUS_FALSE
+
+
+def explain_wait(
+    error: E2EError,
+    keys: Sequence[object_pb2.ObjectKey],
+    goal: Goal,
+    seconds: float,
+    seen: Mapping[str, wait_service_pb2.WaitConditionsResponse],
+) -> E2EError:
+    """The error of a wait for conditions, with all that is known put into its text.
+
+    `seconds` is how long was waited; `seen` has the last response about each object, by its name: they
+    have the full logs, for which an error's details have no room.
+    """
+    failures = [detail for detail in error.details if isinstance(detail, wait_service_pb2.WaitFailure)]
+    failed = [_fuller(found, seen) for failure in failures for found in failure.failed]
+    if not failed:
+        failed = [response.object for response in seen.values() if not response.met]
+    lines = [f"{_names(keys)} {'are' if len(keys) > 1 else 'is'} not {goal}: {_outcome(error, seconds)}"]
+    for found in failed:
+        lines += [f"  {reason_line(found, goal)}", *_indented(object_lines(found))]
+    if not failed:
+        lines.append(f"  {error.message}")
+    missing = [key.name for key in keys if key.name not in seen] if failed == [] and seen else []
+    if missing:
+        lines.append(f"  nothing was heard of {', '.join(missing)}")
+    return _renewed(error, lines)
+
+
+def explain_metrics(
+    error: E2EError,
+    expected: str,
+    names: Sequence[str],
+    workload: str,
+    seconds: float,
+    history: Sequence[metric_service_pb2.MetricSample] = (),
+) -> E2EError:
+    """The error of a wait for metrics. `history` is for expectations that the client judged."""
+    failure = next(
+        (detail for detail in error.details if isinstance(detail, metric_service_pb2.MetricFailure)), None
+    )
+    if failure is not None and failure.history:
+        history = failure.history
+    lines = [f"{', '.join(names)} of {workload} did not become {expected}: {_outcome(error, seconds)}"]
+    if not isinstance(error, WaitTimeout) or not history:
+        lines.append(f"  {error.message}")
+    lines += [f"  {line}" for line in history_lines(history)]
+    if failure is not None:
+        if failure.similar:
+            lines.append(f"  names on the page like it: {', '.join(failure.similar)}")
+        if failure.scrapes:
+            lines.append(f"  looked {failure.scrapes} times")
+        if failure.HasField("object") and not _is_running(failure.object):
+            reason = reason_line(failure.object, Goal.RUNNING)
+            lines += [f"  {reason}", *_indented(object_lines(failure.object))]
+    return _renewed(error, lines)
+
+
+def reason_line(found: object_pb2.Object, goal: Goal) -> str:
+    """One line on why an object is not as wanted: the condition that stands in the way."""
+    condition = _decisive(found, goal)
+    if condition is None:
+        said = found.status.progress or found.status.summary or "the controller has said nothing of it yet"
+        return f"{found.key.name}: {said}"
+    said = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
+    return f"{found.key.name}: {said}"
+
+
+def object_lines(found: object_pb2.Object) -> list[str]:
+    """The evidence about one object: conditions, probe, container, log, each where there is one."""
+    status = found.status
+    lines = []
+    if status.conditions:
+        lines.append(f"conditions: {', '.join(_condition(item) for item in status.conditions)}")
+    if status.HasField("last_probe") and status.last_probe.request:
+        probe = status.last_probe
+        answered = "succeeded" if probe.success else "failed"
+        lines.append(f"last probe {answered}: {probe.request}: {probe.answer} (attempt {probe.attempts})")
+    if status.HasField("container"):
+        lines += _container_lines(status.container)
+    if found.source:
+        lines.append(f"defined in {found.source}")
+    return lines
+
+
+def history_lines(history: Sequence[metric_service_pb2.MetricSample]) -> list[str]:
+    """The last samples, oldest first, one a line."""
+    if not history:
+        return []
+    shown = history[-_SAMPLES:]
+    first = shown[0].time.ToMilliseconds()
+    lines = [f"last values, of {len(history)} that differed:"]
+    for sample in shown:
+        values = sample.error or ", ".join(_sum(found) for found in sample.sums) or "nothing"
+        lines.append(f"  +{(sample.time.ToMilliseconds() - first) / 1000:.1f}s  {values}")
+    return lines
+
+
+def describe(objects: Iterable[object_pb2.Object]) -> str:
+    """A table of an environment's objects with the evidence of those that are not ready."""
+    found = sorted(objects, key=lambda item: (item.key.kind, item.key.name))
+    if not found:
+        return "nothing is in the environment"
+    width = max(len(item.key.name) for item in found)
+    lines = [f"{item.key.name:<{width}}  {item.status.summary or 'Pending'}" for item in found]
+    for item in found:
+        if not _holds(item, "Ready"):
+            lines += [f"{item.key.name}:", *(f"  {line}" for line in object_lines(item))]
+    return "\n".join(lines)
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def _outcome(error: E2EError, seconds: float) -> str:
+    if isinstance(error, WaitTimeout):
+        return f"waited {seconds:.1f} s"
+    if isinstance(error, WaitFailed):
+        return f"it can no longer be, known after {seconds:.1f} s"
+    return f"the wait ended after {seconds:.1f} s"
+
+
+def _names(keys: Sequence[object_pb2.ObjectKey]) -> str:
+    environment = f" (environment {keys[0].environment})" if keys else ""
+    return ", ".join(key.name for key in keys) + environment
+
+
+def _fuller(
+    found: object_pb2.Object, seen: Mapping[str, wait_service_pb2.WaitConditionsResponse]
+) -> object_pb2.Object:
+    """The streamed state where it is as new as the one of the details: it has more of the log."""
+    streamed = seen.get(found.key.name)
+    return streamed.object if streamed and streamed.object.version >= found.version else found
+
+
+def _decisive(found: object_pb2.Object, goal: Goal) -> object_pb2.Condition | None:
+    by_type = {condition.type: condition for condition in found.status.conditions}
+    failed = by_type.get("Failed")
+    if failed is not None and failed.status == _TRUE:
+        return failed
+    for kind in ("Accepted", "ImageReady"):
+        if kind in by_type and by_type[kind].status == _FALSE:
+            return by_type[kind]
+    order = ("Running", "Ready") if goal in (Goal.READY, Goal.RUNNING) else ("Ready", "Running")
+    unmet = [by_type[kind] for kind in order if kind in by_type and by_type[kind].status != _TRUE]
+    return next(iter(unmet), by_type.get("Ready"))
+
+
+def _condition(condition: object_pb2.Condition) -> str:
+    status = {_TRUE: "True", _FALSE: "False"}.get(condition.status, "Unknown")
+    return (
+        f"{condition.type}={status} ({condition.reason})"
+        if condition.reason
+        else f"{condition.type}={status}"
+    )
+
+
+def _container_lines(container: object_pb2.ContainerState) -> list[str]:
+    said = container.state or "not created"
+    if container.HasField("exit_code") and container.state not in ("running", "paused"):
+        said += f" with code {container.exit_code}"
+    if container.oom_killed:
+        said += ", out of memory (OOM killed)"
+    if container.restart_count:
+        said += f", restarted {container.restart_count} times"
+    lines = [f"container: {said}"]
+    log = container.last_log_lines[-_LOG_LINES:]
+    if log:
+        lines += ["last log lines:", *(f"  {line}" for line in log)]
+    return lines
+
+
+def _sum(found: metric_service_pb2.MetricSum) -> str:
+    value = format_number(found.value) if found.HasField("value") else "absent"
+    return f"{found.name} = {value}"
+
+
+def _holds(found: object_pb2.Object, kind: str) -> bool:
+    return any(item.type == kind and item.status == _TRUE for item in found.status.conditions)
+
+
+def _is_running(found: object_pb2.Object) -> bool:
+    return found.status.container.state == "running"
+
+
+def _renewed(error: E2EError, lines: Iterable[str]) -> E2EError:
+    return type(error)(
+        "\n".join(lines), reason=error.reason, violations=error.violations, details=error.details
+    )

@@ -1,0 +1,190 @@
+"""Expectations of metric sums, and matchers of labels: frozen values that print themselves.
+
+    workload.wait_sum_metrics(equals(2), "thanos_store_nodes_grpc_connections")
+    workload.wait_sum_metrics(greater(0), "http_requests_total", matchers=[LabelMatcher.regex("code", "5..")])
+
+An expectation is judged for every sum alone; the `..._among_two` ones for exactly two sums together.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from e2e_api.errors import InvalidArgument
+
+Judge = Callable[..., bool]
+"""What decides over sums: called with one float for each metric name, returns whether they are as wanted."""
+
+
+def format_number(value: float) -> str:
+    """The shortest text that says the number: `2` rather than `2.0`."""
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e16:
+        return str(int(value))
+    return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}.get(repr(value), repr(value))
+
+
+def _same(left: float, right: float) -> bool:
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
+class ExpectationKind(Enum):
+    """How sums are judged: how many operands, how many sums at once, and the judgement."""
+
+    EQUALS = (1, 1, _same)
+    NOT_EQUALS = (1, 1, lambda value, operand: not _same(value, operand))
+    GREATER = (1, 1, lambda value, operand: value > operand)
+    GREATER_OR_EQUAL = (1, 1, lambda value, operand: value >= operand)
+    LESS = (1, 1, lambda value, operand: value < operand)
+    LESS_OR_EQUAL = (1, 1, lambda value, operand: value <= operand)
+    BETWEEN = (2, 1, lambda value, low, high: low <= value <= high)
+    EQUALS_AMONG_TWO = (0, 2, lambda *sums: _same(*sums))
+    GREATER_AMONG_TWO = (0, 2, lambda first, second: first > second)
+    LESS_AMONG_TWO = (0, 2, lambda first, second: first < second)
+
+    def __init__(self, operands: int, sums: int, judge: Judge) -> None:
+        self.operands = operands
+        self.sums = sums
+        self.judge = judge
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What sums of metrics shall be; call it with the sums to have them judged.
+
+    Made by `equals`, `greater` and their like. Raises InvalidArgument for a wrong number of sums.
+    """
+
+    kind: ExpectationKind
+    operands: tuple[float, ...] = ()
+
+    def check_count(self, names: int) -> None:
+        """Raises InvalidArgument when that many metric names cannot be judged."""
+        if names < 1 or (self.kind.sums == 2 and names != 2):
+            wanted = "exactly two metric names" if self.kind.sums == 2 else "at least one metric name"
+            raise InvalidArgument(f"{self} judges {wanted}, not {names}")
+
+    def __call__(self, *sums: float) -> bool:
+        """Whether the sums are as expected."""
+        self.check_count(len(sums))
+        if self.kind.sums == 2:
+            return self.kind.judge(*sums)
+        return all(self.kind.judge(value, *self.operands) for value in sums)
+
+    def __str__(self) -> str:
+        return f"{self.kind.name.lower()}({', '.join(format_number(value) for value in self.operands)})"
+
+    __repr__ = __str__
+
+
+def _expect(kind: ExpectationKind, *operands: float) -> Expectation:
+    return Expectation(kind, tuple(float(value) for value in operands))
+
+
+def equals(value: float) -> Expectation:
+    """Each sum equals `value`; NaN equals NaN."""
+    return _expect(ExpectationKind.EQUALS, value)
+
+
+def not_equals(value: float) -> Expectation:
+    """Each sum differs from `value`; NaN equals NaN."""
+    return _expect(ExpectationKind.NOT_EQUALS, value)
+
+
+def greater(value: float) -> Expectation:
+    """Each sum is greater than `value`."""
+    return _expect(ExpectationKind.GREATER, value)
+
+
+def greater_or_equal(value: float) -> Expectation:
+    """Each sum is `value` or greater."""
+    return _expect(ExpectationKind.GREATER_OR_EQUAL, value)
+
+
+def less(value: float) -> Expectation:
+    """Each sum is less than `value`."""
+    return _expect(ExpectationKind.LESS, value)
+
+
+def less_or_equal(value: float) -> Expectation:
+    """Each sum is `value` or less."""
+    return _expect(ExpectationKind.LESS_OR_EQUAL, value)
+
+
+def between(low: float, high: float) -> Expectation:
+    """Each sum lies between `low` and `high`, both included. Raises InvalidArgument if `low` > `high`."""
+    if low > high:
+        raise InvalidArgument(f"between({format_number(low)}, {format_number(high)}) can never hold")
+    return _expect(ExpectationKind.BETWEEN, low, high)
+
+
+def equals_among_two() -> Expectation:
+    """The first of two sums equals the second. The two are of one scrape, but seldom changed at once."""
+    return _expect(ExpectationKind.EQUALS_AMONG_TWO)
+
+
+def greater_among_two() -> Expectation:
+    """The first of two sums is greater than the second."""
+    return _expect(ExpectationKind.GREATER_AMONG_TWO)
+
+
+def less_among_two() -> Expectation:
+    """The first of two sums is less than the second."""
+    return _expect(ExpectationKind.LESS_AMONG_TWO)
+
+
+class LabelOperator(Enum):
+    """Prometheus' operators; a regular expression must match the whole value."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    REGEX = "=~"
+    NOT_REGEX = "!~"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMatcher:
+    """Selects series by one label, as `name="value"` does in PromQL. An absent label is the empty value."""
+
+    name: str
+    operator: LabelOperator
+    value: str
+
+    @classmethod
+    def equal(cls, name: str, value: str) -> "LabelMatcher":
+        """Series whose label is `value`."""
+        return cls(name, LabelOperator.EQUAL, value)
+
+    @classmethod
+    def not_equal(cls, name: str, value: str) -> "LabelMatcher":
+        """Series whose label is anything but `value`."""
+        return cls(name, LabelOperator.NOT_EQUAL, value)
+
+    @classmethod
+    def regex(cls, name: str, pattern: str) -> "LabelMatcher":
+        """Series whose whole label matches `pattern`."""
+        return cls(name, LabelOperator.REGEX, pattern)
+
+    @classmethod
+    def not_regex(cls, name: str, pattern: str) -> "LabelMatcher":
+        """Series whose whole label does not match `pattern`."""
+        return cls(name, LabelOperator.NOT_REGEX, pattern)
+
+    def __str__(self) -> str:
+        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'{self.name}{self.operator.value}"{escaped}"'
+
+    __repr__ = __str__
+
+
+LabelMatchers = Mapping[str, str] | Iterable[LabelMatcher]
+"""Which series count: `{"label": "value"}` for equality, or a list of `LabelMatcher`. All must match."""
+
+
+def as_label_matchers(matchers: LabelMatchers | None) -> tuple[LabelMatcher, ...]:
+    """The matchers as a tuple; None gives none."""
+    if matchers is None:
+        return ()
+    if isinstance(matchers, Mapping):
+        return tuple(LabelMatcher.equal(name, value) for name, value in matchers.items())
+    return tuple(matchers)

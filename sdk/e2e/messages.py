@@ -1,0 +1,166 @@
+"""Protobuf messages to the SDK's values, and back."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from e2e.matchers import Expectation, ExpectationKind, LabelMatcher, LabelOperator
+from e2e.values import (
+    Absent,
+    ContainerStatus,
+    Endpoint,
+    EnvironmentSummary,
+    Goal,
+    ProbeStatus,
+    Series,
+    WorkloadStatus,
+)
+from e2e_api.conditions import Condition, ConditionType, Status
+from e2e_api.v1 import environment_service_pb2, metric_service_pb2, object_pb2, wait_service_pb2
+
+MASK = "********"
+"""What the controller shows instead of a secret."""
+
+GOALS = {goal: wait_service_pb2.WaitGoal.Value(f"WAIT_GOAL_{goal.name}") for goal in Goal}
+_EXPECTATIONS = {
+    kind: metric_service_pb2.ExpectationType.Value(f"EXPECTATION_TYPE_{kind.name}")
+    for kind in ExpectationKind
+}
+_OPERATORS = {
+    operator: metric_service_pb2.LabelMatchType.Value(f"LABEL_MATCH_TYPE_{operator.name}")
+    for operator in LabelOperator
+}
+_ABSENT = {absent: metric_service_pb2.AbsentPolicy.Value(f"ABSENT_POLICY_{absent.name}") for absent in Absent}
+_STATUSES = {
+    object_pb2.CONDITION_STATUS_TRUE: Status.TRUE,
+    object_pb2.CONDITION_STATUS_FALSE: Status.FALSE,
+}
+
+
+def workload_key(environment: str, name: str) -> object_pb2.ObjectKey:
+    """The key of a workload."""
+    return object_pb2.ObjectKey(environment=environment, kind="Workload", name=name)
+
+
+def environment_key(environment: str) -> object_pb2.ObjectKey:
+    """The key of an environment itself."""
+    return object_pb2.ObjectKey(environment=environment, kind="Environment", name=environment)
+
+
+def expectation_message(expectation: Expectation) -> metric_service_pb2.Expectation:
+    """The expectation for the controller to judge."""
+    return metric_service_pb2.Expectation(type=_EXPECTATIONS[expectation.kind], operands=expectation.operands)
+
+
+def matcher_messages(matchers: Iterable[LabelMatcher]) -> list[metric_service_pb2.LabelMatcher]:
+    """The label matchers for the controller."""
+    return [
+        metric_service_pb2.LabelMatcher(
+            name=matcher.name, type=_OPERATORS[matcher.operator], value=matcher.value
+        )
+        for matcher in matchers
+    ]
+
+
+def selection_message(
+    key: object_pb2.ObjectKey,
+    names: Iterable[str],
+    matchers: Iterable[LabelMatcher],
+    count: bool,
+    absent: Absent,
+) -> metric_service_pb2.MetricSelection:
+    """Which series of which workload are summed."""
+    value_type = (
+        metric_service_pb2.METRIC_VALUE_TYPE_COUNT if count else metric_service_pb2.METRIC_VALUE_TYPE_VALUE
+    )
+    return metric_service_pb2.MetricSelection(
+        key=key,
+        names=names,
+        matchers=matcher_messages(matchers),
+        value_type=value_type,
+        absent=_ABSENT[absent],
+    )
+
+
+def sums_of(sample: metric_service_pb2.MetricSample) -> dict[str, float]:
+    """The sums that are there, by name; an absent metric is left out."""
+    return {found.name: found.value for found in sample.sums if found.HasField("value")}
+
+
+def series_of(message: metric_service_pb2.Series) -> Series:
+    """One line of a metrics page."""
+    return Series(message.family, message.name, dict(message.labels), message.value)
+
+
+def environment_summary_of(message: environment_service_pb2.EnvironmentSummary) -> EnvironmentSummary:
+    """One line of the list of environments."""
+    return EnvironmentSummary(
+        message.environment,
+        message.objects,
+        message.ready,
+        message.leases,
+        message.network,
+        message.shared_directory,
+    )
+
+
+def conditions_of(messages: Iterable[object_pb2.Condition]) -> tuple[Condition, ...]:
+    """The conditions of types that this version knows."""
+    known = {str(kind) for kind in ConditionType}
+    return tuple(
+        Condition(
+            ConditionType(message.type),
+            _STATUSES.get(message.status, Status.UNKNOWN),
+            message.reason,
+            message.message,
+            time_of(message.last_transition_time),
+        )
+        for message in messages
+        if message.type in known
+    )
+
+
+def status_of(message: object_pb2.Object) -> WorkloadStatus:
+    """What the controller knows of a workload."""
+    status = message.status
+    return WorkloadStatus(
+        summary=status.summary,
+        progress=status.progress,
+        source=message.source,
+        conditions=conditions_of(status.conditions),
+        endpoints=endpoints_of(status.endpoints),
+        container=_container_of(status.container) if status.HasField("container") else None,
+        last_probe=_probe_of(status.last_probe) if status.HasField("last_probe") else None,
+        directory=status.directory,
+    )
+
+
+def endpoints_of(messages: Iterable[object_pb2.Endpoint]) -> Mapping[str, Endpoint]:
+    """The endpoints by their ports' names."""
+    return {
+        message.port: Endpoint(message.internal, message.external, message.protocol) for message in messages
+    }
+
+
+def _container_of(message: object_pb2.ContainerState) -> ContainerStatus:
+    return ContainerStatus(
+        id=message.id,
+        image=message.image,
+        state=message.state,
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+        oom_killed=message.oom_killed,
+        started_at=time_of(message.started_at),
+        finished_at=time_of(message.finished_at),
+        restart_count=message.restart_count,
+        last_log_lines=tuple(message.last_log_lines),
+    )
+
+
+def _probe_of(message: object_pb2.ProbeResult) -> ProbeStatus:
+    return ProbeStatus(message.success, message.request, message.answer, message.attempts)
+
+
+def time_of(message: Timestamp) -> datetime | None:
+    """The time in UTC, or None when it was not set."""
+    return message.ToDatetime(UTC) if message.seconds or message.nanos else None

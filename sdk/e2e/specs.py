@@ -1,0 +1,230 @@
+"""Turns the options of `env.workload(...)` into manifests."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict, TypeVar
+
+from pydantic import ValidationError
+
+from e2e_api.errors import InvalidArgument
+from e2e_api.manifests import (
+    Build,
+    EnvironmentSpec,
+    ExecProbe,
+    File,
+    GrpcProbe,
+    HealthcheckProbe,
+    HttpProbe,
+    LogProbe,
+    Manifest,
+    Metadata,
+    Metrics,
+    Model,
+    Port,
+    Probe,
+    Readiness,
+    Resources,
+    Security,
+    State,
+    Stop,
+    TcpProbe,
+    Volume,
+    Workload,
+    WorkloadSpec,
+    to_document,
+)
+from e2e_api.quantities import format_duration
+
+_M = TypeVar("_M")
+_PROBES: dict[type[Model], str] = {
+    HttpProbe: "http",
+    TcpProbe: "tcp",
+    ExecProbe: "exec",
+    GrpcProbe: "grpc",
+    LogProbe: "log",
+    HealthcheckProbe: "healthcheck",
+}
+
+
+class ContainerOptions(TypedDict, total=False):
+    """What any container may be given, ready-made systems included. All are optional."""
+
+    env: Mapping[str, str]
+    """Environment variables."""
+    user: str
+    """User, or `user:group`, by name or number."""
+    working_dir: str
+    files: Mapping[str, str] | Sequence[File]
+    """Files that are there before it starts: `{"/etc/app.yml": "text"}`, or `File` values."""
+    volumes: Sequence[Volume]
+    """Named volumes or host paths; a relative host path is below the working directory."""
+    resources: Resources
+    """Limits of memory and CPUs."""
+    security: Security
+    restart_policy: Literal["Never", "OnFailure", "Always"]
+    stop: Stop
+    """The signal that asks it to end, and how long it may take."""
+    grace_period: float
+    """Seconds between that signal and the kill; the same as `stop`'s, as a number."""
+    startup_timeout: float
+    """Seconds from the container's start after which an unready workload has failed."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"]
+    labels: Mapping[str, str]
+    """Of the manifest, and of the container."""
+
+
+class WorkloadOptions(ContainerOptions, total=False):
+    """What a workload is made of; exactly one of `image` and `build` is needed."""
+
+    image: str
+    build: Build | str
+    """A build, or the folder of one; relative to the working directory."""
+    entrypoint: Sequence[str]
+    """Absent: the image's; empty: none."""
+    command: Sequence[str]
+    """Absent: the image's, unless `entrypoint` is given."""
+    ports: Mapping[str, int | Port]
+    """The ports it listens on, by name."""
+    readiness: Readiness | Probe | None
+    """How it is known that it can be used; without, it is ready when it runs."""
+    metrics: Metrics | str | None
+    """Where it serves Prometheus metrics, or just the port's name."""
+
+
+def new_manifest(environment: str, name: str, options: WorkloadOptions) -> Workload:
+    """The manifest for these options. Raises InvalidArgument, naming each wrong field."""
+    return _valid(
+        name, lambda: _manifest(environment, name, options.get("labels", {}), _fields(options, None))
+    )
+
+
+def changed_manifest(manifest: Workload, options: WorkloadOptions) -> Workload:
+    """The manifest with some options changed. Raises InvalidArgument, naming each wrong field."""
+
+    def change() -> Workload:
+        fields = {field: getattr(manifest.spec, field) for field in manifest.spec.model_fields_set}
+        for given, other in (("image", "build"), ("build", "image")):
+            if given in options:
+                fields.pop(other, None)
+        fields |= _fields(options, manifest.spec)
+        metadata = manifest.metadata
+        labels = options.get("labels", metadata.labels)
+        return _manifest(metadata.environment or "", metadata.name, labels, fields)
+
+    return _valid(manifest.metadata.name, change)
+
+
+def with_state(manifest: Workload, state: State) -> Workload:
+    """The manifest with another `state`."""
+    return manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"state": state})})
+
+
+def environment_spec(
+    *, resources: Resources | None, volumes: Sequence[Volume], labels: Mapping[str, str]
+) -> EnvironmentSpec | None:
+    """The environment's defaults, or None when there are none."""
+    if resources is None and not volumes and not labels:
+        return None
+    return EnvironmentSpec(resources=resources or Resources(), volumes=_volumes(volumes), labels=dict(labels))
+
+
+def to_documents(manifests: Iterable[Manifest]) -> str:
+    """The manifests as text for Apply: one line of JSON each, which is YAML too."""
+    return "\n---\n".join(json.dumps(to_document(manifest)) for manifest in manifests)
+
+
+def _manifest(environment: str, name: str, labels: Mapping[str, str], fields: Mapping[str, Any]) -> Workload:
+    metadata = Metadata(name=name, environment=environment or None, labels=dict(labels))
+    return Workload(metadata=metadata, spec=WorkloadSpec(**fields))
+
+
+def _valid(name: str, make: Callable[[], _M]) -> _M:
+    try:
+        return make()
+    except ValidationError as error:
+        found = [
+            (".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, "))
+            for item in error.errors()
+        ]
+        lines = [f"workload {name!r} cannot be:"]
+        lines += [f"{field}: {message}" if field else message for field, message in found]
+        raise InvalidArgument("\n  ".join(lines), violations=found) from None
+
+
+def _fields(options: WorkloadOptions, base: WorkloadSpec | None) -> dict[str, Any]:
+    """The options as fields of `WorkloadSpec`; `base` has what flat options only change a part of."""
+    convert: dict[str, Callable[[Any], Any]] = {
+        "build": _build,
+        "command": lambda value: _words("command", value),
+        "entrypoint": lambda value: _words("entrypoint", value),
+        "env": dict,
+        "ports": dict,
+        "files": _files,
+        "volumes": _volumes,
+        "readiness": _readiness,
+        "metrics": lambda value: {"port": value} if isinstance(value, str) else value,
+    }
+    flat = {"labels", "startup_timeout", "grace_period"}
+    unknown = set(options) - ContainerOptions.__annotations__.keys() - WorkloadOptions.__annotations__.keys()
+    if unknown:
+        raise InvalidArgument(f"unknown option of a workload: {', '.join(sorted(unknown))}")
+    given: dict[str, Any] = dict(options)
+    fields = {
+        field: convert[field](value) if field in convert else value
+        for field, value in given.items()
+        if field not in flat
+    }
+    if "startup_timeout" in options:
+        readiness = fields.get("readiness", base.readiness if base else None)
+        if readiness is None:
+            raise InvalidArgument("startup_timeout needs a readiness probe")
+        fields["readiness"] = _changed(readiness, "startup_timeout", options["startup_timeout"])
+    if "grace_period" in options:
+        stop = fields.get("stop", base.stop if base else Stop())
+        fields["stop"] = _changed(stop, "grace_period", options["grace_period"])
+    return fields
+
+
+def _changed(model: Any, field: str, seconds: float) -> Any:
+    """A copy with one duration changed, validated again."""
+    values = {name: getattr(model, name) for name in model.model_fields_set if name != field}
+    for name in ("timeout", "period", "startup_timeout"):
+        if name in values:
+            values[name] = format_duration(values[name])
+    return type(model)(**values, **{field: format_duration(seconds)})
+
+
+def _words(field: str, value: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise InvalidArgument(f'{field}: expected a list of words, such as ["sleep", "60"], not one text')
+    return tuple(value)
+
+
+def _build(value: Build | str) -> Build:
+    build = Build(context=value) if isinstance(value, str) else value
+    return build.model_copy(update={"context": str(Path(build.context).absolute())})
+
+
+def _files(value: Mapping[str, str] | Sequence[File]) -> tuple[File | dict[str, str], ...]:
+    if isinstance(value, Mapping):
+        return tuple({"path": path, "content": content} for path, content in value.items())
+    return tuple(value)
+
+
+def _volumes(value: Sequence[Volume]) -> tuple[Volume, ...]:
+    return tuple(
+        volume.model_copy(update={"source": str(Path(volume.source).absolute())})
+        if volume.is_host_path
+        else volume
+        for volume in value
+    )
+
+
+def _readiness(value: Readiness | Probe | None) -> Readiness | None:
+    if value is None or isinstance(value, Readiness):
+        return value
+    field = _PROBES.get(type(value))
+    if field is None:
+        raise InvalidArgument(f"readiness: {value!r} is no probe")
+    return Readiness.model_validate({field: value})

@@ -1,0 +1,126 @@
+"""A controller of our own for the run, and a look at what is left when it ends.
+
+All workers of a run share one embedded controller, as a user's do. After the last test nothing may be left of
+it: no container, network, volume, directory or process. If something is, the run fails and names it.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# looptime asks for the current loop even around tests that are not async. Where none was ever set, that
+# makes one that nobody closes, and its warning fails some later test.
+asyncio.set_event_loop(None)
+
+LABEL = "io.e2e.controller"
+SECONDS_TO_SETTLE = 20.0
+_state = pytest.StashKey[Path]()
+_left = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_left] = []
+    if not hasattr(config, "workerinput"):  # xdist's workers inherit the variable
+        config.stash[_state] = Path(tempfile.mkdtemp(prefix="e2e-"))  # short: a socket's path is
+        os.environ["E2E_STATE_DIR"] = str(config.stash[_state])
+        os.environ.pop("E2E_CONTROLLER", None)
+
+
+@pytest.hookimpl(trylast=True)  # after xdist's workers have ended
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    state = session.config.stash.get(_state, None)
+    if state is None:
+        return
+    try:
+        owner = state / "controller-id"
+        if owner.exists():
+            session.config.stash[_left] += look_for_leftovers(state, owner.read_text().strip())
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+    if session.config.stash[_left]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[_left]:
+        terminalreporter.section("left behind", red=True)
+        for line in config.stash[_left]:
+            terminalreporter.line(line)
+
+
+def look_for_leftovers(state: Path, owner: str) -> list[str]:
+    """Gives leases of killed tests time to end, then ends the controller; a line for each thing left."""
+
+    def found() -> list[str]:
+        return [*directories_left(state), *(name for name, _ in engine_left(owner))]
+
+    settle(lambda: not found())
+    problems = found()
+    problems += [f"controller process {pid} did not end" for pid in controllers(state) if not end(pid)]
+    for name, remove in engine_left(owner):
+        problems += [] if name in problems else [f"{name} (after the controller's end)"]
+        remove()
+    return problems
+
+
+def directories_left(state: Path) -> list[str]:
+    places = (state / "environments", state / "manifests")
+    return [f"directory {path}" for place in places if place.exists() for path in place.iterdir()]
+
+
+def engine_left(owner: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """(what, how to remove it) for all that the engine has of this controller."""
+    import docker
+
+    with contextlib.closing(docker.from_env()) as engine:
+        filters = {"label": f"{LABEL}={owner}"}
+        for container in engine.containers.list(all=True, filters=filters, ignore_removed=True):
+            yield f"container {container.name}", lambda it=container: it.remove(force=True, v=True)
+        for network in engine.networks.list(filters=filters):
+            yield f"network {network.name}", network.remove
+        for volume in engine.volumes.list(filters=filters):
+            yield f"volume {volume.name}", lambda it=volume: it.remove(force=True)
+
+
+def controllers(state: Path) -> list[int]:
+    """The embedded controller's process, if it still runs: known by its state directory."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((state / "embedded.pid").read_text())
+        if os.fsencode(state) in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return [pid]
+    return []
+
+
+def end(pid: int) -> bool:
+    """Asks a process to end; kills it when it does not. Whether it ended by itself."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        if not settle(lambda: is_gone(pid)):
+            os.kill(pid, signal.SIGKILL)
+            return False
+    return True
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def settle(holds: Callable[[], bool]) -> bool:
+    """Waits until it holds, at most `SECONDS_TO_SETTLE`."""
+    deadline = time.monotonic() + SECONDS_TO_SETTLE
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True

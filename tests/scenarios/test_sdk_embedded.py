@@ -1,0 +1,154 @@
+"""The embedded controller: shared, gone when idle, and what it does when its users die."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from small import BUSYBOX, until_stopped, web_server
+
+import e2e
+from e2e import Environment
+
+SMALL = str(Path(__file__).parent)
+HOLDS = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import e2e
+from small import web_server
+with e2e.Environment(sys.argv[2]) as env:
+    env.start_and_wait_ready(web_server(env, "web"))
+    print(env.shared_dir, flush=True)
+    time.sleep(60)
+"""
+
+
+def until(holds: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def names_of(environment: str) -> list[str]:
+    engine = docker.from_env()
+    try:
+        containers = engine.containers.list(
+            all=True, filters={"name": f"^/?{environment}[.]"}, ignore_removed=True
+        )
+        networks = engine.networks.list(filters={"name": f"^e2e-{environment}$"})
+        return [found.name for found in (*containers, *networks)]
+    finally:
+        engine.close()
+
+
+def run(environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLDS, SMALL, environment]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def own_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A place of its own for an embedded controller that nobody else uses."""
+    with tempfile.TemporaryDirectory(prefix="e2e-") as directory:
+        monkeypatch.setenv("E2E_STATE_DIR", directory)
+        yield Path(directory)
+
+
+def test_a_killed_process_leaves_nothing() -> None:
+    name = f"killed-{os.getpid()}"
+    with run(name) as process:
+        assert process.stdout is not None
+        shared = Path(process.stdout.readline().strip())
+        assert shared.is_dir()
+        assert names_of(name) == [f"{name}.web", f"e2e-{name}"]
+        process.send_signal(signal.SIGKILL)
+    until(lambda: names_of(name) == [])
+    until(lambda: not shared.exists())
+
+
+def test_an_interrupted_process_leaves_nothing() -> None:
+    name = f"interrupted-{os.getpid()}"
+    with run(name) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        assert names_of(name) == []
+
+
+def test_a_name_is_held_by_one_at_a_time() -> None:
+    name = f"held-{os.getpid()}"
+    with Environment(name) as env:
+        with (
+            pytest.raises(e2e.Conflict, match=f"environment {name} is held by another client"),
+            Environment(name),
+        ):
+            pass
+        env.start_and_wait_ready(web_server(env, "web"))  # it is not disturbed
+
+
+def test_a_kept_environment_is_replaced_by_the_next(own_state: Path) -> None:
+    name = f"kept-{os.getpid()}"
+    with Environment(name, keep=True) as env:
+        web = web_server(env, "web")
+        web.start_and_wait_ready()
+        web.write_file("old", "")
+    with Environment.attach(name) as env:
+        assert env.get("web").is_running()
+    with Environment(name) as env:
+        assert env.statuses() == {}
+        box = env.workload("web", image=BUSYBOX, command=until_stopped())
+        box.start_and_wait_ready()
+        assert not (box.dir / "old").exists()
+    assert names_of(name) == []
+
+
+def test_one_that_was_killed_is_followed_by_another(own_state: Path) -> None:
+    name = f"orphan-{os.getpid()}"
+    env = Environment(name).start()
+    web = web_server(env, "web")
+    web.start_and_wait_ready()
+    os.kill(int((own_state / "embedded.pid").read_text()), signal.SIGKILL)
+    with pytest.raises(
+        e2e.Unavailable, match=r"does not answer(?s:.*)controller\.log, ends with:\n.*serving gRPC"
+    ):
+        web.wait_sum_metrics(e2e.greater(0), "nothing")
+    with pytest.raises(e2e.Unavailable):
+        env.close()
+    assert names_of(name) == [f"{name}.web", f"e2e-{name}"]
+    with Environment(name) as env:
+        assert env.statuses() == {}
+        web_server(env, "web").start_and_wait_ready()
+    assert names_of(name) == []
+
+
+def test_it_ends_when_nobody_uses_it(own_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from e2e import embedded
+
+    monkeypatch.setattr(embedded, "IDLE_TIMEOUT", "500ms")
+    with Environment(f"idle-{os.getpid()}") as env:
+        process = int((own_state / "embedded.pid").read_text())
+        time.sleep(1.5)  # longer than the idle timeout, but held
+        assert Path(f"/proc/{process}").exists()
+        assert env.statuses() == {}
+    until(lambda: not Path(f"/proc/{process}").exists())
+    with Environment(f"idle-{os.getpid()}"):
+        assert int((own_state / "embedded.pid").read_text()) != process
+    until(lambda: not embedded._serves(own_state / "controller.sock"))
+
+
+def test_no_engine_is_one_clear_message(own_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with pytest.raises(e2e.Unavailable) as raised, Environment("none"):
+        pass
+    text = str(raised.value)
+    assert "/nowhere/docker.sock" in text
+    assert "Traceback" not in text
+    assert len(text.splitlines()) < 8

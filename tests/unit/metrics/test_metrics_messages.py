@@ -1,0 +1,107 @@
+"""Metrics to and from protobuf."""
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from e2e_api.errors import InvalidArgument
+from e2e_api.v1 import metric_service_pb2 as pb
+from e2e_controller.metrics import (
+    AbsentPolicy,
+    Expectation,
+    ExpectationType,
+    LabelMatcher,
+    MatchType,
+    Sample,
+    Selection,
+    Series,
+    Sum,
+    ValueType,
+    messages,
+)
+
+
+def request(**changes: object) -> pb.WaitMetricsRequest:
+    selection = pb.MetricSelection(names=["m"])
+    expectation = pb.Expectation(type=pb.EXPECTATION_TYPE_EQUALS, operands=[2])
+    for name, value in changes.items():
+        target = expectation if name in ("type", "operands") else selection
+        target.MergeFrom(type(target)(**{name: value})) if value else target.ClearField(name)  # type: ignore[arg-type]
+    return pb.WaitMetricsRequest(selection=selection, expectation=expectation)
+
+
+def test_a_wait() -> None:
+    message = request(
+        matchers=[pb.LabelMatcher(name="a", type=pb.LABEL_MATCH_TYPE_NOT_REGEX, value="b+")],
+        value_type=pb.METRIC_VALUE_TYPE_COUNT,
+        absent=pb.ABSENT_POLICY_SKIP,
+    )
+    assert messages.wait_from_proto(message) == (
+        Selection(
+            ("m",), (LabelMatcher("a", MatchType.NOT_REGEX, "b+"),), ValueType.COUNT, AbsentPolicy.SKIP
+        ),
+        Expectation(ExpectationType.EQUALS, (2.0,)),
+    )
+
+
+def test_defaults() -> None:
+    assert messages.wait_from_proto(request())[0] == Selection(("m",), (), ValueType.VALUE, AbsentPolicy.WAIT)
+
+
+def test_every_value_of_the_contract_is_known() -> None:
+    for number in pb.ExpectationType.values()[1:]:
+        operands = [0.0] * {pb.EXPECTATION_TYPE_BETWEEN: 2}.get(number, 1)
+        if number >= pb.EXPECTATION_TYPE_EQUALS_AMONG_TWO:
+            operands = []
+        message = pb.Expectation(type=number, operands=operands)
+        name = pb.ExpectationType.Name(number).removeprefix("EXPECTATION_TYPE_")
+        assert messages.expectation_from_proto(message).type.name == name
+    for type_ in pb.LabelMatchType.values()[1:]:
+        messages.matchers_from_proto([pb.LabelMatcher(name="a", type=type_, value="b")])
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"names": []}, "selection.names"),
+        ({"names": ["a", ""]}, "selection.names[2]"),
+        ({"names": ["a"] * 1000}, "selection.names"),
+        (
+            {"matchers": [pb.LabelMatcher(type=pb.LABEL_MATCH_TYPE_EQUAL, value="x")]},
+            "selection.matchers[0].name",
+        ),
+        ({"matchers": [pb.LabelMatcher(name="x")]}, "selection.matchers[0].type"),
+        (
+            {"matchers": [pb.LabelMatcher(name="x", type=pb.LABEL_MATCH_TYPE_REGEX, value="(")]},
+            "selection.matchers[0].value",
+        ),
+        ({"value_type": 99}, "selection.value_type"),
+        ({"absent": 99}, "selection.absent"),
+        ({"type": 0}, "expectation.type"),
+        ({"type": 99}, "expectation.type"),
+        ({"operands": []}, "expectation.operands"),
+        ({"type": pb.EXPECTATION_TYPE_EQUALS_AMONG_TWO, "operands": []}, "expectation.type"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        messages.wait_from_proto(request(**changes))
+    assert [name for name, _ in caught.value.violations] == [field]
+
+
+def test_samples() -> None:
+    time = datetime(2024, 5, 1, 12, 0, 0, 250000, tzinfo=UTC)
+    message = messages.sample_to_proto(Sample(time, (Sum("a", None, 0), Sum("b", math.inf, 2))))
+    assert message == pb.MetricSample(
+        time=Timestamp(seconds=1714564800, nanos=250000000),
+        sums=[pb.MetricSum(name="a"), pb.MetricSum(name="b", value=math.inf, series=2)],
+    )
+    assert [sum_.HasField("value") for sum_ in message.sums] == [False, True]
+    assert messages.sample_to_proto(Sample(time, error="timeout")).error == "timeout"
+
+
+def test_series() -> None:
+    message = messages.series_to_proto(Series("m", "m_sum", {"a": "b"}, 2))
+    assert message == pb.Series(family="m", name="m_sum", labels={"a": "b"}, value=2)

@@ -1,0 +1,173 @@
+"""The embedded controller's start, with a stand-in for the controller."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from e2e import Unavailable, embedded
+from e2e.addresses import Target, parse, resolve
+from e2e_api.errors import InvalidArgument
+
+SERVES = """
+import os, socket, sys
+path, ready = sys.argv[1:]
+with open(os.path.dirname(path) + "/starts", "a") as file:
+    file.write("start\\n")
+try:
+    os.unlink(path)
+except FileNotFoundError:
+    pass
+server = socket.socket(socket.AF_UNIX)
+server.bind(path)
+server.listen()
+os.write(int(ready), b"ready\\n")
+os.close(int(ready))
+while True:
+    server.accept()
+"""
+FAILS = "import sys; sys.exit('no engine: start dockerd')"
+HANGS = "import time; print('still at it', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[embedded.Place]:
+    state = tmp_path / "state"
+    monkeypatch.setenv("E2E_STATE_DIR", str(state))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("E2E_CONTROLLER", raising=False)
+    found = embedded.Place.default()
+    yield found
+    if found.pid_file.exists():
+        kill(int(found.pid_file.read_text()))
+
+
+def kill(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    while os.path.exists(f"/proc/{process}"):  # noqa: PTH110 - until it is reaped
+        time.sleep(0.01)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    def command(place: embedded.Place, ready: int) -> list[str]:
+        return [sys.executable, "-c", script, str(place.socket), str(ready)]
+
+    monkeypatch.setattr(embedded, "_command", command)
+
+
+def test_it_is_started_once_for_all(place: embedded.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, SERVES)
+    with ThreadPoolExecutor(8) as pool:
+        targets = set(pool.map(lambda _: embedded.ensure(), range(8)))
+    assert targets == {Target(f"unix:{place.socket}", place.log)}
+    assert (place.socket.parent / "starts").read_text() == "start\n"
+    assert place.socket.parent.stat().st_mode & 0o777 == 0o700
+    assert place.state.stat().st_mode & 0o777 == 0o700
+    assert resolve(None) == place.target
+
+
+def test_one_that_died_is_replaced(place: embedded.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, SERVES)
+    embedded.ensure()
+    kill(int(place.pid_file.read_text()))
+    assert place.socket.exists()
+    embedded.ensure()
+    assert (place.socket.parent / "starts").read_text() == "start\n" * 2
+
+
+def test_one_that_cannot_start_says_why_and_nothing_else(
+    place: embedded.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.state.mkdir(mode=0o700)
+    place.log.write_text("what an earlier one wrote\n")
+    run(monkeypatch, FAILS)
+    with pytest.raises(Unavailable) as raised:
+        embedded.ensure()
+    assert str(raised.value) == "no engine: start dockerd"
+
+
+def test_one_that_hangs_is_given_up(place: embedded.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, HANGS)
+    monkeypatch.setattr(embedded, "_START_SECONDS", 0.5)
+    with pytest.raises(Unavailable, match=r"did not serve within 0.5 s\nstill at it"):
+        embedded.ensure()
+
+
+def test_it_outlives_its_parent(place: embedded.Place) -> None:
+    """The parent ends without a warning, though its child still runs."""
+    script = (
+        "import sys; from e2e import embedded; "
+        "embedded._command = lambda place, ready: "
+        f"[sys.executable, '-c', {SERVES!r}, str(place.socket), str(ready)]; "
+        "embedded.ensure()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", script], capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert embedded._serves(place.socket)
+
+
+def test_a_directory_of_somebody_else_is_refused(
+    place: embedded.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded.os, "getuid", lambda: 4321)
+    with pytest.raises(Unavailable, match="is not a directory of this user"):
+        embedded.ensure(place)
+
+
+def test_a_place_that_is_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / "file" / "state"))
+    with pytest.raises(Unavailable, match="no place for the embedded controller"):
+        embedded.ensure()
+
+
+def test_a_long_state_path_has_its_socket_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / ("x" * 120)))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    first = embedded.Place.default()
+    assert len(str(first.socket)) < 100
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / ("y" * 120)))
+    assert embedded.Place.default().socket != first.socket
+
+
+def test_a_large_log_is_put_aside(place: embedded.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.state.mkdir(mode=0o700)
+    place.log.write_text("x" * 100)
+    monkeypatch.setattr(embedded, "_LARGEST_LOG", 99)
+    run(monkeypatch, SERVES)
+    embedded.ensure()
+    assert place.log.with_suffix(".log.1").stat().st_size == 100
+    assert place.log.stat().st_size == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("unix:///run/e2e.sock", "unix:/run/e2e.sock"),
+        ("unix:/run/e2e.sock", "unix:/run/e2e.sock"),
+        ("localhost:9000", "dns:localhost:9000"),
+        ("[::1]:9000", "dns:[::1]:9000"),
+    ],
+)
+def test_addresses_are_read(text: str, address: str) -> None:
+    assert parse(text) == Target(address)
+    assert not parse(text).embedded
+
+
+@pytest.mark.parametrize(
+    "text", ["unix://", "unix:relative", "localhost", ":9000", "host:0", "host:x", "http://a:1"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"expected unix:///path/to\.sock or host:port"):
+        parse(text)

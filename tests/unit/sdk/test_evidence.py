@@ -1,0 +1,137 @@
+from typing import Any
+
+from google.protobuf.json_format import ParseDict
+
+from e2e import Goal, NotFound, WaitFailed, WaitTimeout, evidence
+from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
+
+from .fake_controller import ready_object, sample
+
+KEYS = [object_pb2.ObjectKey(environment="env", kind="Workload", name=name) for name in ("web", "db")]
+
+
+def exited(name: str = "web", version: int = 7, lines: int = 30) -> object_pb2.Object:
+    conditions = [
+        {"type": "Accepted", "status": "CONDITION_STATUS_TRUE", "reason": "Valid"},
+        {"type": "Running", "status": "CONDITION_STATUS_FALSE", "reason": "Exited"},
+        {"type": "Ready", "status": "CONDITION_STATUS_FALSE", "reason": "Exited"},
+        {
+            "type": "Failed",
+            "status": "CONDITION_STATUS_TRUE",
+            "reason": "Exited",
+            "message": "the container exited with code 3",
+        },
+    ]
+    status: dict[str, Any] = {
+        "conditions": conditions,
+        "summary": "Failed",
+        "container": {
+            "state": "exited",
+            "exitCode": 3,
+            "oomKilled": True,
+            "restartCount": 2,
+            "lastLogLines": [f"line {number}" for number in range(lines)],
+        },
+        "lastProbe": {"request": "GET http://172.17.0.2:80/", "answer": "connection refused", "attempts": 4},
+    }
+    key = {"environment": "env", "kind": "Workload", "name": name}
+    message = {"key": key, "version": version, "source": "/m/web.yaml:1", "status": status}
+    return ParseDict(message, object_pb2.Object())
+
+
+def test_a_failed_wait_tells_what_why_and_the_evidence_in_this_order() -> None:
+    error = WaitFailed(
+        "never will be", reason="Exited", details=[wait_service_pb2.WaitFailure(failed=[exited(lines=3)])]
+    )
+    seen = {"web": wait_service_pb2.WaitConditionsResponse(object=exited())}
+    found = evidence.explain_wait(error, KEYS, Goal.READY, 1.23, seen)
+    assert type(found) is WaitFailed
+    assert (found.reason, found.details) == ("Exited", error.details)
+    assert str(found).splitlines() == [
+        "web, db (environment env) are not ready: it can no longer be, known after 1.2 s",
+        "  web: Exited: the container exited with code 3",
+        "    conditions: Accepted=True (Valid), Running=False (Exited), Ready=False (Exited), "
+        "Failed=True (Exited)",
+        "    last probe failed: GET http://172.17.0.2:80/: connection refused (attempt 4)",
+        "    container: exited with code 3, out of memory (OOM killed), restarted 2 times",
+        "    last log lines:",
+        *(f"      line {number}" for number in range(10, 30)),
+        "    defined in /m/web.yaml:1",
+    ]
+
+
+def test_newer_details_win_over_an_older_stream() -> None:
+    error = WaitFailed("x", details=[wait_service_pb2.WaitFailure(failed=[exited(version=9, lines=1)])])
+    seen = {"web": wait_service_pb2.WaitConditionsResponse(object=exited(version=8, lines=5))}
+    assert "line 4" not in str(evidence.explain_wait(error, KEYS, Goal.READY, 1, seen))
+
+
+def test_a_timeout_without_details_uses_what_was_streamed() -> None:
+    pending = ready_object("env", "web", summary="Starting", progress="pulling 42%")
+    del pending.status.conditions[:]
+    seen = {
+        "web": wait_service_pb2.WaitConditionsResponse(object=pending),
+        "db": wait_service_pb2.WaitConditionsResponse(object=ready_object("env", "db"), met=True),
+    }
+    text = str(evidence.explain_wait(WaitTimeout("late"), KEYS, Goal.READY, 60, seen))
+    assert text.splitlines()[:2] == [
+        "web, db (environment env) are not ready: waited 60.0 s",
+        "  web: pulling 42%",
+    ]
+    assert "db:" not in text
+
+
+def test_a_timeout_with_nothing_known_has_the_controllers_words() -> None:
+    text = str(evidence.explain_wait(WaitTimeout("Deadline Exceeded"), KEYS[:1], Goal.STOPPED, 2, {}))
+    assert text == "web (environment env) is not stopped: waited 2.0 s\n  Deadline Exceeded"
+
+
+def test_a_metric_timeout_shows_the_history() -> None:
+    failure = metric_service_pb2.MetricFailure(
+        expected="equals(2)",
+        history=[sample(at=10, a=None), sample(at=10.25, error="connection refused"), sample(at=11, a=1.0)],
+        scrapes=9,
+        similar=["aa", "ab"],
+        object=ready_object("env", "web"),
+    )
+    error = WaitTimeout("late", details=[failure])
+    found = evidence.explain_metrics(error, "equals(2)", ["a"], "web", 5, [])
+    assert str(found).splitlines() == [
+        "a of web did not become equals(2): waited 5.0 s",
+        "  last values, of 3 that differed:",
+        "    +0.0s  a = absent",
+        "    +0.2s  connection refused",
+        "    +1.0s  a = 1",
+        "  names on the page like it: aa, ab",
+        "  looked 9 times",
+    ]
+
+
+def test_a_metric_wait_on_what_exited_shows_the_container() -> None:
+    error = WaitFailed("it exited", details=[metric_service_pb2.MetricFailure(object=exited())])
+    text = str(evidence.explain_metrics(error, "equals(2)", ["a", "b"], "web", 5))
+    assert text.startswith("a, b of web did not become equals(2): it can no longer be, known after 5.0 s")
+    assert "  it exited\n  web: Exited: the container exited with code 3\n" in text
+    assert "line 29" in text
+
+
+def test_an_absent_metric_has_the_controllers_words() -> None:
+    text = str(evidence.explain_metrics(NotFound("a is not on the page"), "equals(2)", ["a"], "web", 1))
+    assert text == "a of web did not become equals(2): the wait ended after 1.0 s\n  a is not on the page"
+
+
+def test_the_reason_is_the_condition_that_stands_in_the_way() -> None:
+    found = ready_object("env", "web")
+    del found.status.conditions[:]
+    false = object_pb2.CONDITION_STATUS_FALSE
+    found.status.conditions.add(type="Ready", status=false, reason="Pending")
+    found.status.conditions.add(
+        type="ImageReady", status=false, reason="ImagePullFailed", message="no such tag"
+    )
+    assert evidence.reason_line(found, Goal.READY) == "web: ImagePullFailed: no such tag"
+
+
+def test_a_description_is_a_table_with_the_evidence_of_the_unready() -> None:
+    text = evidence.describe([ready_object("env", "a"), exited("longer")])
+    assert text.splitlines()[:3] == ["a       Ready", "longer  Failed", "longer:"]
+    assert evidence.describe([]) == "nothing is in the environment"

@@ -1,0 +1,121 @@
+"""Many changes at once, and one file that never stops changing."""
+
+import asyncio
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from conftest import OpenSource
+from source_helpers import Recorder, eventually, manifest
+
+
+async def test_a_thousand_files_at_once(watched: Path, recorder: Recorder, open_source: OpenSource) -> None:
+    await open_source()
+    outside = watched.parent / "outside"
+    outside.mkdir()
+    for number in range(1000):
+        (outside / f"{number:04}.yaml").write_text(manifest(f"n{number}"))
+    await asyncio.to_thread(shutil.copytree, outside, watched / "many")
+    await eventually(lambda: len(recorder.files) == 1000, 30)
+    assert len(recorder.calls) == 1000
+    await asyncio.to_thread(shutil.rmtree, watched / "many")
+    await eventually(lambda: not recorder.files, 30)
+    assert len(recorder.calls) == 2000
+    outside.rename(watched / "moved")
+    await eventually(lambda: len(recorder.files) == 1000, 30)
+
+
+async def test_sync_delivers_in_order(watched: Path, recorder: Recorder, open_source: OpenSource) -> None:
+    source = await open_source(events=False)
+    for number in range(300):
+        (watched / f"{number:04}.yaml").write_text(manifest(f"n{number}"))
+    await source.sync()
+    assert len(recorder.calls) == 300
+    assert recorder.calls == sorted(recorder.calls)
+
+
+async def test_an_edit_storm(watched: Path, recorder: Recorder, open_source: OpenSource) -> None:
+    """Two threads write as fast as they can, one in place, one by rename; the rest goes on meanwhile."""
+    source = await open_source()
+    stop = threading.Event()
+    counts = {"in-place": 0, "atomic": 0}
+
+    def storm(name: str, write: Any) -> None:
+        while not stop.is_set():
+            write(watched / f"{name}.yaml", manifest("a", f"i{counts[name]}"))
+            counts[name] += 1
+            time.sleep(0.0005)
+
+    threads = [
+        threading.Thread(target=storm, args=("in-place", Path.write_text)),
+        threading.Thread(target=storm, args=("atomic", replace)),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        deadline = time.monotonic() + 1.5
+        while time.monotonic() < deadline:
+            assert len(source._hints._words) <= 2
+            assert len(source._ledger._pending) <= 3
+            await asyncio.sleep(0.02)
+        (watched / "quiet.yaml").write_text(manifest("quiet"))
+        started = time.monotonic()
+        await source.sync()
+        assert "quiet.yaml" in recorder.files
+        assert time.monotonic() - started < 10
+    finally:
+        stop.set()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+    assert min(counts.values()) > 100
+    last = {f"{name}.yaml": [f"i{count - 1}"] for name, count in counts.items()}
+    await eventually(lambda: recorder.images() == {**last, "quiet.yaml": ["busybox"]})
+    await source.sync()
+    assert recorder.images() == {**last, "quiet.yaml": ["busybox"]}
+
+
+def replace(path: Path, text: str) -> None:
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").replace(path)
+
+
+async def test_a_storm_of_other_names_does_not_keep_the_walks_going(
+    watched: Path, recorder: Recorder, open_source: OpenSource
+) -> None:
+    source = await open_source()
+    stop = threading.Event()
+
+    def storm() -> None:
+        while not stop.is_set():
+            (watched / "notes.txt").touch()
+            (watched / "notes.txt").unlink()
+
+    thread = threading.Thread(target=storm)
+    thread.start()
+    try:
+        before = source._ledger.number()
+        await asyncio.sleep(0.5)
+        walks = (source._ledger.number() - before) / 2
+        assert walks < 100
+    finally:
+        stop.set()
+        await asyncio.to_thread(thread.join)
+
+
+async def test_rest_costs_nothing(watched: Path, recorder: Recorder, open_source: OpenSource) -> None:
+    """A hundred rescans of 1,000 unchanged files: each less than 30 ms of the processor, even here."""
+    for number in range(1000):
+        (watched / f"{number:04}.yaml").write_text("{}")
+    source = await open_source()
+    await asyncio.sleep(0.05)  # younger files are read once more
+    await source.sync()
+    calls = len(recorder.calls)
+    used = time.process_time()
+    for _ in range(100):
+        await source.sync()
+    assert time.process_time() - used < 3.0
+    assert len(recorder.calls) == calls
+    assert os.listdir(watched)
