@@ -1,7 +1,8 @@
 """Turns our errors into gRPC statuses, once, for all servicers; and knows how many calls there are."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -52,23 +53,20 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return call
 
     def _stream(
-        self, method: Callable[[Any, Any], AsyncIterator[Any]]
-    ) -> Callable[[Any, Any], AsyncIterator[Any]]:
-        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+        self, method: Callable[[Any, Any], AsyncGenerator[Any, None]]
+    ) -> Callable[[Any, Any], Awaitable[None]]:
+        async def call(request: Any, context: Any) -> None:
             self.calls += 1
-            responses = None
             try:
                 self._check_number()
-                responses = method(request, context)
-                async for response in responses:
-                    yield response
+                # Written, not yielded: gRPC leaves a generator whose client is gone to the collector.
+                async with aclosing(method(request, context)) as responses:
+                    async for response in responses:
+                        await context.write(response)
             except Exception as error:
                 await _abort(context, error)
             finally:
                 self.calls -= 1
-                close = getattr(responses, "aclose", None)
-                if close is not None:
-                    await close()  # a client that left must not leave its work behind
 
         return call
 
