@@ -21,7 +21,7 @@ from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
 from e2e_controller.metrics import Scraper
-from e2e_controller.objects import WORKLOAD, environment_key
+from e2e_controller.objects import ENVIRONMENT, WORKLOAD, environment_key
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.access import Access
@@ -41,6 +41,14 @@ from e2e_controller.workqueue import WorkQueue
 log = logging.getLogger(__name__)
 
 STOP_GRACE = 1.0
+ECHO_DELAY = 1.0
+"""Seconds from a start that we may have done ourselves to a look at it."""
+ENGINE_PATIENCE = 15.0
+"""Seconds in which the engine has to say what it is; a client waits for half a minute at most."""
+_ENGINE_HANGS = (
+    f"the engine takes calls but did not answer within {ENGINE_PATIENCE:g}s: it hangs or is overloaded; "
+    "restart it (Docker Engine before 23.0 can deadlock when containers of one network end at once)"
+)
 
 
 class StartError(Exception):
@@ -82,13 +90,27 @@ class Manager:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         async with AsyncExitStack() as stack:
-            await self._start(stack)
+            if not await self._unless_stopped(self._start(stack)):
+                return
             self.started.set()
             self._tell_ready()
             await self._stopping.wait()
             log.info("stopping")
             if self._settings.delete_on_exit:
                 await self._delete_everything()
+
+    async def _unless_stopped(self, work: Coroutine[None, None, None]) -> bool:
+        """Does the work, unless a signal comes before it is done; whether it was done."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            return False
+        await working
+        return True
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
@@ -100,10 +122,13 @@ class Manager:
         instruments, events = Instruments(), EventLog(self._now)
         driver = self._driver = self._make_driver(settings, identity, instruments)
         try:
-            await driver.start()
-            info = await driver.info()
+            async with asyncio.timeout(ENGINE_PATIENCE):
+                await driver.start()
+                info = await driver.info()
         except EngineUnavailable as error:
             raise StartError(str(error)) from error
+        except TimeoutError as error:
+            raise StartError(_ENGINE_HANGS) from error
         stack.push_async_callback(driver.close)
 
         queue = self._queue = WorkQueue[Key]()
@@ -186,10 +211,20 @@ class Manager:
     async def _follow_engine(self) -> None:
         """Queues the keys that engine events are about."""
         async for event in self._driver.events():
-            if event.key is not None:
+            if event.key is None:
+                await self._enqueue_all()
+            elif event.key.kind == ENVIRONMENT:
                 self._queue.add(event.key)
             else:
-                await self._enqueue_all()
+                self._heard(event.key, event.action)
+
+    def _heard(self, key: Key, action: str) -> None:
+        """Queues a workload, unless the event is the echo of what a worker does with it anyway."""
+        object_ = self._store.get(key)
+        if object_ is None or object_.deleting or action == "create":
+            return
+        # Whoever started it looks at it afterwards; only a start behind our back is news.
+        self._queue.add_after(key, ECHO_DELAY if action == "start" else 0)
 
     async def _resync(self) -> None:
         """A full look once in a while: events may have been lost."""

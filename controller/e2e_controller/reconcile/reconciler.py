@@ -112,7 +112,9 @@ class Reconciler:
             plan = plan_workload(desired, observed, object_.status, self._now())
             if plan.steps:
                 outcome = await self._execute(object_, desired, plan)
-                observed = replace(observed, container=await self._driver.inspect(key))
+                gone = desired is None and outcome.failure is None
+                container = None if gone else await self._driver.inspect(key)
+                observed = replace(observed, container=container)
             else:
                 outcome = Outcome(waiting_for_network=plan.waiting_for_network)
         except DriverError as error:
@@ -231,8 +233,10 @@ class Reconciler:
             self._store.set_status(object_.key, rejected)
             return
         self._store.forget(object_.key, object_.generation)
-        # With the last of its objects an environment may go, one that no manifest knows included.
-        self._queue.add(environment_key(object_.key.environment))
+        environment = self._store.get(environment_key(object_.key.environment))
+        if environment is None or environment.deleting:
+            # With the last of its objects an environment may go, one that no manifest knows included.
+            self._queue.add(environment_key(object_.key.environment))
 
     def _desired(self, object_: Object) -> Desired | None:
         environment = self._store.get(environment_key(object_.key.environment))

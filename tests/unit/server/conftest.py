@@ -52,19 +52,19 @@ class Client:
 
         text = "\n---\n".join(d if isinstance(d, str) else json.dumps(d) for d in documents)
         request = manifest_service_pb2.ApplyRequest(documents=text, environment="test", dry_run=dry_run)
-        return await checked(self.manifests.Apply(request, timeout=10))
+        return await checked(self.manifests.Apply(request, timeout=60))
 
     async def get(
         self, name: str = "web", environment: str = "test", kind: str = "Workload"
     ) -> object_pb2.Object:
         request = manifest_service_pb2.GetRequest(key=key(name, environment, kind))
-        return (await checked(self.manifests.Get(request, timeout=10))).object
+        return (await checked(self.manifests.Get(request, timeout=60))).object
 
     async def delete(self, *keys: object_pb2.ObjectKey) -> None:
-        await checked(self.manifests.Delete(manifest_service_pb2.DeleteRequest(keys=keys), timeout=10))
+        await checked(self.manifests.Delete(manifest_service_pb2.DeleteRequest(keys=keys), timeout=60))
 
     async def wait(
-        self, *keys: object_pb2.ObjectKey, goal: Any = Goal.WAIT_GOAL_READY, timeout: float = 10
+        self, *keys: object_pb2.ObjectKey, goal: Any = Goal.WAIT_GOAL_READY, timeout: float = 60
     ) -> list[wait_service_pb2.WaitConditionsResponse]:
         request = wait_service_pb2.WaitConditionsRequest(keys=keys or [key()], goal=goal)
         call = self.waits.WaitConditions(request, timeout=timeout)
@@ -82,7 +82,7 @@ async def checked(call: Any) -> Any:
         raise from_rpc_error(error) from None
 
 
-async def eventually(check: Callable[[], Any], timeout: float = 10) -> Any:
+async def eventually(check: Callable[[], Any], timeout: float = 60) -> Any:
     """What `check` gives, once that is true."""
     async with asyncio.timeout(timeout):
         while not (found := check()):
