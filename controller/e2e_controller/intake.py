@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from e2e_api.conditions import Reason
@@ -14,6 +14,7 @@ from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import FILE, Rejection, Source
 from e2e_controller.sources import FolderSource, SourceFile
+from e2e_controller.sources.scan import environment_of as folder_environment
 from e2e_controller.store import Claim, Store
 
 MAX_MESSAGE = 4_000
@@ -51,6 +52,20 @@ class Intake:
     def gone(self, path: str) -> None:
         """A file is no longer there."""
         self._store.remove_file(path)
+
+    def folder_problem(self, root: Path) -> Callable[[str, str | None], None]:
+        """What to call when a folder below `root` cannot be read (its path, and why), or can again (None)."""
+
+        def told(relative: str, problem: str | None) -> None:
+            path = str(root / relative)
+            environment = folder_environment(f"{relative}/") or self._default
+            if problem is None:
+                self._store.remove_file(path)
+            else:
+                rejection = Rejection(Reason.READ_ERROR, f"{path}: {problem}", Source(path))
+                self._store.reject_file(path, Key(environment, FILE, relative or path), rejection)
+
+        return told
 
     def _claims(self, file: SourceFile, environment: str, managed: bool) -> Iterator[Claim]:
         lines: dict[Key, int] = {}

@@ -35,7 +35,12 @@ PortName = DnsLabel
 
 
 def _field_error(field: str, message: str) -> PydanticCustomError:
-    return PydanticCustomError(FIELD_ERROR, "{message}", {"field": field, "message": message})
+    context = {"top": field.partition(".")[0], "field": field, "message": message}
+    return PydanticCustomError(FIELD_ERROR, "{top}: {message}", context)
+
+
+def _is_path(source: str) -> bool:
+    return source.startswith(("/", "./", "../")) or source in (".", "..")
 
 
 class Model(BaseModel):
@@ -88,7 +93,7 @@ class File(Model):
     def _not_yet(cls, value: Any) -> Any:
         if isinstance(value, dict):
             if "from" in value:
-                raise _field_error("from", "`from` is not supported yet; give the `content`")
+                raise _field_error("from", "not supported yet; give the `content`")
             change = value.get("onChange", "Recreate")
             if change in ("Restart", "Signal", "None", None) or str(change).startswith("Signal("):
                 raise _field_error("onChange", f"{change} is not supported yet; only Recreate is")
@@ -106,12 +111,12 @@ class Volume(Model):
     @property
     def is_host_path(self) -> bool:
         """Whether `source` is a path rather than a name."""
-        return self.source.startswith(("/", "./", "../")) or self.source in (".", "..")
+        return _is_path(self.source)
 
     @field_validator("source")
     @classmethod
     def _name_or_path(cls, value: str) -> str:
-        if value.startswith(("/", ".")) or re.fullmatch(DNS_LABEL, value):
+        if _is_path(value) or re.fullmatch(DNS_LABEL, value):
             return value
         raise ValueError("expected a volume name (a DNS label) or a path beginning with / or ./")
 
@@ -284,7 +289,7 @@ class WorkloadSpec(Model):
     @classmethod
     def _not_yet(cls, value: Any) -> Any:
         if isinstance(value, dict) and "dependsOn" in value:
-            message = "`dependsOn` is not supported yet; wait for the dependency before you apply this"
+            message = "not supported yet; wait for the dependency before you apply this"
             raise _field_error("dependsOn", message)
         return value
 
@@ -377,7 +382,7 @@ class Environment(Model):
     @model_validator(mode="after")
     def _own_environment(self) -> Self:
         if self.metadata.environment not in (None, self.metadata.name):
-            raise ValueError("metadata.environment: leave it out, an Environment is its own")
+            raise _field_error("metadata.environment", "leave it out, an Environment is its own")
         return self
 
 

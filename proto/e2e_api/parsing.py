@@ -186,7 +186,7 @@ def _document(node: yaml.Node) -> Document:
         return Document(line, **known, problems=problems)
     model = KINDS[value["kind"]]
     try:
-        manifest = model.model_validate(value, context={FROM_MANIFEST: True})
+        manifest = model.model_validate(value, context={FROM_MANIFEST: True}, by_alias=True, by_name=False)
     except ValidationError as error:
         return Document(line, **known, problems=tuple(_field_problems(node, model, error)))
     return Document(line, **known, manifest=manifest)
@@ -273,7 +273,7 @@ def _explain(model: type[BaseModel], location: tuple[str | int, ...], item: Any)
         case "value_error":
             return str(item["msg"]).removeprefix("Value error, ")
         case error if error == FIELD_ERROR:
-            return str(item["msg"])
+            return str(item["ctx"]["message"])
         case error if error in _TYPES:
             return f"expected {_TYPES[error]}, not {given!r}"
         case _:

@@ -55,9 +55,9 @@ def parse_duration(value: Any) -> float:
 
 def format_duration(seconds: float) -> str:
     """Writes seconds as `1m30s` or `250ms`; `parse_duration` reads it back to the nanosecond."""
-    if seconds == 0:
-        return "0s"
     nanoseconds = round(seconds * 1e9)
+    if nanoseconds == 0:
+        return "0s"
     if nanoseconds < 1_000_000_000:
         for unit, size in (("ms", 1_000_000), ("us", 1_000), ("ns", 1)):
             if nanoseconds % size == 0:

@@ -91,9 +91,11 @@ class Reconciler:
         return await self._reconcile_workload(key)
 
     async def plan(self, object_: Object) -> Plan:
-        """What the next reconcile of this object, as it is given here, would do. Changes nothing."""
+        """What would be done about this object, as it is given here, until it is true. Changes nothing."""
         desired = self._desired(object_)
         observed = await self._observe(object_.key, desired)
+        # A new environment has no network yet; by the time of the reconcile that creates it has.
+        observed = replace(observed, network_id=observed.network_id or "to be made")
         return plan_workload(desired, observed, object_.status, self._now())
 
     # Workloads

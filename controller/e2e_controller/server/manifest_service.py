@@ -147,9 +147,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
     async def _plan(self, object_: Object) -> list[str]:
         if object_.key.kind == ENVIRONMENT:
             return []
-        plan = await self._reconciler.plan(object_)
-        waiting = ["wait for the environment's network"] if plan.waiting_for_network else []
-        return [str(step) for step in plan.steps] + waiting
+        return [str(step) for step in (await self._reconciler.plan(object_)).steps]
 
 
 def _relative_paths(manifest: Manifest) -> list[str]:

@@ -85,7 +85,7 @@ async def checked(call: Any) -> Any:
 async def eventually(check: Callable[[], Any], timeout: float = 60) -> Any:
     """What `check` gives, once that is true."""
     async with asyncio.timeout(timeout):
-        while not (found := check()):
+        while not (found := check()):  # noqa: ASYNC110 - what is looked at has no event
             await asyncio.sleep(0.005)
         return found
 

@@ -222,3 +222,15 @@ async def test_steady_state_asks_the_engine_nothing(client: Client, harness: Har
     await client.get()
     await client.apply(document())
     assert harness.driver.calls == before
+
+
+async def test_a_folder_that_is_not_there_is_told_and_may_come(harness: Harness) -> None:
+    harness.folder.rmdir()
+    async with harness.running() as client:
+        missing = await client.get(str(harness.folder), "default", "File")
+        assert missing.status.conditions[0].reason == "ReadError"
+        harness.folder.mkdir()
+        harness.write("test/web.json", document())
+        await eventually(lambda: harness.engine.containers)
+        await client.wait()
+        await eventually(lambda: not harness.manager._store.select("default", "File"))

@@ -1,12 +1,12 @@
 """A source on a real temporary folder."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from source_helpers import Recorder
+from source_helpers import OpenSource, Recorder
 
 from e2e_controller.sources import FolderSource
 
@@ -14,9 +14,6 @@ from e2e_controller.sources import FolderSource
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
-
-
-OpenSource = Callable[..., Awaitable[FolderSource]]
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from e2e_controller.sources import SourceFile
+from e2e_controller.sources import FolderSource, SourceFile
+
+OpenSource = Callable[..., Awaitable[FolderSource]]
 
 MANIFEST = """\
 apiVersion: e2e/v1

@@ -1,5 +1,7 @@
 """The source as its users see it: files are dropped, changed, removed, and the right calls come."""
 
+# ruff: noqa: ASYNC240 - a test may wait for its own folder
+
 import asyncio
 import os
 import shutil
@@ -8,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OpenSource
-from source_helpers import Recorder, eventually, manifest, names, replace_file
+from source_helpers import OpenSource, Recorder, eventually, manifest, names, replace_file
 
 from e2e_controller.sources import FolderSource, folder, reading
 from e2e_controller.sources.scan import Limits

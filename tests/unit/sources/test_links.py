@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import OpenSource
-from source_helpers import Recorder, eventually, manifest
+from source_helpers import OpenSource, Recorder, eventually, manifest
 
 
 def publish(folder: Path, version: str, files: dict[str, str]) -> None:

@@ -1,5 +1,7 @@
 """Events are hints: what they cost is bounded, and where there are none, rescans do it all."""
 
+# ruff: noqa: ASYNC240 - a test may wait for its own folder
+
 import asyncio
 import errno
 import logging
@@ -8,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OpenSource
-from source_helpers import Recorder, eventually, manifest, replace_file
+from source_helpers import OpenSource, Recorder, eventually, manifest, replace_file
 
 from e2e_controller.sources import folder, hints
 from e2e_controller.sources.hints import Hints
@@ -90,7 +91,7 @@ async def test_no_inotify_watch_left(
     adding = InotifyFD.add_callback
 
     def limited(self: InotifyFD, path: bytes, *args: Any) -> Any:
-        if path.endswith(b"/x") or path.endswith(b"/y"):
+        if path.endswith((b"/x", b"/y")):
             raise OSError(errno.ENOSPC, "inotify watch limit reached")
         return -1 if path.endswith(b"/z") else adding(self, path, *args)
 

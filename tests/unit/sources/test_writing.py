@@ -1,13 +1,14 @@
 """However a file is written, it is delivered whole, and every intermediate state is one that was complete."""
 
+# ruff: noqa: ASYNC240 - a test may wait for its own folder
+
 import asyncio
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from conftest import OpenSource
-from source_helpers import Recorder, eventually, manifest, replace_file
+from source_helpers import OpenSource, Recorder, eventually, manifest, replace_file
 
 from e2e_controller.sources import reading, settling
 from e2e_controller.sources.writers import Writer
@@ -47,9 +48,7 @@ async def test_a_writer_that_pauses(
 
 
 @pytest.mark.usefixtures("witness")
-async def test_sync_right_after_a_write(
-    watched: Path, recorder: Recorder, open_source: OpenSource
-) -> None:
+async def test_sync_right_after_a_write(watched: Path, recorder: Recorder, open_source: OpenSource) -> None:
     source = await open_source()
     for round_ in range(30):
         with (watched / "a.yaml").open("w") as stream:

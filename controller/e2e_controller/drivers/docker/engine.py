@@ -50,6 +50,7 @@ class Engine:
         self._client: APIClient | None = None
         self._session: aiohttp.ClientSession | None = None
         self._endpoint: Endpoint | None = None
+        self._version = ""
         self._closed = False
 
     @property
@@ -121,7 +122,7 @@ class Engine:
                 self._observe(name, time.monotonic() - began, True)
                 yield response
         except Exception as error:
-            raise to_driver_error(what or name, error, self.endpoint, seconds) from error
+            raise to_driver_error(what or name, error, self.endpoint, seconds, self._version) from error
         finally:
             if not answered:
                 self._observe(name, time.monotonic() - began, False)
@@ -137,7 +138,7 @@ class Engine:
                 )
             answered = True
         except Exception as error:
-            raise to_driver_error(name, error, self.endpoint, self.call_timeout) from error
+            raise to_driver_error(name, error, self.endpoint, self.call_timeout, self._version) from error
         finally:
             self._observe(name, time.monotonic() - began, answered)
         return stream
@@ -150,7 +151,7 @@ class Engine:
                     result = await asyncio.get_running_loop().run_in_executor(self._pool, function)
                 answered = True
             except Exception as error:
-                raise to_driver_error(what, error, self.endpoint, self.call_timeout) from error
+                raise to_driver_error(what, error, self.endpoint, self.call_timeout, self._version) from error
             finally:
                 self._observe(name, time.monotonic() - began, answered)
             return result
@@ -158,8 +159,9 @@ class Engine:
     def _make_client(self, endpoint: Endpoint) -> APIClient:
         """Asks the engine for its version, so this is where it shows whether it is there."""
         with closing(self._client_of(endpoint, MINIMUM_DOCKER_API_VERSION)) as client:
-            version = client.version(api_version=False)["ApiVersion"]
-        return self._client_of(endpoint, str(version))
+            version = client.version(api_version=False)
+        self._version = str(version.get("Version", ""))
+        return self._client_of(endpoint, str(version["ApiVersion"]))
 
     def _client_of(self, endpoint: Endpoint, version: str) -> APIClient:
         timeout = cast("int", self.call_timeout)

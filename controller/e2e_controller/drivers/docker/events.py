@@ -78,7 +78,9 @@ class Events:
 
     def _network_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
         environment = environment_of_network(attributes.get("name", ""))
-        if environment not in self._known.environments or action not in _NETWORK_ACTIONS:
+        if environment not in self._known.networks or action not in _NETWORK_ACTIONS:
             return None
+        if action == "destroy":
+            del self._known.networks[environment]
         key = self._known.key(attributes.get("container", ""))
         return ContainerEvent(key or Key(environment, ENVIRONMENT_KIND, environment), f"network_{action}")

@@ -36,6 +36,8 @@ _GARBAGE = (
 _TEXT_LIMIT = 4000
 START_THE_ENGINE = "start the Docker engine, or name another one with DOCKER_HOST or `docker context use`"
 
+SEE_WHETHER_IT_HANGS = "see whether the engine hangs: `docker info`"
+
 
 class EngineRefusal(Exception):  # noqa: N818 - never leaves this package
     """The engine answered with an HTTP status of 400 or above."""
@@ -118,7 +120,9 @@ def refusal_to_error(what: str, status: int, message: str) -> DriverError:
     return SpecRefused(text) if status == 400 else DriverError(text)
 
 
-def to_driver_error(what: str, error: BaseException, endpoint: Endpoint, seconds: float) -> DriverError:
+def to_driver_error(
+    what: str, error: BaseException, endpoint: Endpoint, seconds: float, version: str = ""
+) -> DriverError:
     """Any failure of a call to the engine, as a driver's error. `what` names the call."""
     match error:
         case DriverError():
@@ -132,7 +136,15 @@ def to_driver_error(what: str, error: BaseException, endpoint: Endpoint, seconds
         case InvalidVersion():
             return EngineUnavailable(f"{what}: {endpoint}: {error}", remedy="update the engine")
     cause, remedy = _why_unreachable(error, endpoint, seconds)
+    if remedy == SEE_WHETHER_IT_HANGS and may_lock_up(version):
+        remedy = f"engines before 20.10.27 may lock up (moby issue 46661), this one is {version}: restart it"
     return EngineUnavailable(f"{what}: the engine at {endpoint} {cause}", remedy=remedy)
+
+
+def may_lock_up(version: str) -> bool:
+    """Whether the engine is older than the last fix of a deadlock in its networks."""
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return numbers is not None and tuple(map(int, numbers.groups())) < (20, 10, 27)
 
 
 def _explanation(error: APIError) -> str:
@@ -159,7 +171,7 @@ def _why_unreachable(error: BaseException, endpoint: Endpoint, seconds: float) -
         return f"has a host name that is not known: {endpoint.host}", "correct DOCKER_HOST"
     timeouts = (TimeoutError, requests.exceptions.Timeout, aiohttp.ServerTimeoutError)
     if any(isinstance(link, timeouts) for link in chain):
-        return f"did not answer within {seconds:g} s", "see whether the engine hangs: `docker info`"
+        return f"did not answer within {seconds:g} s", SEE_WHETHER_IT_HANGS
     if any(_is_garbage(link) for link in chain):
         return f"gave an answer that is none of a Docker engine: {error}"[:500], "check the address"
     if system or isinstance(error, (requests.exceptions.ConnectionError, aiohttp.ClientError, EOFError)):

@@ -13,8 +13,8 @@ class Known:
         self._ids: dict[Key, str] = {}
         self._ports: dict[str, frozenset[int]] = {}
         self._finished: set[str] = set()
-        self.environments: set[str] = set()
-        """Those whose network was seen to be ours."""
+        self.networks: dict[str, tuple[str, float]] = {}
+        """Id of each environment's network that is ours, and when it was last seen there."""
 
     @property
     def ports(self) -> frozenset[int]:

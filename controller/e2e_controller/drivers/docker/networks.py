@@ -1,6 +1,8 @@
 """An environment's network and named volumes."""
 
 import ipaddress
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,8 @@ from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.flight import SingleFlight
 from e2e_controller.drivers.docker.known import Known
 
+_FRESH = 2.0
+"""Seconds."""
 _TRIES = 32
 _OVERLAPS = ("Pool overlaps", "networks have overlapping")
 
@@ -64,17 +68,25 @@ class Networks:
         """The network's id, if it is there. Raises `NameTaken`."""
         network = await self._look(environment)
         if network is None:
+            self._known.networks.pop(environment, None)
             return None
         if not self._is_ours(network.labels):
             raise NameTaken(
                 f"the network {network.name} belongs to {owner_text(network.labels)}",
                 remedy="remove it, or rename the environment",
             )
-        self._known.environments.add(environment)
+        self._known.networks[environment] = network.id, time.monotonic()
         return network.id
 
     async def ensure(self, environment: str) -> str:
-        """The network's id; it is made if need be."""
+        """The network's id; it is made if need be.
+
+        One that was just seen is not asked for again. That is more than thrift: engines before 20.10.27 may
+        lock up when networks are looked at while containers start and end (moby issue 46661).
+        """
+        network_id, seen = self._known.networks.get(environment, ("", -math.inf))
+        if time.monotonic() - seen < _FRESH:
+            return network_id
         return await self._making.run(environment, lambda: self._ensure(environment))
 
     async def environments(self) -> Sequence[str]:
@@ -94,6 +106,7 @@ class Networks:
 
     async def remove_environment(self, environment: str) -> None:
         """Removes network and volumes; what is not there, or not ours, is left."""
+        self._known.networks.pop(environment, None)
         network = await self._look(environment)
         if network is not None and self._is_ours(network.labels):
             await self._remove_network(network)
@@ -169,7 +182,7 @@ class Networks:
             return str(made["Id"])
 
         made = await self._engine.call("create network", create, f"create network {name}")
-        self._known.environments.add(environment)
+        self._known.networks[environment] = made, time.monotonic()
         return made
 
     async def _ensure_volume(self, environment: str, name: str) -> None:

@@ -5,6 +5,10 @@ from docker.errors import DockerException
 from docker.utils import parse_repository_tag
 
 
+_UNUSABLE = (DockerException, OSError, ValueError, KeyError, TypeError, AttributeError)
+"""What docker-py raises for settings that are wrong, or a helper that is not there."""
+
+
 def split_reference(reference: str) -> tuple[str, str]:
     """Name, and tag or digest; the tag `latest` where there is neither."""
     name, tag = parse_repository_tag(reference)
@@ -13,6 +17,8 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 def registry_of(reference: str) -> str:
     """The registry's name, `docker.io` where the reference has none. Raises ValueError for no reference."""
+    if not reference:
+        raise ValueError("an empty name is no image reference")
     try:
         registry, _ = auth.resolve_repository_name(split_reference(reference)[0])
     except (DockerException, IndexError) as error:
@@ -24,7 +30,7 @@ def pull_headers(registry: str) -> dict[str, str]:
     """Read anew each time, so that a `docker login` of just now counts. May run a credential helper."""
     try:
         found = auth.resolve_authconfig(auth.load_config(), registry)
-    except (DockerException, ValueError, OSError):
+    except _UNUSABLE:
         return {}  # as the docker command does: without credentials, and the registry decides
     return {"X-Registry-Auth": _encoded(found)} if found else {}
 
@@ -33,7 +39,7 @@ def build_headers() -> dict[str, str]:
     """All credentials, since a build may pull from any registry."""
     try:
         found = auth.load_config().get_all_credentials()  # type: ignore[no-untyped-call]
-    except (DockerException, ValueError, OSError):
+    except _UNUSABLE:
         return {}
     if auth.INDEX_NAME in found:
         found.setdefault(auth.INDEX_URL, found[auth.INDEX_NAME])

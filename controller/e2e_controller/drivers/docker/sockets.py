@@ -1,7 +1,7 @@
 """docker-py's way to a Unix socket, mended."""
 
 import socket
-from typing import Any
+from typing import Any, cast
 
 from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
@@ -22,14 +22,15 @@ class _Connection(UnixHTTPConnection):
 
 
 class _Pool(UnixHTTPConnectionPool):
-    def _new_conn(self) -> _Connection:
-        return _Connection(self.base_url, self.socket_path, self.timeout)
+    def _new_conn(self) -> Any:
+        return _Connection(self.base_url, self.socket_path, cast("int", self.timeout))
 
 
 class OnePoolAdapter(UnixHTTPAdapter):
     """docker-py's own keeps a pool for each URL, so nearly every call would open a connection."""
 
     def get_connection(self, url: Any, proxies: Any = None) -> Any:  # noqa: ARG002 - the library's signature
+        """The one pool."""
         with self.pools.lock:
             pool = self.pools.get("")
             if pool is None:

@@ -1,0 +1,79 @@
+"""Errors: what the server raises, the client gets, with all of its evidence."""
+
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+
+from e2e_api import errors
+from e2e_api.errors import E2EError, from_rpc_error, to_status
+from e2e_api.v1 import metric_service_pb2, wait_service_pb2
+
+CLASSES = [E2EError, *errors._CLASSES.values()]
+
+
+class Call(grpc.RpcError):
+    """What a client gets for a status."""
+
+    def __init__(self, code: grpc.StatusCode, details: str, trailing: Any = ()) -> None:
+        self._answer = code, details, trailing
+
+    def code(self) -> grpc.StatusCode:
+        return self._answer[0]
+
+    def details(self) -> str:
+        return self._answer[1]
+
+    def trailing_metadata(self) -> Any:
+        return self._answer[2]
+
+
+def over_the_wire(error: E2EError) -> E2EError:
+    status = to_status(error)
+    return from_rpc_error(Call(status.code, status.details, status.trailing_metadata))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_class_survives(cls: type[E2EError]) -> None:
+    got = over_the_wire(cls("wörds", reason="ImagePullFailed", violations=[("spec.image", "missing")]))
+    assert type(got) is cls
+    assert (got.message, str(got), got.reason) == ("wörds", "wörds", "ImagePullFailed")
+    assert got.violations == (("spec.image", "missing"),)
+
+
+def test_every_class_has_a_code_of_its_own() -> None:
+    assert len({cls.code for cls in CLASSES}) == len(CLASSES)
+    own = {cls for cls in E2EError.__subclasses__() if cls.__module__ == errors.__name__}
+    assert own == set(CLASSES[1:])
+
+
+def test_the_reason_is_the_class_by_default() -> None:
+    assert over_the_wire(errors.Conflict("x")).reason == "Conflict"
+
+
+def test_evidence_survives() -> None:
+    for evidence in (wait_service_pb2.WaitFailure(), metric_service_pb2.MetricFailure()):
+        assert over_the_wire(errors.WaitFailed("x", details=[evidence])).details == (evidence,)
+
+
+def test_unknown_details_are_left_out() -> None:
+    got = over_the_wire(errors.NotFound("x", details=[error_details_pb2.Help()]))
+    assert (type(got), got.details) == (errors.NotFound, ())
+
+
+def test_a_long_message_leaves_room_for_the_evidence() -> None:
+    assert len(over_the_wire(errors.InvalidArgument("x" * 100_000)).message) == 4000
+
+
+def test_a_timeout_is_pythons_too() -> None:
+    with pytest.raises(TimeoutError):
+        raise errors.WaitTimeout("x")
+
+
+@pytest.mark.parametrize("trailing", [None, ()])
+def test_an_error_that_is_none_of_ours(trailing: Any) -> None:
+    got = from_rpc_error(Call(grpc.StatusCode.UNAVAILABLE, "connection refused", trailing))
+    assert (type(got), got.message, got.reason) == (errors.Unavailable, "connection refused", "UNAVAILABLE")
+    got = from_rpc_error(Call(grpc.StatusCode.CANCELLED, "", trailing))
+    assert (type(got), got.message) == (E2EError, "CANCELLED")
