@@ -125,7 +125,9 @@ class Stage:
         with _engine() as engine:
             ours = self._ours()
             return {
-                "containers": sorted(str(it.name) for it in engine.containers.list(all=True, filters=ours)),
+                "containers": sorted(
+                    str(it.name) for it in engine.containers.list(all=True, filters=ours, ignore_removed=True)
+                ),
                 "networks": sorted(str(it.name) for it in engine.networks.list(filters=ours)),
                 "volumes": sorted(str(it.name) for it in engine.volumes.list(filters=ours)),
                 "folders": sorted(str(it) for it in (self.state / "environments").glob("*")),
@@ -150,7 +152,7 @@ class Stage:
         ours = self._ours()
         try:
             with _engine() as engine:
-                for container in engine.containers.list(all=True, filters=ours):
+                for container in engine.containers.list(all=True, filters=ours, ignore_removed=True):
                     with suppress(APIError):  # somebody else may be removing it
                         container.remove(v=True, force=True)
                 for network in engine.networks.list(filters=ours):

@@ -22,6 +22,7 @@ asyncio.set_event_loop(None)
 
 LABEL = "io.e2e.controller"
 SECONDS_TO_SETTLE = 20.0
+ENGINE_SECONDS = 20
 _state = pytest.StashKey[Path]()
 _left = pytest.StashKey[list[str]]()
 
@@ -62,12 +63,18 @@ def look_for_leftovers(state: Path, owner: str) -> list[str]:
     def found() -> list[str]:
         return [*directories_left(state), *(name for name, _ in engine_left(owner))]
 
-    settle(lambda: not found())
-    problems = found()
-    problems += [f"controller process {pid} did not end" for pid in controllers(state) if not end(pid)]
-    for name, remove in engine_left(owner):
-        problems += [] if name in problems else [f"{name} (after the controller's end)"]
-        remove()
+    problems: list[str] = []
+    try:
+        settle(lambda: not found())
+        problems += found()
+    except OSError as error:  # requests' errors are such
+        problems.append(f"the engine does not answer, so what is left of {owner} is not known: {error}")
+    finally:
+        problems += [f"controller process {pid} did not end" for pid in controllers(state) if not end(pid)]
+    with contextlib.suppress(OSError):  # told already
+        for name, remove in engine_left(owner):
+            problems += [] if name in problems else [f"{name} (after the controller's end)"]
+            remove()
     return problems
 
 
@@ -80,7 +87,7 @@ def engine_left(owner: str) -> Iterator[tuple[str, Callable[[], None]]]:
     """(what, how to remove it) for all that the engine has of this controller."""
     import docker
 
-    with contextlib.closing(docker.from_env()) as engine:
+    with contextlib.closing(docker.from_env(timeout=ENGINE_SECONDS)) as engine:
         filters = {"label": f"{LABEL}={owner}"}
         for container in engine.containers.list(all=True, filters=filters, ignore_removed=True):
             yield f"container {container.name}", lambda it=container: it.remove(force=True, v=True)

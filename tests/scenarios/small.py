@@ -12,7 +12,7 @@ def until_stopped(*before: str) -> list[str]:
 
 
 def web_server(env: AnyEnvironment[AnyWorkload], name: str, root: str = "/www") -> AnyWorkload:
-    """Serves the files of `root` on port `http`, with metrics in the file `metrics`; ready with `index.html`."""
+    """Serves `root` on port `http`; its file `metrics` is the page of metrics, `index.html` the readiness."""
     return env.workload(
         name,
         image=BUSYBOX,

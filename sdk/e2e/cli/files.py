@@ -103,7 +103,10 @@ def _manifest_files(folder: Path) -> Iterator[Path]:
     """The files that a controller would read in that folder."""
     walked: set[str] = set()  # a link may lead back up
     for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [] if (real := os.path.realpath(parent)) in walked else folders
+        real = os.path.realpath(parent)
+        if real in walked:
+            folders.clear()
+            continue
         walked.add(real)
         folders[:] = sorted(name for name in folders if not _is_ignored(name))
         yield from (

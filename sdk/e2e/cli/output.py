@@ -110,7 +110,8 @@ def rich_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
 
     table = Table(*headers, box=None, pad_edge=False, header_style="bold")
     for cells in rows:
-        table.add_row(*(Text(cell, style=style_of(cell), overflow="fold") for cell in cells))
+        lines = (cell.replace(",", "\n") for cell in cells)
+        table.add_row(*(Text(line, style=style_of(line), overflow="fold") for line in lines))
     return table
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+import click
+
 from e2e import Client, Goal, NotFound
 from e2e.cli.keys import Key
 from e2e.cli.progress import Progress
@@ -30,6 +32,8 @@ def wait_and_show(client: Client, keys: Sequence[Key], goal: Goal, timeout: floa
         except NotFound:
             if goal is not Goal.DELETED:
                 raise
+    outcome = "as asked" if goal is Goal.RECONCILED else goal
+    click.echo(f"{len(keys)} {'object is' if len(keys) == 1 else 'objects are'} {outcome}", err=True)
 
 
 def messages(keys: Iterable[Key]) -> list[object_pb2.ObjectKey]:

@@ -45,7 +45,6 @@ def command(
         wanted = GOALS[goal]
         keys = [found.key for found in given] or _named(client, names, environment, wanted)
         wait_and_show(client, keys, wanted, timeout)
-    click.echo(f"{len(keys)} {'object is' if len(keys) == 1 else 'objects are'} {wanted}", err=True)
 
 
 def _named(client: Client, names: tuple[str, ...], environment: str | None, goal: Goal) -> list[Key]:

@@ -1,0 +1,130 @@
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.cli import checks
+from e2e.cli.checks import Finding, Mark
+from e2e.cli.files import read_manifests
+
+from .conftest import RunE2E
+from .fake import CliController
+
+ENGINE = {
+    "address": "unix:///var/run/docker.sock",
+    "source": "default",
+    "version": "20.10.24",
+    "api_version": "1.41",
+    "operating_system": "Debian",
+    "local_files": True,
+    "data_folder": "/var/lib/docker",
+    "free_bytes": 50 * 10**9,
+}
+
+
+def test_an_engine_that_answers() -> None:
+    first, second = checks.check_engine({"engine": ENGINE})
+    assert first.mark is Mark.GOOD
+    assert "unix:///var/run/docker.sock (default), version 20.10.24, API 1.41" in first.text
+    assert second == Finding(Mark.GOOD, "engine's data in /var/lib/docker: 50.0 GB free")
+
+
+def test_an_engine_that_does_not() -> None:
+    (found,) = checks.check_engine({"error": "no socket; start the engine"})
+    assert found == Finding(Mark.BAD, "engine: no socket; start the engine")
+
+
+@pytest.mark.parametrize(("free", "mark"), [(10**8, Mark.BAD), (10**9, Mark.WARNING), (10**10, Mark.GOOD)])
+def test_disk_space(free: int, mark: Mark) -> None:
+    assert list(checks.check_engine({"engine": {**ENGINE, "free_bytes": free}}))[1].mark is mark
+
+
+def test_images(tmp_path: Path) -> None:
+    names = {"here": "", "never": ", imagePullPolicy: Never", "pulled": "", "refused": ""}
+    for name, policy in names.items():
+        text = "apiVersion: e2e/v1\nkind: Workload\nmetadata: {name: %s}\nspec: {image: %s%s}"
+        (tmp_path / f"{name}.yaml").write_text(text % (name, name, policy))
+    wanted = checks.wanted_images(read_manifests([str(tmp_path)], None))
+    answer: dict[str, Any] = {
+        "images": {
+            "here": {"present": True},
+            "never": {"present": False, "refusal": ""},
+            "pulled": {"present": False, "refusal": ""},
+            "refused": {"present": False, "refusal": "no such host"},
+        }
+    }
+    found = {finding.text.split()[1].rstrip(":"): finding for finding in checks.check_images(wanted, answer)}
+    assert {name: finding.mark for name, finding in found.items()} == {
+        "here": Mark.GOOD,
+        "never": Mark.BAD,
+        "pulled": Mark.WARNING,
+        "refused": Mark.BAD,
+    }
+    assert "no such host" in found["refused"].text
+    assert "docker pull refused" in found["refused"].remedy
+    assert {finding.mark for finding in checks.check_images(wanted, {"error": "x"})} == {Mark.WARNING}
+
+
+def test_inotify_limits(tmp_path: Path) -> None:
+    (tmp_path / "max_user_watches").write_text("1000\n")
+    (tmp_path / "max_user_instances").write_text("128\n")
+    few, enough = checks.check_inotify(tmp_path)
+    assert few == Finding(
+        Mark.WARNING, "inotify: max_user_watches is 1000", "as root: sysctl fs.inotify.max_user_watches=65536"
+    )
+    assert enough.mark is Mark.GOOD
+    assert list(checks.check_inotify(tmp_path / "nowhere")) == []
+
+
+def test_a_state_folder_that_is_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / "a" / "b"))
+    (found,) = checks.check_state()
+    assert found.text.startswith(f"state folder {tmp_path}/a/b, writable: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_folder_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / "file" / "state"))
+    (found,) = checks.check_state()
+    assert found.mark is Mark.BAD
+    assert "E2E_STATE_DIR" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (subprocess.CompletedProcess([], 2, "", "a\n--engine: wrong\n"), "--engine: wrong"),
+        (subprocess.CompletedProcess([], 9, "", ""), "ended with 9"),
+        (subprocess.TimeoutExpired([], 90), "did not answer within 90 s"),
+    ],
+)
+def test_a_look_at_the_engine_that_fails_is_told(
+    monkeypatch: pytest.MonkeyPatch, outcome: Any, said: str
+) -> None:
+    def run(*_: Any, **__: Any) -> Any:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert said in checks.ask_engine([])["error"]
+
+
+def test_doctor_tells_all_and_ends_with_1_when_something_is_missing(
+    controller: CliController, e2e: RunE2E, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(checks, "ask_engine", lambda _: {"engine": ENGINE, "images": {}})
+    code, out, _ = e2e("doctor")
+    assert code == 0, out
+    assert "✓ controller: unix:" in out
+    assert "(as named)" in out
+    monkeypatch.setattr(checks, "ask_engine", lambda _: {"error": "no socket; start the engine"})
+    (tmp_path / "wrong.yaml").write_text("apiVersion: e2e/v1\nkind: Wrongload\n")
+    code, out, _ = e2e("doctor", "-f", tmp_path / "wrong.yaml")
+    assert code == 1
+    assert "✗ engine: no socket; start the engine" in out
+    assert "✗ manifests:" in out
+    assert "wrong.yaml:2:" in out
