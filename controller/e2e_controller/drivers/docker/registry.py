@@ -4,7 +4,6 @@ from docker import auth
 from docker.errors import DockerException
 from docker.utils import parse_repository_tag
 
-
 _UNUSABLE = (DockerException, OSError, ValueError, KeyError, TypeError, AttributeError)
 """What docker-py raises for settings that are wrong, or a helper that is not there."""
 
