@@ -1,0 +1,60 @@
+"""Measures, prints the table, writes the JSON. Exits with 1 when a scenario broke, 130 when interrupted."""
+
+import os
+import signal
+import sys
+import traceback
+from datetime import UTC, datetime
+from types import FrameType
+
+import docker.errors
+from rich.console import Console
+
+from benchmarks import machine, options
+from benchmarks.bench import Bench
+from benchmarks.report import Report
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.table import make_console, render
+
+EXIT_BROKEN, EXIT_NO_ENGINE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def main() -> int:
+    """Runs what the command line asks for."""
+    chosen = options.parse(sys.argv[1:], list(SCENARIOS))
+    signal.signal(signal.SIGTERM, _interrupt)
+    progress, console = Console(stderr=True, highlight=False), make_console()
+    try:
+        with Bench(chosen, lambda text: progress.print(text, style="dim")) as bench:
+            report = Report(machine.describe(bench.engine), chosen.document())
+            _measure(bench, report)
+    except docker.errors.DockerException as error:
+        progress.print(f"no container engine answers: {error}; `make engine` starts one", style="bold red")
+        return EXIT_NO_ENGINE
+    except KeyboardInterrupt:
+        progress.print("interrupted", style="bold red")
+        return EXIT_INTERRUPTED
+    for part in render(report):
+        console.print(part)
+    path = report.write(chosen.output, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+    console.print(f"all samples: {path}")
+    return EXIT_BROKEN if report.failures else 0
+
+
+def _measure(bench: Bench, report: Report) -> None:
+    """One scenario that breaks does not end the others."""
+    for name in bench.options.only or SCENARIOS:
+        try:
+            report.findings[name] = SCENARIOS[name](bench)
+        except Exception as error:
+            traceback.print_exc()
+            report.failures[name] = f"{type(error).__name__}: {error}"
+    report.machine = {**report.machine, "load_after": list(os.getloadavg())}
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
