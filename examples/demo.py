@@ -11,10 +11,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from demo_stage import Interrupted, Interrupts, Stage
+from demo_signals import INTERRUPTS, Interrupted
+from demo_stage import Stage
 from rich.console import Console
 from rich.table import Table
 
@@ -32,9 +33,8 @@ TIMEOUT = 120.0
 class Story:
     """The steps, one after the other, and how long each took."""
 
-    def __init__(self, stage: Stage, interrupts: Interrupts, console: Console) -> None:
+    def __init__(self, stage: Stage, console: Console) -> None:
         self._stage = stage
-        self._interrupts = interrupts
         self._console = console
         self._env = e2e.Environment.attach(stage.environment, controller=stage.address, timeout=TIMEOUT)
         self.title = "start a controller on an empty folder"
@@ -99,7 +99,6 @@ class Story:
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """One step with its time."""
-        self._interrupts.check()
         self.title = title
         self._console.print(f"\n{title}", style="bold", markup=False, soft_wrap=True)
         began = time.perf_counter()
@@ -108,12 +107,15 @@ class Story:
 
     def evidence(self) -> str:
         """What else is known when a step has failed."""
+        if not self._stage.served:
+            return ""
         try:
             with e2e.Client.connect(self._stage.address) as client:
                 found = client.list_objects(self._stage.environment)
         except e2e.E2EError:
-            return f"the controller's log ends with:\n{self._stage.log_end()}"
-        return "\n".join(f"{it.key.name}: {it.status.summary} {it.status.progress}".rstrip() for it in found)
+            return f"\nthe controller's log ends with:\n{self._stage.log_end()}"
+        lines = [f"{it.key.name}: {it.status.summary} {it.status.progress}".rstrip() for it in found]
+        return "\n".join(["", *lines])
 
     def _progress(self, client: e2e.Client, names: Sequence[str] = ()) -> Progress:
         environment = self._stage.environment
@@ -154,26 +156,25 @@ def show_times(console: Console, times: Sequence[tuple[str, float]]) -> None:
 
 def main() -> int:
     """Gives the exit code: 0, or 1 where a step failed, 130 after Ctrl+C."""
-    interrupts = Interrupts()
     console = Console(highlight=False)
     stage: Stage | None = None
+    left: list[str] = []
     code = 1
     try:
-        with interrupts.held():
-            stage = Stage()
+        stage = Stage()
         console.print(f"environment {stage.environment}, folders in {stage.root}", soft_wrap=True)
-        story = Story(stage, interrupts, console)
-        code = tell(story, console)
-    except Interrupted as signal:
-        console.print(f"\n{signal}: removing what there is", soft_wrap=True)
-        code = signal.exit_code
+        INTERRUPTS.let_through()
+        code = tell(Story(stage, console), console)
+    except Interrupted as interrupted:
+        console.print(f"\n{interrupted}: removing what there is", soft_wrap=True)
+        code = interrupted.exit_code
     finally:
-        with interrupts.held():
-            left = stage.clear() if stage is not None else []
-            interrupts.ignore()
-            with suppress(OSError):
-                for text in left:
-                    console.print(f"could not be removed: {text}", style="red", markup=False, soft_wrap=True)
+        INTERRUPTS.hold()
+        if stage is not None:
+            left = stage.clear()
+        INTERRUPTS.ignore()
+        for text in left:
+            console.print(f"could not be removed: {text}", style="red", markup=False, soft_wrap=True)
     return code or bool(left)
 
 
@@ -183,7 +184,7 @@ def tell(story: Story, console: Console) -> int:
         story.tell()
     except (e2e.E2EError, OSError, ValueError, KeyError) as error:
         console.print(f"\nfailed: {story.title}", style="bold red", markup=False, soft_wrap=True)
-        console.print(f"{error}\n\n{story.evidence()}", markup=False, soft_wrap=True)
+        console.print(f"{error}\n{story.evidence()}", markup=False, soft_wrap=True)
         return 1
     show_times(console, story.times)
     return 0

@@ -1,17 +1,15 @@
-"""What the demo stands on: signals that wait, a controller on its own folders, a look at the engine."""
+"""What the demo stands on: its own folders, a controller that watches one of them, a look at the engine."""
 
 import os
 import secrets
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 import docker
 from docker.errors import APIError, DockerException
@@ -22,50 +20,6 @@ from e2e_controller.drivers.docker.endpoint import find_endpoint
 LABEL = "io.e2e.controller"
 START_SECONDS = 30.0
 STOP_SECONDS = 60.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Interrupted(BaseException):
-    """Ctrl+C, or a signal that asks to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
-
-
-class Interrupts:
-    """Signals as an exception: once, and never in a `held` block, so that no clean-up is cut short."""
-
-    def __init__(self) -> None:
-        self._held = self._raised = False
-        self._number = 0
-        for number in SIGNALS:
-            signal.signal(number, self._arrived)
-
-    def _arrived(self, number: int, _frame: FrameType | None) -> None:
-        self._number = number
-        if not self._held and not self._raised:
-            self.check()
-
-    def check(self) -> None:
-        """Raises what arrived in a `held` block, or at a place where exceptions go unheard."""
-        if self._number:
-            self._raised = True
-            raise Interrupted(self._number)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Signals wait for the end of the block."""
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-
-    def ignore(self) -> None:
-        """From here on, to the end of the process, there is nothing left to clean up."""
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
 
 
 class Stage:
@@ -78,6 +32,7 @@ class Stage:
         self.state = self.root / "state"
         self.address = f"unix://{self.root}/controller.sock"
         self._log = self.root / "controller.log"
+        self.served = False
         self.folder.mkdir()
         receive, ready = os.pipe()
         self._ready = os.fdopen(receive, "rb")
@@ -99,6 +54,7 @@ class Stage:
         told = bool(select.select([self._ready], [], [], START_SECONDS)[0]) and self._ready.readline()
         if not told:
             raise E2EError(self.log_end() or f"the controller did not serve within {START_SECONDS:g} s")
+        self.served = True
 
     def log_end(self) -> str:
         """The last lines of the controller's log."""
@@ -122,6 +78,10 @@ class Stage:
 
     def holds(self) -> dict[str, list[str]]:
         """What there is of this run: asked of the engine itself, past the controller, and on disk."""
+        folders = sorted(str(path) for path in (self.state / "environments").glob("*"))
+        return {**self._engine_holds(), "folders": folders}
+
+    def _engine_holds(self) -> dict[str, list[str]]:
         with _engine() as engine:
             ours = self._ours()
             return {
@@ -130,7 +90,6 @@ class Stage:
                 ),
                 "networks": sorted(str(it.name) for it in engine.networks.list(filters=ours)),
                 "volumes": sorted(str(it.name) for it in engine.volumes.list(filters=ours)),
-                "folders": sorted(str(it) for it in (self.state / "environments").glob("*")),
             }
 
     def clear(self) -> list[str]:
@@ -143,7 +102,7 @@ class Stage:
             self.process.kill()
             self.process.wait()
         self._ready.close()
-        left = self._remove_rest() if self._controller_id() else []
+        left = self._remove_rest() if self.served else []
         shutil.rmtree(self.root, ignore_errors=True)
         return left + ([f"folder {self.root}"] if self.root.exists() else [])
 
@@ -161,7 +120,7 @@ class Stage:
                 for volume in engine.volumes.list(filters=ours):
                     with suppress(APIError):
                         volume.remove()
-            return [f"{kind}: {', '.join(names)}" for kind, names in self.holds().items() if names]
+            return [f"{kind}: {', '.join(names)}" for kind, names in self._engine_holds().items() if names]
         except DockerException as error:
             return [f"what is on the engine, as it does not answer: {error}"]
 
@@ -169,11 +128,7 @@ class Stage:
         return self.folder / self.environment / f"{name}.yaml"  # the folder's name is the environment's
 
     def _ours(self) -> dict[str, str | list[str] | bool]:
-        return {"label": f"{LABEL}={self._controller_id()}"}
-
-    def _controller_id(self) -> str:
-        path = self.state / "controller-id"
-        return path.read_text().strip() if path.exists() else ""
+        return {"label": f"{LABEL}={(self.state / 'controller-id').read_text().strip()}"}
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from e2e.addresses import Target
 from e2e_api.errors import Unavailable
 
 IDLE_TIMEOUT = "10s"
+_END_SECONDS = 5.0
 _START_SECONDS = 30.0
 _LOCK_SECONDS = 60.0
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
@@ -155,7 +156,7 @@ def _spawn(place: Place) -> None:
         threading.Thread(target=process.wait, name="e2e-embedded-controller", daemon=True).start()
         answer = pipe.readline() if select.select([pipe], [], [], _START_SECONDS)[0] else None
     if answer is None:
-        process.terminate()
+        _end(process)  # it must not keep the state folder from the next start
         raise Unavailable(
             f"the embedded controller did not serve within {_START_SECONDS:g} s\n{_said(place.log, offset)}"
         )
@@ -163,6 +164,14 @@ def _spawn(place: Place) -> None:
         raise Unavailable(
             _said(place.log, offset) or f"the embedded controller ended at once; see {place.log}"
         )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _said(log: Path, offset: int) -> str:

@@ -1,5 +1,6 @@
 """What an error says: what was waited for, why it cannot be, the evidence. Pure functions on messages."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from e2e.matchers import format_number
@@ -11,6 +12,13 @@ _LOG_LINES = 20
 _SAMPLES = 10
 _TRUE = object_pb2.CONDITION_STATUS_TRUE
 _FALSE = object_pb2.CONDITION_STATUS_FALSE
+_STATES_OF = {
+    Goal.READY: ("Running",),
+    Goal.RUNNING: ("Running",),
+    Goal.STOPPED: ("Stopped", "Killed"),
+    Goal.PAUSED: ("Paused",),
+}
+"""What a manifest may ask for when this is waited for."""
 
 
 def explain_wait(
@@ -70,13 +78,21 @@ def explain_metrics(
 
 
 def reason_line(found: object_pb2.Object, goal: Goal) -> str:
-    """One line on why an object is not as wanted: the condition that stands in the way."""
+    """One line on why an object is not as wanted: the manifest, or the condition that stands in the way."""
+    state = _asked_state(found)
+    if state not in _STATES_OF.get(goal, (state,)):
+        return f"{found.key.name}: its manifest asks for state {state}"
     condition = _decisive(found, goal)
     if condition is None:
         said = found.status.progress or found.status.summary or "the controller has said nothing of it yet"
         return f"{found.key.name}: {said}"
     said = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
     return f"{found.key.name}: {said}"
+
+
+def _asked_state(found: object_pb2.Object) -> str:
+    document = json.loads(found.document) if found.document else {}
+    return str(document.get("spec", {}).get("state", "Running"))
 
 
 def object_lines(found: object_pb2.Object) -> list[str]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
@@ -60,6 +60,7 @@ def assert_nothing_left(output: str) -> None:
     found = re.search(r"environment (\S+), folders in (\S+)", output)
     assert found is not None, output
     environment, folder = found.groups()
+    assert "could not be removed" not in output
     assert not Path(folder).exists()
     client = docker.from_env()
     try:
@@ -72,15 +73,14 @@ def assert_nothing_left(output: str) -> None:
     assert not processes_with(folder)
 
 
-def processes_with(text: str) -> list[str]:
-    """Command lines of processes that are still there."""
-    lines = []
+def processes_with(text: str) -> list[int]:
+    """The processes that have this in their command line."""
+    found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return [line for line in lines if text in line]
+        with suppress(OSError):
+            if text.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
 
 
 def test_two_at_once_tell_the_story() -> None:
@@ -124,6 +124,20 @@ def test_a_signal_cleans_up(moment: str, number: signal.Signals) -> None:
     assert_nothing_left(seen + output)
 
 
+def test_a_controller_that_is_killed_leaves_nothing_either() -> None:
+    with running_demo() as process:
+        seen = read_until(process, "2. wait")
+        folder = re.search(r"folders in (\S+)", seen)
+        assert folder is not None
+        (controller,) = processes_with(folder[1])
+        os.kill(controller, signal.SIGKILL)
+        code, output = finish(process)
+    assert code == 1, output
+    assert re.search(r"^failed: \d\. ", output, re.M), output
+    assert "Traceback" not in output
+    assert_nothing_left(seen + output)
+
+
 def test_without_an_engine_it_says_so() -> None:
     with running_demo(DOCKER_HOST="unix:///nonexistent") as process:
         code, output = finish(process)
@@ -131,6 +145,7 @@ def test_without_an_engine_it_says_so() -> None:
     assert "failed: start a controller" in output
     assert "no socket at /nonexistent" in output
     assert "Traceback" not in output
+    assert_nothing_left(output)
 
 
 @pytest.mark.parametrize(

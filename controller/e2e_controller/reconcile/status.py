@@ -261,7 +261,7 @@ def _phases(
     preparing = all(phase.name in ("pull", "build") for phase in previous.phases)
     anew = (outcome.created or outcome.restarted) and not preparing
     phases = outcome.phases if anew else (*previous.phases, *outcome.phases)
-    probed = any(phase.name == "probe" for phase in phases)
+    probed = ready.reason == Reason.NO_PROBE or any(phase.name == "probe" for phase in phases)
     if ready.status is Status.TRUE and not probed and container is not None and container.started_at:
         began = container.started_at
         phases = (*phases, Phase("probe", began, max(0.0, (now - began).total_seconds())))

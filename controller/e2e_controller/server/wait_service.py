@@ -217,7 +217,7 @@ def _why(object_: Object | None) -> str:
     if failed is not None:
         return f"{failed.reason}: {failed.message[:500]}"
     state = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else "Running"
-    asked = f" (its manifest asks for state {state})" if state != "Running" else ""
+    asked = f" (its manifest asks for state {state})"
     progress = f": {object_.status.progress[:500]}" if object_.status.progress else ""
     return f"{object_.status.summary}{asked}{progress}"
 

@@ -137,7 +137,7 @@ async def test_a_pull_is_shown_and_done_once(client: Client, harness: Harness) -
     await client.wait(key("a"), key("b"))
     phases = [phase.name for phase in (await client.get("a")).status.phases]
     assert phases[:1] == ["pull"]
-    assert phases[-1] == "probe"
+    assert phases[-1] == "start"
 
 
 async def test_a_foreign_container_is_never_touched(client: Client, harness: Harness) -> None:

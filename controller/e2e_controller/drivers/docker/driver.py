@@ -17,6 +17,7 @@ from e2e_controller.drivers.docker.networks import Networks
 from e2e_controller.drivers.docker.ports import PortChooser
 from e2e_controller.drivers.docker.processes import DockerExec, Processes
 from e2e_controller.drivers.docker.trees import Trees
+from e2e_controller.drivers.docker.volumes import Volumes
 
 
 class DockerDriver:
@@ -46,6 +47,7 @@ class DockerDriver:
         self._builds = Builds(self._engine, controller_id)
         self._events = Events(self._engine, known, controller_id)
         self._networks = Networks(self._engine, known, controller_id, address_pool, subnet_prefix)
+        self._volumes = Volumes(self._engine, controller_id)
         self._lifecycle = Lifecycle(self._engine, self._images, known, controller_id, ports or PortChooser())
         self._processes = Processes(self._engine)
         self._trees = Trees(self._engine, controller_id, state_dir)
@@ -73,7 +75,7 @@ class DockerDriver:
 
     async def list_environments(self) -> Sequence[str]:
         """Environments that have a network or a volume of ours."""
-        return await self._networks.environments()
+        return sorted(await self._networks.environments() | await self._volumes.environments())
 
     async def inspect(self, key: Key) -> base.Container | None:
         """A fresh look."""
@@ -89,7 +91,8 @@ class DockerDriver:
 
     async def remove_environment(self, environment: str) -> None:
         """Removes the network and the named volumes."""
-        await self._networks.remove_environment(environment)
+        await self._networks.remove(environment)
+        await self._volumes.remove(environment)
 
     async def image_present(self, reference: str) -> bool:
         """Whether the image is there."""
@@ -105,7 +108,7 @@ class DockerDriver:
 
     async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
         """Creates the container and its volumes."""
-        await self._networks.ensure_volumes(key.environment, spec.mounts)
+        await self._volumes.ensure(key.environment, spec.mounts)
         return await self._lifecycle.create(key, spec, spec_hash)
 
     async def start_container(self, container_id: str) -> None:

@@ -1,9 +1,10 @@
-"""An environment's network and named volumes."""
+"""An environment's network."""
 
 import ipaddress
+import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,10 @@ from docker.types import IPAMConfig, IPAMPool
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     LABEL_ENVIRONMENT,
-    LABEL_NAME,
     DriverError,
-    Mount,
     NameTaken,
 )
-from e2e_controller.drivers.docker.containers import network_name, owner_text, volume_name
+from e2e_controller.drivers.docker.containers import network_name, owner_text
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.flight import SingleFlight
 from e2e_controller.drivers.docker.known import Known
@@ -27,6 +26,8 @@ from e2e_controller.drivers.docker.known import Known
 _FRESH = 2.0
 """Seconds."""
 _TRIES = 32
+_IN_USE = "has active endpoints"
+_LOG = logging.getLogger(__name__)
 _OVERLAPS = ("Pool overlaps", "networks have overlapping")
 
 Subnet = ipaddress.IPv4Network
@@ -48,7 +49,7 @@ class _Network:
 
 
 class Networks:
-    """Makes and removes what an environment has besides containers."""
+    """Makes and removes networks of environments."""
 
     def __init__(
         self, engine: Engine, known: Known, controller_id: str, address_pool: str, subnet_prefix: int
@@ -61,13 +62,15 @@ class Networks:
         self._making: SingleFlight[str, str] = SingleFlight()
         self._reserved: set[Subnet] = set()
         """Subnets of networks that are just being made here."""
+        self._stuck: dict[str, _Network] = {}
+        """Empty networks, by id, that the engine does not remove before it is restarted; see `_retire`."""
         if subnet_prefix < self._pool.prefixlen:
             raise ValueError(f"subnets of /{subnet_prefix} do not fit into {address_pool}")
 
     async def inspect(self, environment: str) -> str | None:
         """The network's id, if it is there. Raises `NameTaken`."""
         network = await self._look(environment)
-        if network is None:
+        if network is None or network.id in self._stuck:
             self._known.networks.pop(environment, None)
             return None
         if not self._is_ours(network.labels):
@@ -89,39 +92,25 @@ class Networks:
             return network_id
         return await self._making.run(environment, lambda: self._ensure(environment))
 
-    async def environments(self) -> Sequence[str]:
-        """Environments that have a network or a volume of ours."""
+    async def environments(self) -> set[str]:
+        """Environments that have a network of ours."""
         ours = {"label": f"{LABEL_CONTROLLER}={self._controller_id}"}
 
         def look(client: APIClient) -> set[str]:
-            found = client.networks(filters=ours) + (client.volumes(filters=ours)["Volumes"] or [])
-            return {(item["Labels"] or {}).get(LABEL_ENVIRONMENT, "") for item in found}
+            found = [item for item in client.networks(filters=ours) if item["Id"] not in self._stuck]
+            return {(item["Labels"] or {}).get(LABEL_ENVIRONMENT, "") for item in found} - {""}
 
-        return sorted(await self._engine.call("list environments", look) - {""})
+        return await self._engine.call("list networks", look)
 
-    async def ensure_volumes(self, environment: str, mounts: Iterable[Mount]) -> None:
-        """Makes the named volumes that are not there yet. Raises `NameTaken`."""
-        for name in dict.fromkeys(mount.source for mount in mounts if not mount.is_host_path):
-            await self._ensure_volume(environment, name)
-
-    async def remove_environment(self, environment: str) -> None:
-        """Removes network and volumes; what is not there, or not ours, is left."""
+    async def remove(self, environment: str) -> None:
+        """Removes the environment's network; one that is not there, or not ours, is left."""
         self._known.networks.pop(environment, None)
         network = await self._look(environment)
         if network is not None and self._is_ours(network.labels):
             await self._remove_network(network)
-        ours = [
-            f"{LABEL_CONTROLLER}={self._controller_id}",
-            f"{LABEL_ENVIRONMENT}={environment}",
-        ]
-
-        def volumes(client: APIClient) -> list[str]:
-            found = client.volumes(filters={"label": ours})["Volumes"] or []
-            return [str(volume["Name"]) for volume in found]
-
-        for name in await self._engine.call("list volumes", volumes):
-            remove = _tolerant(_volume_remover(name))
-            await self._engine.call("remove volume", remove, f"remove volume {name}")
+        for stuck in tuple(self._stuck.values()):
+            if network is None or stuck.id != network.id:
+                await self._remove_network(stuck)
 
     async def _look(self, environment: str) -> _Network | None:
         def look(client: APIClient) -> _Network | None:
@@ -136,6 +125,9 @@ class Networks:
         return (labels or {}).get(LABEL_CONTROLLER) == self._controller_id
 
     async def _ensure(self, environment: str) -> str:
+        network = await self._look(environment)
+        if network is not None:
+            self._stuck.pop(network.id, None)
         if (found := await self.inspect(environment)) is not None:
             return found
         refused: set[Subnet] = set()
@@ -185,36 +177,54 @@ class Networks:
         self._known.networks[environment] = made, time.monotonic()
         return made
 
-    async def _ensure_volume(self, environment: str, name: str) -> None:
-        full = volume_name(environment, name)
-        labels = {LABEL_CONTROLLER: self._controller_id, LABEL_ENVIRONMENT: environment, LABEL_NAME: name}
-        found: Mapping[str, str] = await self._engine.call(
-            "create volume",
-            lambda client: client.create_volume(full, labels=labels)["Labels"] or {},
-            f"create volume {full}",
-        )
-        if not self._is_ours(found):
-            raise NameTaken(
-                f"the volume {full} belongs to {owner_text(found)}",
-                remedy="remove it, or rename the volume",
-            )
-
     async def _remove_network(self, network: _Network) -> None:
         """A container that was taken into the network by hand, or one that is just ending, may hold it."""
         remove = _tolerant(lambda client: client.remove_network(network.id))
+        what = f"remove network {network.name}"
         try:
-            await self._engine.call("remove network", remove, f"remove network {network.name}")
+            await self._engine.call("remove network", remove, what)
         except DriverError as error:
-            if "active endpoints" not in str(error):
+            if _IN_USE not in str(error):
                 raise
-            await self._disconnect_ours(network)
-            await self._engine.call("remove network", remove, f"remove network {network.name}")
+        else:
+            self._stuck.pop(network.id, None)
+            return
+        await self._disconnect_ours(network)
+        try:
+            await self._engine.call("remove network", remove, what)
+        except DriverError as error:
+            if _IN_USE not in str(error) or await self._members(network):
+                raise
+            self._retire(network)
+
+    def _retire(self, network: _Network) -> None:
+        """Takes a network for removed that only the engine believes to be in use.
+
+        Where many containers end at once, the engine may lose count of a network's endpoints (moby issue
+        42119); the network then stays until the engine is restarted, empty and harmless. It is used again if
+        its environment comes back, and its removal is tried again with each other one.
+        """
+        if network.id not in self._stuck:
+            self._stuck[network.id] = network
+            _LOG.warning(
+                "network %s is empty, but the engine does not remove it: it lost count of its endpoints, "
+                "and will find them when it is restarted",
+                network.name,
+            )
+
+    async def _members(self, network: _Network) -> Mapping[str, str]:
+        """What is in the network now: names by container id."""
+
+        def look(client: APIClient) -> Mapping[str, str]:
+            try:
+                return _Network.of(client.inspect_network(network.id)).containers
+            except NotFound:
+                return {}
+
+        return await self._engine.call("inspect network", look)
 
     async def _disconnect_ours(self, network: _Network) -> None:
-        fresh = await self._engine.call(
-            "inspect network", lambda client: _Network.of(client.inspect_network(network.id))
-        )
-        for container_id, name in fresh.containers.items():
+        for container_id, name in (await self._members(network)).items():
             if not await self._may_disconnect(container_id):
                 raise DriverError(
                     f"the network {network.name} is in use by the container {name}, which is not ours",
@@ -242,10 +252,6 @@ def subnets_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[Subnet]:
                 yield Subnet(config.get("Subnet", ""), strict=False)
             except ValueError:
                 continue  # IPv6, or none
-
-
-def _volume_remover(name: str) -> Callable[[APIClient], None]:
-    return lambda client: client.remove_volume(name)
 
 
 def _disconnecter(container: str, network: str) -> Callable[[APIClient], None]:
