@@ -8,14 +8,14 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from e2e_controller.drivers.base import LABEL_CONTROLLER, DriverError
 from e2e_controller.drivers.docker import DockerDriver
 from e2e_controller.drivers.docker.endpoint import find_endpoint
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
 from tests.contract import scripts
-from tests.contract.bench import IMAGE, Bench
+from tests.contract.bench import IMAGE, SHORT, Bench, MakeDriver
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +63,23 @@ async def fake_bench(state_dir: Path) -> Bench:
     return await fake_bench_in(state_dir)
 
 
+@pytest.fixture
+async def make_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeDriver]:
+    """Drivers that see nothing of the user's own settings."""
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "config"))
+    made: list[DockerDriver] = []
+
+    def make(engine: str | None = None, call_timeout: float = SHORT) -> DockerDriver:
+        made.append(DockerDriver("nobody", engine=engine, state_dir=tmp_path, call_timeout=call_timeout))
+        return made[-1]
+
+    yield make
+    for driver in made:
+        await driver.close()
+
+
 async def fake_bench_in(state_dir: Path) -> Bench:
     engine = FakeEngine()
 
@@ -104,13 +121,23 @@ def remove_all(client: docker.APIClient, controller_id: str) -> None:
             client.remove_container(container["Id"], v=True, force=True)
         except NotFound:
             continue
-    for network in client.networks(filters=ours):
-        client.remove_network(network["Id"])
+    stuck = [network["Id"] for network in client.networks(filters=ours) if not removed(client, network["Id"])]
     for volume in client.volumes(filters=ours)["Volumes"] or []:
         client.remove_volume(volume["Name"])
     for image in client.images(filters=ours):
         client.remove_image(image["Id"], force=True)
     assert not client.containers(all=True, filters=ours)
-    assert not client.networks(filters=ours)
+    assert [network["Id"] for network in client.networks(filters=ours)] == stuck
     assert not client.volumes(filters=ours)["Volumes"]
     assert not client.images(filters=ours)
+
+
+def removed(client: docker.APIClient, network_id: str) -> bool:
+    """False where an engine of before 23 lost count of an empty network's endpoints (moby issue 42119)."""
+    try:
+        client.remove_network(network_id)
+    except APIError as error:
+        if "active endpoints" not in str(error) or client.inspect_network(network_id)["Containers"]:
+            raise
+        return False
+    return True

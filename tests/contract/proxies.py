@@ -24,7 +24,6 @@ class Proxy:
         self.connections = 0
         self._target = target
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -39,6 +38,11 @@ class Proxy:
         finally:
             writer.transport.abort()
             self._tasks.discard(task)
+
+    @property
+    def open(self) -> int:
+        """Connections that are open now."""
+        return len(self._tasks)
 
     def cut(self) -> None:
         """Breaks all connections."""

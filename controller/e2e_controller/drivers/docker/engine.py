@@ -119,13 +119,13 @@ class Engine:
                         body = await response.content.read(_MESSAGE_LIMIT)
                     raise EngineRefusal.from_answer(response.status, body)
                 answered = True
-                self._observe(name, time.monotonic() - began, True)
+                self._tell(name, time.monotonic() - began, True)
                 yield response
         except Exception as error:
             raise to_driver_error(what or name, error, self.endpoint, seconds, self._version) from error
         finally:
             if not answered:
-                self._observe(name, time.monotonic() - began, False)
+                self._tell(name, time.monotonic() - began, False)
 
     async def upgrade(self, name: str, path: str, body: Mapping[str, Any]) -> Hijacked:
         """Sends a request that turns the connection into a raw stream."""
@@ -140,7 +140,7 @@ class Engine:
         except Exception as error:
             raise to_driver_error(name, error, self.endpoint, self.call_timeout, self._version) from error
         finally:
-            self._observe(name, time.monotonic() - began, answered)
+            self._tell(name, time.monotonic() - began, answered)
         return stream
 
     async def _in_thread(self, name: str, what: str, function: Callable[[], T]) -> T:
@@ -153,8 +153,16 @@ class Engine:
             except Exception as error:
                 raise to_driver_error(what, error, self.endpoint, self.call_timeout, self._version) from error
             finally:
-                self._observe(name, time.monotonic() - began, answered)
+                self._tell(name, time.monotonic() - began, answered)
             return result
+
+    def _tell(self, name: str, seconds: float, answered: bool) -> None:
+        self._observe(name.replace(" ", "_"), seconds, answered)
+
+    @property
+    def version(self) -> str:
+        """The engine's, such as `20.10.24`; empty before the first call."""
+        return self._version
 
     def _make_client(self, endpoint: Endpoint) -> APIClient:
         """Asks the engine for its version, so this is where it shows whether it is there."""

@@ -100,7 +100,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
             r"no space left on device",
             lambda message: DriverError(message, remedy="free disk space on the engine's host"),
         ),
-        (r"is already in use by container", NameTaken),
+        (r"is already in use by container|is ambiguous", NameTaken),
         (r"marked for removal", ContainerGone),
         (r"is not running|is (already |not )?paused|start a paused|resume a running", ContainerNotRunning),
     )

@@ -4,8 +4,8 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -24,7 +24,9 @@ from e2e_controller.drivers.base import (
     SpecRefused,
 )
 from e2e_controller.drivers.docker import containers
+from e2e_controller.drivers.docker.departures import Departures
 from e2e_controller.drivers.docker.engine import Engine
+from e2e_controller.drivers.docker.failures import may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.ports import PortChooser
@@ -46,6 +48,7 @@ class Lifecycle:
         self._known = known
         self._controller_id = controller_id
         self._ports = ports
+        self._departures = Departures()
 
     async def keys(self) -> Sequence[Key]:
         """Keys of all containers of ours."""
@@ -118,8 +121,9 @@ class Lifecycle:
     async def kill(self, container_id: str, signal: str) -> None:
         """Sends a signal."""
         what = f"send {signal} to {self._name(container_id)}"
-        with suppress(ContainerNotRunning):
-            await self._engine.call("kill", lambda client: client.kill(container_id, signal), what)
+        async with self._leaving(container_id):
+            with suppress(ContainerNotRunning):
+                await self._engine.call("kill", lambda client: client.kill(container_id, signal), what)
 
     async def pause(self, container_id: str) -> None:
         """Freezes it."""
@@ -147,12 +151,22 @@ class Lifecycle:
                 client.remove_container(container_id, v=True, force=True)
 
         try:
-            await self._engine.call("remove", remove, what)
+            async with self._leaving(container_id):
+                await self._engine.call("remove", remove, what)
         except DriverError as error:
             if "already in progress" not in str(error):
                 raise
             await self._wait_until_gone(container_id, what)
         self._known.forget(container_id)
+
+    @asynccontextmanager
+    async def _leaving(self, container_id: str) -> AsyncIterator[None]:
+        key = self._known.key(container_id)
+        if key is None or not may_lock_up(self._engine.version):
+            yield
+        else:
+            async with self._departures.turn(key.environment):
+                yield
 
     async def _look(self, name: str, view: Callable[[Mapping[str, Any]], T]) -> T | None:
         """What `view` sees in a container, if it is there. Within the call: nonsense is its error."""

@@ -1,0 +1,130 @@
+"""What is shared within the process: memory, calls, threads."""
+
+import asyncio
+import threading
+
+import pytest
+
+from e2e_controller.drivers.base import DriverError, Key
+from e2e_controller.drivers.docker.flight import SingleFlight
+from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.threads import DaemonPool
+
+KEY = Key("env", "Workload", "web")
+
+
+class TestKnown:
+    def test_a_newer_container_replaces_the_older_one(self) -> None:
+        known = Known()
+        known.learn("a", KEY, [1, 2])
+        known.finish("a")
+        known.learn("b", KEY, [3])
+        assert known.key("a") is None
+        assert known.key("b") == KEY
+        assert known.ports == {3}
+        assert not known.is_finished("a")
+
+    def test_forgets_all_of_it(self) -> None:
+        known = Known()
+        known.learn("a", KEY, [1])
+        known.finish("a")
+        known.forget_key(KEY)
+        known.finish("a")
+        assert (known.key("a"), known.ports, known.is_finished("a")) == (None, frozenset(), False)
+
+    def test_an_old_end_does_not_hurt_the_new_one(self) -> None:
+        """Events of the removed one may come late."""
+        known = Known()
+        known.learn("a", KEY)
+        known.learn("b", KEY)
+        known.forget("a")
+        assert known.key("b") == KEY
+
+
+class TestSingleFlight:
+    async def test_one_call_for_all(self) -> None:
+        flight: SingleFlight[str, int] = SingleFlight()
+        calls, go = 0, asyncio.Event()
+
+        async def call() -> int:
+            nonlocal calls
+            calls += 1
+            await go.wait()
+            return calls
+
+        waiting = [asyncio.create_task(flight.run("a", call)) for _ in range(3)]
+        other = asyncio.create_task(flight.run("b", call))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert calls == 2
+        waiting[0].cancel()
+        go.set()
+        assert await asyncio.gather(*waiting[1:], other) == [2, 2, 2]
+        assert await flight.run("a", call) == 3
+
+    async def test_the_last_to_leave_ends_it(self) -> None:
+        flight: SingleFlight[str, None] = SingleFlight()
+        ended = asyncio.Event()
+
+        async def call() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        waiting = [asyncio.create_task(flight.run("a", call)) for _ in range(2)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.wait([waiting[0]])
+        assert not ended.is_set()
+        waiting[1].cancel()
+        await asyncio.wait([waiting[1]])
+        await asyncio.wait_for(ended.wait(), 5)
+
+    async def test_an_error_is_everybodys(self) -> None:
+        flight: SingleFlight[str, None] = SingleFlight()
+
+        async def call() -> None:
+            await asyncio.sleep(0)
+            raise DriverError("no")
+
+        results = await asyncio.gather(*(flight.run("a", call) for _ in range(3)), return_exceptions=True)
+        assert [str(result) for result in results] == ["no"] * 3
+
+
+class TestDaemonPool:
+    async def test_bounded_and_reused(self) -> None:
+        pool = DaemonPool(3, "test")
+        loop = asyncio.get_running_loop()
+        names: set[str] = set()
+        for _ in range(5):
+            names |= set(
+                await asyncio.gather(
+                    *(loop.run_in_executor(pool, lambda: threading.current_thread().name) for _ in range(20))
+                )
+            )
+        assert len(names) <= 3
+        assert all(thread.daemon for thread in threading.enumerate() if thread.name in names)
+        pool.shutdown()
+        assert not [thread for thread in threading.enumerate() if thread.name in names]
+        with pytest.raises(RuntimeError, match="closed"):
+            pool.submit(int)
+
+    async def test_errors_come_back(self) -> None:
+        pool = DaemonPool(1, "test")
+
+        def fail() -> None:
+            raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            await asyncio.get_running_loop().run_in_executor(pool, fail)
+        pool.shutdown()
+
+    async def test_what_waits_can_be_dropped(self) -> None:
+        pool, go = DaemonPool(1, "test"), threading.Event()
+        first, second = pool.submit(go.wait, 10), pool.submit(int)
+        pool.shutdown(wait=False, cancel_futures=True)
+        go.set()
+        assert second.cancelled()
+        assert first.result(10)
