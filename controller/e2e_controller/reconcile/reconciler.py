@@ -36,8 +36,6 @@ LOG_LINES = 100
 LOG_LINE_LENGTH = 2_000
 TERMINAL_RETRY = 60.0
 """Seconds until a failure that needs a person is tried again, in case one has acted."""
-OOM_DELAY = 0.5
-"""Seconds in which the engine notes that a container ran out of memory."""
 
 
 class Reconciler:
@@ -182,10 +180,6 @@ class Reconciler:
             if desired is None:
                 return Observed()  # a foreign container is none of ours to remove
             raise
-        if container is not None and desired is not None and _may_be_out_of_memory(container, desired):
-            # The engine learns of the end before it learns of its cause.
-            await asyncio.sleep(OOM_DELAY)
-            container = await self._driver.inspect(key)
         observed = Observed(container, None, network)
         if desired is None or desired.build or desired.state in ("Stopped", "Killed"):
             return observed
@@ -324,9 +318,3 @@ class Reconciler:
             for other in self._store.select(object_.key.environment):
                 if other.key.kind not in (ENVIRONMENT, FILE):
                     self._queue.add(other.key)
-
-
-def _may_be_out_of_memory(container: Container, desired: Desired) -> bool:
-    killed = container.phase is ContainerPhase.EXITED and container.exit_code == 137
-    limited = desired.spec.memory is not None and desired.state == "Running"
-    return killed and limited and not container.oom_killed
