@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, EngineInfo, EngineUnavailable, Key
@@ -109,13 +110,7 @@ class Manager:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
         directories = Directories(settings.state_dir.absolute())
-        try:
-            stack.enter_context(StateLock(directories.state))
-        except StateFolderError as error:
-            raise StartError(str(error)) from error
-        identity = settings.controller_id or controller_id(directories.state)
-        (directories.state / "controller-id").write_text(identity + "\n")
-
+        identity = self._claim(stack, directories.state)
         instruments, events = Instruments(), EventLog(self._now)
         driver = self._make_driver(settings, identity, instruments)
         info = await _connect(driver)
@@ -137,8 +132,7 @@ class Manager:
 
         sources = await self._start_sources(stack, intake, directories)
         stack.push_async_callback(self._tasks.cancel)
-        self._tasks.spawn(upkeep.follow_engine())
-        await upkeep.enqueue_all()
+        self._tasks.spawn(upkeep.follow_engine())  # begins with a full look
         for _ in range(settings.workers):
             self._tasks.spawn(reconciler.work())
         stack.callback(queue.close)
@@ -161,6 +155,16 @@ class Manager:
         await self._serve(stack, server, instruments)
         if settings.idle_timeout:
             self._tasks.spawn(self._stop_when_unused(server, leases))
+
+    def _claim(self, stack: AsyncExitStack, state: Path) -> str:
+        """Takes the state folder; gives the id of its controller."""
+        try:
+            stack.enter_context(StateLock(state))
+        except StateFolderError as error:
+            raise StartError(str(error)) from error
+        identity = self._settings.controller_id or controller_id(state)
+        (state / "controller-id").write_text(identity + "\n")
+        return identity
 
     async def _start_sources(
         self, stack: AsyncExitStack, intake: Intake, directories: Directories
