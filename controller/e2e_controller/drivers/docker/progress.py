@@ -35,7 +35,9 @@ class PullLines:
 
     def _changed(self) -> str:
         here, total = (sum(sizes) for sizes in zip(*self._layers.values(), strict=True))
-        percent = f" {100 * here // total}%" if total else ""
+        # Of a small layer the engine may tell the end without ever having told the size.
+        complete = len(self._done) == len(self._layers)
+        percent = " 100%" if complete else f" {100 * here // total}%" if total else ""
         line = f"pulling{percent} ({len(self._done)} of {len(self._layers)} layers)"
         if line == self._last:
             return ""

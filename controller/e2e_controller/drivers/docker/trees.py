@@ -2,6 +2,7 @@
 
 import posixpath
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from e2e_controller.drivers.docker.engine import Engine
 
 _LIKELY = ("busybox", "alpine", "debian", "ubuntu", "python")
 _TRIES = 5
+_PAUSE = 0.02
 _INSIDE = "/e2e-remove"
 
 
@@ -67,13 +69,24 @@ class Trees:
             made = client.create_container_from_config(body)  # type: ignore[no-untyped-call]
             try:
                 client.start(made["Id"])
-                client.wait(made["Id"], condition="removed")
+                # Not until it is removed: an engine that removes it first never answers that. And docker-py
+                # waits for ever where it is given no limit.
+                client.wait(made["Id"], timeout=client.timeout)
+                _wait_until_gone(client, made["Id"])
             except NotFound:
                 return  # it was faster than we
             except APIError:
                 client.remove_container(made["Id"], force=True)
 
         return remove
+
+
+def _wait_until_gone(client: APIClient, container_id: str) -> None:
+    """Raises `NotFound` as soon as the engine has removed it by itself; after the time limit gives up."""
+    deadline = time.monotonic() + client.timeout
+    while time.monotonic() < deadline:
+        client.inspect_container(container_id)
+        time.sleep(_PAUSE)
 
 
 def _remove(tree: Path) -> None:
