@@ -147,6 +147,16 @@ def test_phases(status: str, phase: ContainerPhase, code: int | None) -> None:
     assert (found.phase, found.exit_code, found.oom_killed) == (phase, code, True)
 
 
+@pytest.mark.parametrize(
+    ("memory", "code", "told", "expected"),
+    [(2**24, 137, False, True), (0, 137, False, False), (2**24, 1, False, False), (2**24, 137, True, False)],
+)
+def test_killed_at_the_limit(memory: int, code: int, told: bool, expected: bool) -> None:
+    state = inspected(Status="exited", ExitCode=code, OOMKilled=told)
+    state["HostConfig"]["Memory"] = memory
+    assert containers.is_killed_at_limit(state) == expected
+
+
 def test_no_network_at_all() -> None:
     for networks in (None, {}, {"other": {"NetworkID": "x"}}):
         view = inspected() | {"NetworkSettings": {"Networks": networks}}

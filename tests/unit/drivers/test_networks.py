@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from e2e_controller.drivers.base import ContainerEvent, DriverError, Key
+from e2e_controller.drivers.docker.containers import key_labels
 from e2e_controller.drivers.docker.endpoint import Endpoint
 from e2e_controller.drivers.docker.events import Events
 from e2e_controller.drivers.docker.failures import to_driver_error
@@ -144,6 +145,15 @@ class TestEvents:
         assert self.translated(known, document) == (ContainerEvent(KEY, expected) if expected else None)
         foreign = {**document, "Actor": {"ID": "id", "Attributes": attributes | {"io.e2e.controller": "x"}}}
         assert self.translated(known, foreign) is None
+
+    @pytest.mark.parametrize(("signal", "unkilled"), [("9", False), ("1", True)])
+    def test_a_kill_is_remembered(self, known: Known, signal: str, unkilled: bool) -> None:
+        known.started("id")
+        attributes = key_labels(KEY, "me") | {"signal": signal}
+        self.translated(
+            known, {"Type": "container", "Action": "kill", "Actor": {"ID": "id", "Attributes": attributes}}
+        )
+        assert known.is_unkilled("id") == unkilled
 
     @pytest.mark.parametrize(
         ("name", "action", "container", "expected"),

@@ -40,6 +40,17 @@ class TestKnown:
         known.forget("a")
         assert known.key("b") == KEY
 
+    def test_who_was_killed(self) -> None:
+        known = Known()
+        assert not known.is_unkilled("a")
+        known.started("a")
+        assert known.is_unkilled("a")
+        known.killed("a")
+        assert not known.is_unkilled("a")
+        known.started("a")
+        known.events_missed()
+        assert not known.is_unkilled("a")
+
 
 class TestSingleFlight:
     async def test_one_call_for_all(self) -> None:

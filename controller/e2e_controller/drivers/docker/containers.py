@@ -3,6 +3,7 @@
 import io
 import math
 import posixpath
+import signal
 import tarfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ _PHASES = {
     "paused": ContainerPhase.PAUSED,
     "exited": ContainerPhase.EXITED,
 }
+_SIGKILLED = 128 + signal.SIGKILL
 _ENDED = (ContainerPhase.EXITED, ContainerPhase.DEAD)
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -185,6 +187,16 @@ def is_half_made(inspected: Mapping[str, Any]) -> bool:
     """Whether the container may lack its files: it has some, and never ran."""
     started = _time(inspected["State"]["StartedAt"])
     return started is None and LABEL_HAS_FILES in (inspected["Config"]["Labels"] or {})
+
+
+def is_killed_at_limit(inspected: Mapping[str, Any]) -> bool:
+    """Whether it has a memory limit and ended by SIGKILL, which the engine does not say was the kernel's.
+
+    The word about memory may reach the engine after the container's end, or never (containerd issue 8893).
+    """
+    state = inspected["State"]
+    killed = state["Status"] == "exited" and state["ExitCode"] == _SIGKILLED
+    return killed and bool(inspected["HostConfig"].get("Memory")) and not state.get("OOMKilled")
 
 
 def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -58,6 +59,7 @@ class Events:
 
     async def _stream(self, action: str) -> AsyncGenerator[ContainerEvent, None]:
         async with self._engine.request("events", "GET", "/events", params={"filters": _FILTERS}) as response:
+            self._known.events_missed()
             yield ContainerEvent(None, action)
             async for document in documents(response, silence=None):
                 if (event := self._translate(document)) is not None:
@@ -72,8 +74,11 @@ class Events:
         key = key_of(attributes, self._controller_id)
         if key is None or action not in _CONTAINER_ACTIONS:
             return None
+        container_id = str(actor.get("ID", ""))
         if action == "destroy":
-            self._known.forget(str(actor.get("ID", "")))
+            self._known.forget(container_id)
+        if action == "kill" and attributes.get("signal") == str(int(signal.SIGKILL)):
+            self._known.killed(container_id)
         return ContainerEvent(key, action)
 
     def _network_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:

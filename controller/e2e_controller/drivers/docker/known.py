@@ -13,6 +13,7 @@ class Known:
         self._ids: dict[Key, str] = {}
         self._ports: dict[str, frozenset[int]] = {}
         self._finished: set[str] = set()
+        self._unkilled: set[str] = set()
         self.networks: dict[str, tuple[str, float]] = {}
         """Id of each environment's network that is ours, and when it was last seen there."""
 
@@ -43,11 +44,28 @@ class Known:
         """Whether `finish` was called for it."""
         return container_id in self._finished
 
+    def started(self, container_id: str) -> None:
+        """This process starts it."""
+        self._unkilled.add(container_id)
+
+    def killed(self, container_id: str) -> None:
+        """Somebody asks the engine to kill it."""
+        self._unkilled.discard(container_id)
+
+    def events_missed(self) -> None:
+        """Any container may have been killed meanwhile."""
+        self._unkilled.clear()
+
+    def is_unkilled(self, container_id: str) -> bool:
+        """Whether this process started it, and saw nobody ask the engine to kill it since."""
+        return container_id in self._unkilled
+
     def forget(self, container_id: str) -> None:
         """The container is gone."""
         key = self._keys.pop(container_id, None)
         self._ports.pop(container_id, None)
         self._finished.discard(container_id)
+        self._unkilled.discard(container_id)
         if key is not None and self._ids.get(key) == container_id:
             del self._ids[key]
 

@@ -34,6 +34,7 @@ from e2e_controller.drivers.docker.ports import PortChooser
 T = TypeVar("T")
 
 _PORT_IN_MESSAGE = re.compile(r"127\.0\.0\.1:(\d+)")
+_PRESUMED_OUT_OF_MEMORY = "the engine does not say so, but it has a memory limit and nobody asked to kill it"
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.2
 
 
@@ -67,10 +68,12 @@ class Lifecycle:
         if found is None:
             self._known.forget_key(key)
             return None
-        container, is_half_made = found
+        container, is_half_made, is_killed_at_limit = found
         self._known.learn(container.id, key, container.host_ports.values())
         if is_half_made and not self._known.is_finished(container.id):
             return replace(container, spec_hash="")
+        if is_killed_at_limit and self._known.is_unkilled(container.id):
+            return replace(container, oom_killed=True, error=_PRESUMED_OUT_OF_MEMORY)
         return container
 
     async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
@@ -98,6 +101,7 @@ class Lifecycle:
 
     async def start(self, container_id: str) -> None:
         """Starts, or starts again."""
+        self._known.started(container_id)
         try:
             await self._engine.call(
                 "start", lambda client: client.start(container_id), f"start {self._name(container_id)}"
@@ -108,6 +112,7 @@ class Lifecycle:
     async def stop(self, container_id: str, grace: float) -> None:
         """Asks it to end, kills it after the grace period."""
         seconds = math.ceil(grace)
+        self._known.killed(container_id)
         async with self._engine.request(
             "stop",
             "POST",
@@ -121,6 +126,8 @@ class Lifecycle:
     async def kill(self, container_id: str, signal: str) -> None:
         """Sends a signal."""
         what = f"send {signal} to {self._name(container_id)}"
+        if signal == "SIGKILL":
+            self._known.killed(container_id)
         async with self._leaving(container_id):
             with suppress(ContainerNotRunning):
                 await self._engine.call("kill", lambda client: client.kill(container_id, signal), what)
@@ -179,10 +186,11 @@ class Lifecycle:
 
         return await self._engine.call("inspect", look, f"inspect {name}")
 
-    def _view(self, key: Key, found: Mapping[str, Any]) -> tuple[Container, bool]:
+    def _view(self, key: Key, found: Mapping[str, Any]) -> tuple[Container, bool, bool]:
         if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
             raise _name_taken(key, found)
-        return containers.to_container(key, found), containers.is_half_made(found)
+        container = containers.to_container(key, found)
+        return container, containers.is_half_made(found), containers.is_killed_at_limit(found)
 
     async def _with_entrypoint(self, spec: ContainerSpec) -> ContainerSpec:
         """Spells out the image's entrypoint where the command is empty: the engine takes its command else."""
