@@ -5,12 +5,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from e2e_api.conditions import Condition, ConditionType, Reason, Status, find_condition, is_true
-from e2e_api.manifests import Manifest
+from e2e_api.manifests import Manifest, dependency_names
 from e2e_controller.drivers.base import Container, Key
 
 ENVIRONMENT = "Environment"
 WORKLOAD = "Workload"
+JOB = "Job"
 FILE = "File"
+CONTAINER_KINDS = (WORKLOAD, JOB)
+"""The kinds that make a container; within an environment they share their names."""
 
 
 def environment_key(environment: str) -> Key:
@@ -42,7 +45,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One step of a start: `pull`, `build`, `create`, `start` or `probe`. Duration in seconds."""
+    """One step of a start: `dependencies`, `pull`, `build`, `create`, `start` or `probe`. Seconds."""
 
     name: str
     started_at: datetime
@@ -114,6 +117,19 @@ class Object:
         return self.manifest.metadata.labels if self.manifest else {}
 
     @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Names of the objects that its container's creation waits for."""
+        return dependency_names(self.manifest)
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """What others may wait for: another value means that they should look again."""
+        truths = {c.type: c.status for c in self.status.conditions if c.type != ConditionType.IMAGE_READY}
+        container = self.status.container
+        started = container is not None and container.started_at is not None
+        return (self.deleting, self.settled, truths, started, self.manifest and self.depends_on)
+
+    @property
     def managed(self) -> bool:
         """Whether the API may change it."""
         return self.source is not None and self.source.managed
@@ -134,8 +150,10 @@ def acceptance(object_: Object) -> Condition:
 
 
 __all__ = [
+    "CONTAINER_KINDS",
     "ENVIRONMENT",
     "FILE",
+    "JOB",
     "WORKLOAD",
     "Container",
     "Key",

@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, DriverError, Key
-from e2e_controller.objects import ENVIRONMENT, WORKLOAD, environment_key
+from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, environment_key
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
@@ -94,7 +94,7 @@ class Upkeep:
         while loop.time() - unused_since < timeout:
             await asyncio.sleep(min(1.0, timeout / 4))
             # What it keeps is a use of it, too.
-            keeps = any(object_.key.kind == WORKLOAD for object_ in self._store.select())
+            keeps = any(object_.key.kind in CONTAINER_KINDS for object_ in self._store.select())
             if keeps or in_use() or not self._queue.idle:
                 unused_since = loop.time()
         log.info("unused for %gs", timeout)

@@ -13,6 +13,7 @@ class ConditionType(StrEnum):
     IMAGE_READY = "ImageReady"
     RUNNING = "Running"
     READY = "Ready"
+    COMPLETED = "Completed"
     FAILED = "Failed"
 
 
@@ -39,7 +40,7 @@ class Reason(StrEnum):
     BUILDING = "Building"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     IMAGE_BUILD_FAILED = "ImageBuildFailed"
-    # Running, Ready
+    # Running, Ready, Completed
     PENDING = "Pending"
     CREATING = "Creating"
     STARTING = "Starting"
@@ -51,6 +52,9 @@ class Reason(StrEnum):
     KILLED = "Killed"
     PAUSED = "Paused"
     RESTARTING = "Restarting"
+    RETRYING = "Retrying"
+    SUCCEEDED = "Succeeded"
+    WAITING_FOR_DEPENDENCIES = "WaitingForDependencies"
     DELETING = "Deleting"
     NETWORK_READY = "NetworkReady"
     # Failed
@@ -62,6 +66,8 @@ class Reason(StrEnum):
     EXITED = "Exited"
     OOM_KILLED = "OOMKilled"
     PROBE_TIMEOUT = "ProbeTimeout"
+    DEPENDENCY_FAILED = "DependencyFailed"
+    DEPENDENCY_CYCLE = "DependencyCycle"
     POLICY_DENIED = "PolicyDenied"
     ENGINE_UNAVAILABLE = "EngineUnavailable"
     ENGINE_ERROR = "EngineError"

@@ -22,7 +22,7 @@ MAX_DEPTH = 50
 MAX_DOCUMENTS = 5_000
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NOT_YET = {"Job": "kind Job is not supported yet; use a Workload, and wait until it has exited"}
+_KINDS = "{}, {} or {}".format(*KINDS)
 _TYPES = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
@@ -240,9 +240,7 @@ def _envelope_problems(node: yaml.Node, value: dict[str, Any]) -> tuple[Problem,
         return (_problem_at(node, ("apiVersion",), f"expected {API_VERSION}{given}"),)
     if isinstance(kind, str) and kind in KINDS:
         return ()
-    message = _NOT_YET.get(str(kind)) or f"expected {' or '.join(KINDS)}" + (
-        f", not {kind!r}" if kind else ""
-    )
+    message = f"expected {_KINDS}" + (f", not {kind!r}" if kind else "")
     return (_problem_at(node, ("kind",), message + _suggestion(str(kind), list(KINDS))),)
 
 

@@ -16,13 +16,13 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "e2e._sync": ("Client", "Environment", "Workload"),
-    "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncWorkload"),
+    "e2e._sync": ("Client", "Environment", "Job", "Workload"),
+    "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncWorkload"),
     "e2e.matchers": (
         *("Expectation", "LabelMatcher", "between", "equals", "equals_among_two", "greater"),
         *("greater_among_two", "greater_or_equal", "less", "less_among_two", "less_or_equal", "not_equals"),
     ),
-    "e2e.specs": ("ContainerOptions", "WorkloadOptions"),
+    "e2e.specs": ("ContainerOptions", "JobOptions", "WorkloadOptions"),
     "e2e.systems": ("AnyEnvironment", "AnyWorkload", "Linked"),
     "e2e.values": (
         *("Absent", "ContainerStatus", "Endpoint", "EnvironmentSummary", "ExecFailed", "ExecResult"),
@@ -34,7 +34,17 @@ _HOMES = {
         *("Unavailable", "WaitFailed", "WaitTimeout"),
     ),
     "e2e_api.manifests": (
-        *("Build", "ExecProbe", "File", "GrpcProbe", "HealthcheckProbe", "HttpProbe", "LogProbe", "Metrics"),
+        *(
+            "Build",
+            "Dependency",
+            "ExecProbe",
+            "File",
+            "GrpcProbe",
+            "HealthcheckProbe",
+            "HttpProbe",
+            "LogProbe",
+            "Metrics",
+        ),
         *("Port", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Volume"),
     ),
 }

@@ -21,6 +21,8 @@ from e2e_api.v1 import environment_service_pb2, metric_service_pb2, object_pb2, 
 
 MASK = "********"
 """What the controller shows instead of a secret."""
+CONTAINER_KINDS = ("Workload", "Job")
+"""The kinds that make a container."""
 
 GOALS = {goal: wait_service_pb2.WaitGoal.Value(f"WAIT_GOAL_{goal.name}") for goal in Goal}
 _EXPECTATIONS = {
@@ -38,9 +40,9 @@ _STATUSES = {
 }
 
 
-def workload_key(environment: str, name: str) -> object_pb2.ObjectKey:
-    """The key of a workload."""
-    return object_pb2.ObjectKey(environment=environment, kind="Workload", name=name)
+def container_key(environment: str, name: str, kind: str = "Workload") -> object_pb2.ObjectKey:
+    """The key of a workload or job."""
+    return object_pb2.ObjectKey(environment=environment, kind=kind, name=name)
 
 
 def environment_key(environment: str) -> object_pb2.ObjectKey:

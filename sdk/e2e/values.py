@@ -31,6 +31,7 @@ class Goal(StrEnum):
     EXITED = "exited"
     NOT_READY = "not ready"
     PAUSED = "paused"
+    COMPLETED = "completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class ProbeStatus:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadStatus:
-    """What the controller knows of a workload."""
+    """What the controller knows of a workload or job."""
 
     summary: str
     """One word: `Pending`, `Pulling`, `Starting`, `Running`, `Ready`, ..."""
@@ -135,6 +136,11 @@ class WorkloadStatus:
     def is_ready(self) -> bool:
         """Whether it can be used."""
         return is_true(self.conditions, ConditionType.READY)
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it is a job that has run to its end."""
+        return is_true(self.conditions, ConditionType.COMPLETED)
 
     @property
     def is_running(self) -> bool:

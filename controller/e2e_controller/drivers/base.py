@@ -102,6 +102,8 @@ class ContainerSpec:
     capabilities: tuple[str, ...] = ()
     userns: str = ""
     stop_signal: str = "SIGTERM"
+    attempt: int = 0
+    """Counts the containers of a job that is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Container:
     image: str
     phase: ContainerPhase
     created_at: datetime
+    attempt: int = 0
+    """Which of a job's containers it is."""
     started_at: datetime | None = None
     """None: it never ran."""
     finished_at: datetime | None = None
@@ -311,6 +315,12 @@ class Driver(Protocol):
 
         A container of ours that has the name already raises `NameTaken`. Raises `SpecRefused`,
         `PortTaken`, `ContainerGone` (no such image).
+        """
+
+    async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
+        """Writes files into a container, running or not, with their directories.
+
+        Not at once: who reads meanwhile may find a part. Raises `ContainerGone`, `SpecRefused`.
         """
 
     async def start_container(self, container_id: str) -> None:

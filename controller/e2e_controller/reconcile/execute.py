@@ -7,21 +7,26 @@ from pathlib import Path
 
 from e2e_controller.drivers.base import ContainerGone, Driver, DriverError, Key, PortTaken
 from e2e_controller.objects import Phase
-from e2e_controller.reconcile.plan import (
+from e2e_controller.reconcile.notes import Notebook
+from e2e_controller.reconcile.status import Failure, Outcome
+from e2e_controller.reconcile.steps import (
     Build,
     Create,
     Kill,
+    Note,
+    OnContainer,
     Pause,
     Plan,
     Pull,
+    PutFiles,
     Refuse,
     Remove,
+    Signal,
     Start,
     Step,
     Stop,
     Unpause,
 )
-from e2e_controller.reconcile.status import Failure, Outcome
 
 StepBegins = Callable[[Step, str], None]
 """Is told of each step as it begins, and of its progress."""
@@ -32,6 +37,7 @@ class Execution:
     """One plan being executed for one key."""
 
     driver: Driver
+    notebook: Notebook
     key: Key
     directory: Path | None
     tell: StepBegins
@@ -62,7 +68,7 @@ class Execution:
             phases=tuple(self.phases),
             restarted=self.started and self.created_id is None,
             created=self.created_id is not None,
-            waiting_for_network=plan.waiting_for_network,
+            waiting=plan.waiting,
         )
 
     async def _execute(self, step: Step) -> None:
@@ -75,23 +81,35 @@ class Execution:
                 if self.directory is not None:
                     make_open_directory(self.directory)
                 self.created_id = await self.driver.create(self.key, spec, spec_hash)
-            case Start():
-                await self.driver.start_container(self._target(step))
-                self.started = True
-            case Stop(grace=grace):
-                await _unless_gone(self.driver.stop(self._target(step), grace))
-            case Kill():
-                await _unless_gone(self.driver.kill(self._target(step)))
-            case Pause():
-                await self.driver.pause(self._target(step))
-            case Unpause():
-                await self.driver.unpause(self._target(step))
-            case Remove():
-                await _unless_gone(self.driver.remove(self._target(step)))
             case Refuse(cause=cause, reason=reason):
                 raise DriverError(cause, reason=reason, retry=False)
+            case OnContainer():
+                await self._execute_on(self._target(step), step)
 
-    def _target(self, step: Start | Stop | Kill | Pause | Unpause | Remove) -> str:
+    async def _execute_on(self, target: str, step: OnContainer) -> None:
+        match step:
+            case Start():
+                await self.driver.start_container(target)
+                self.started = True
+            case Stop(grace=grace):
+                await _unless_gone(self.driver.stop(target, grace))
+            case Kill():
+                await _unless_gone(self.driver.kill(target))
+            case Signal(signal=signal):
+                await _unless_gone(self.driver.kill(target, signal))
+            case Pause():
+                await self.driver.pause(target)
+            case Unpause():
+                await self.driver.unpause(target)
+            case Remove():
+                await _unless_gone(self.driver.remove(target))
+                self.notebook.forget(target)
+            case PutFiles(files=files):
+                await self.driver.put_files(target, files)
+            case Note(notes=notes):
+                await self.notebook.write(target, notes)
+
+    def _target(self, step: OnContainer) -> str:
         target = step.container_id or self.created_id
         if target is None:
             raise DriverError(f"{step}: there is no container to do it to")

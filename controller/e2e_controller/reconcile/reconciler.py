@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
-from e2e_api.manifests import Environment
+from e2e_api.conditions import ConditionType, Reason
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import (
     Container,
@@ -21,12 +20,16 @@ from e2e_controller.drivers.base import (
 )
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
-from e2e_controller.objects import ENVIRONMENT, FILE, Object, acceptance, environment_key
+from e2e_controller.objects import ENVIRONMENT, FILE, Object, environment_key
 from e2e_controller.probes import Prober
-from e2e_controller.reconcile.desired import Desired, desired_workload
-from e2e_controller.reconcile.execute import Execution, make_open_directory
-from e2e_controller.reconcile.plan import Observed, Plan, Step, plan_workload, replacement_cause
+from e2e_controller.reconcile.dependencies import waiting_for
+from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
+from e2e_controller.reconcile.environments import EnvironmentReconciler
+from e2e_controller.reconcile.execute import Execution
+from e2e_controller.reconcile.notes import Notebook
+from e2e_controller.reconcile.plan import make_plan, replacement_cause
 from e2e_controller.reconcile.status import Failure, Outcome, step_status, workload_status
+from e2e_controller.reconcile.steps import Observed, Plan, Step, Waiting
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
 
@@ -62,6 +65,8 @@ class Reconciler:
         self._info = info
         self._instruments = instruments
         self._now = now
+        self._notebook = Notebook(driver)
+        self._environments = EnvironmentReconciler(store, queue, driver, events, directories, info, now)
 
     async def work(self) -> None:
         """One worker: until the queue is closed."""
@@ -85,22 +90,20 @@ class Reconciler:
         if key.kind == FILE:
             return None
         if key.kind == ENVIRONMENT:
-            failure = await self._reconcile_environment(key)
+            failure = await self._environments.reconcile(key)
             self._plan_retry(key, failure)
             return failure
-        return await self._reconcile_workload(key)
+        return await self._reconcile_container(key)
 
     async def plan(self, object_: Object) -> Plan:
         """What would be done about this object, as it is given here, until it is true. Changes nothing."""
         desired = self._desired(object_)
-        observed = await self._observe(object_.key, desired)
+        observed = await self._observe(object_, desired)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
-        return plan_workload(desired, observed, object_.status, self._now())
+        return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
 
-    # Workloads
-
-    async def _reconcile_workload(self, key: Key) -> Failure | None:
+    async def _reconcile_container(self, key: Key) -> Failure | None:
         object_ = self._store.get(key) or Object(key, deleting=True)
         desired = self._desired(object_)
         wait = self._held_back(object_, desired)
@@ -110,15 +113,15 @@ class Reconciler:
         outcome, observed = Outcome(), Observed()
         plan = Plan()
         try:
-            observed = await self._observe(key, desired)
-            plan = plan_workload(desired, observed, object_.status, self._now())
+            observed = await self._observe(object_, desired)
+            plan = make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
             if plan.steps:
                 outcome = await self._execute(object_, desired, plan)
                 gone = desired is None and outcome.failure is None
                 container = None if gone else await self._driver.inspect(key)
                 observed = replace(observed, container=container)
             else:
-                outcome = Outcome(waiting_for_network=plan.waiting_for_network)
+                outcome = Outcome(waiting=plan.waiting)
         except DriverError as error:
             outcome = replace(outcome, failure=Failure(str(error.reason), str(error), error.retry))
         retry_at = self._plan_retry(key, outcome.failure)
@@ -140,7 +143,7 @@ class Reconciler:
             return 0.0
         if status.spec_hash != desired.spec_hash:
             return 0.0
-        return (status.retry_at - self._now()).total_seconds()
+        return min(TERMINAL_RETRY, (status.retry_at - self._now()).total_seconds())  # a clock may jump back
 
     def _plan_retry(self, key: Key, failure: Failure | None) -> datetime | None:
         """Queues a key that failed for later; returns when it may be tried again, None for any time."""
@@ -164,14 +167,15 @@ class Reconciler:
                 self._store.set_status(object_.key, step_status(current, step, progress, self._now()))
 
         directory = desired.directory if desired and self._info.local_files else None
-        execution = Execution(self._driver, object_.key, directory, tell, self._now)
+        execution = Execution(self._driver, self._notebook, object_.key, directory, tell, self._now)
         outcome = await execution.run(plan)
         done = plan.steps[: len(outcome.phases)]
         for step in done:
             self._events.record(object_.key, type(step).__name__, str(step))
         return outcome
 
-    async def _observe(self, key: Key, desired: Desired | None) -> Observed:
+    async def _observe(self, object_: Object, desired: Desired | None) -> Observed:
+        key = object_.key
         environment = self._store.get(environment_key(key.environment))
         network = environment.status.network_id if environment else ""
         try:
@@ -179,13 +183,44 @@ class Reconciler:
         except NameTaken:
             if desired is None:
                 return Observed()  # a foreign container is none of ours to remove
-            raise
+            return Observed(image_present=True, network_id=network, waiting=self._rival_in_the_way(key))
         observed = Observed(container, None, network)
-        if desired is None or desired.build or desired.state in ("Stopped", "Killed"):
+        if desired is None:
             return observed
-        if container is None or replacement_cause(desired, observed):
-            return replace(observed, image_present=await self._driver.image_present(desired.spec.image))
+        if container is not None and not replacement_cause(desired, observed):
+            return await self._with_notes(object_, desired, observed)
+        observed = replace(observed, waiting=self._waiting(object_))
+        if desired.build or desired.state in ("Stopped", "Killed"):
+            return observed
+        return replace(observed, image_present=await self._driver.image_present(desired.spec.image))
+
+    async def _with_notes(self, object_: Object, desired: Desired, observed: Observed) -> Observed:
+        """Looks the notes up where a plan may need them, which costs a call once for each container."""
+        container, seen = observed.container, object_.status.container
+        if container is None or desired.is_job:
+            return observed
+        # Of a run that was seen and that nothing is noted of, it is known that it ended by itself.
+        is_news = seen is None or (seen.id, seen.started_at) != (container.id, container.started_at)
+        ended = container.phase is ContainerPhase.EXITED
+        if desired.live_files or (ended and (is_news or self._notebook.knows(container.id))):
+            return replace(observed, notes=await self._notebook.read(container.id))
         return observed
+
+    def _rival_in_the_way(self, key: Key) -> Waiting:
+        """What to do about the container that has our name. Raises `NameTaken` again for a foreign one."""
+        rival = self._store.find_container(key.environment, key.name, but=key)
+        if rival is None:
+            raise
+        if rival.deleting:
+            return Waiting(Reason.PENDING, f"waits for {rival.key.kind} {key.name} to be gone")
+        raise NameTaken(
+            f"{rival.key.kind} {key.name} of this environment has that name, which workloads and jobs share",
+            remedy="rename one of them",
+        )
+
+    def _waiting(self, object_: Object) -> Waiting | None:
+        environment = object_.key.environment
+        return waiting_for(object_, lambda name: self._store.find_container(environment, name))
 
     async def _tell(
         self, object_: Object, desired: Desired | None, observed: Observed, outcome: Outcome
@@ -235,6 +270,10 @@ class Reconciler:
             self._store.set_status(object_.key, rejected)
             return
         self._store.forget(object_.key, object_.generation)
+        rival = self._store.find_container(object_.key.environment, object_.key.name)
+        if rival is not None:
+            self._store.set_status(rival.key, replace(rival.status, retry_at=None))
+            self._queue.add(rival.key)
         environment = self._store.get(environment_key(object_.key.environment))
         if environment is None or environment.deleting:
             # With the last of its objects an environment may go, one that no manifest knows included.
@@ -242,79 +281,4 @@ class Reconciler:
 
     def _desired(self, object_: Object) -> Desired | None:
         environment = self._store.get(environment_key(object_.key.environment))
-        defaults = environment.manifest if environment else None
-        return desired_workload(
-            object_,
-            defaults if isinstance(defaults, Environment) else None,
-            self._directories,
-            mount_shared=self._info.local_files,
-        )
-
-    # Environments
-
-    async def _reconcile_environment(self, key: Key) -> Failure | None:
-        object_ = self._store.get(key)
-        try:
-            if object_ is None or object_.deleting:
-                await self._remove_environment(key, object_)
-                return None
-            if self._info.local_files:
-                make_open_directory(self._directories.shared(key.environment))
-            network = await self._driver.ensure_network(key.environment)
-        except DriverError as error:
-            failure = Failure(str(error.reason), str(error), error.retry)
-            if object_ is not None:
-                self._tell_environment(object_, "", failure)
-            return failure
-        self._tell_environment(object_, network, None)
-        return None
-
-    async def _remove_environment(self, key: Key, object_: Object | None) -> None:
-        if any(other.environment == key.environment for other in await self._driver.list_containers()):
-            # Its containers are queued with their own keys, and queue this one when they are gone.
-            return
-        if object_ is not None:
-            # Should the environment come back meanwhile, nothing may start in the network that goes.
-            self._store.set_status(key, replace(object_.status, network_id=""))
-        await self._driver.remove_environment(key.environment)
-        current = self._store.get(key)
-        if current is not None and not current.deleting:
-            self._queue.add(key)
-            return
-        directory = self._directories.shared(key.environment)
-        if directory.exists():
-            await self._driver.remove_tree(str(directory))
-        if object_ is not None:
-            self._store.forget(key, object_.generation)
-
-    def _tell_environment(self, object_: Object, network: str, failure: Failure | None) -> None:
-        current = self._store.get(object_.key)
-        if current is None or current.generation != object_.generation:
-            return
-        previous = current.status
-        ready = Condition(ConditionType.READY, Status.TRUE, Reason.NETWORK_READY)
-        conditions = set_condition(
-            tuple(c for c in previous.conditions if c.type != ConditionType.FAILED),
-            acceptance(current),
-            self._now(),
-        )
-        if failure is not None:
-            ready = Condition(ConditionType.READY, Status.FALSE, failure.reason, failure.message)
-            self._events.record(object_.key, failure.reason, failure.message, warning=True)
-            if failure.terminal:
-                failed = Condition(ConditionType.FAILED, Status.TRUE, failure.reason, failure.message)
-                conditions = set_condition(conditions, failed, self._now())
-        status = replace(
-            previous,
-            observed_generation=current.generation,
-            conditions=set_condition(conditions, ready, self._now()),
-            summary="Ready" if failure is None else "Failed" if failure.terminal else "NotReady",
-            progress=failure.message if failure else "",
-            network_id=network,
-            directory=str(self._directories.shared(object_.key.environment)),
-        )
-        self._store.set_status(object_.key, status)
-        if network != previous.network_id:
-            for other in self._store.select(object_.key.environment):
-                if other.key.kind not in (ENVIRONMENT, FILE):
-                    self._queue.add(other.key)
+        return desired_container(object_, environment, self._directories, mount_shared=self._info.local_files)

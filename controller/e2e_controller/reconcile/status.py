@@ -10,17 +10,8 @@ from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import Object, ObjectStatus, Phase, Probe, acceptance
 from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.desired import Desired
-from e2e_controller.reconcile.plan import (
-    Build,
-    Create,
-    Observed,
-    Pull,
-    Remove,
-    Start,
-    Step,
-    Stop,
-    will_restart,
-)
+from e2e_controller.reconcile.plan import is_over, restart_delay, will_restart
+from e2e_controller.reconcile.steps import Build, Create, Observed, Pull, Remove, Start, Step, Stop, Waiting
 
 _NEEDS_A_PERSON = (Reason.PORT_TAKEN, Reason.NAME_CONFLICT)
 """Tried again, since the cause may go away, but told as failures: nothing of ours will make it go."""
@@ -51,7 +42,7 @@ class Outcome:
     retry_at: datetime | None = None
     restarted: bool = False
     created: bool = False
-    waiting_for_network: bool = False
+    waiting: Waiting | None = None
     log_lines: tuple[str, ...] = ()
 
 
@@ -63,25 +54,30 @@ def workload_status(
     report: ProbeReport | None,
     now: datetime,
 ) -> ObjectStatus:
-    """The whole status of a workload, after its plan was executed and it was looked at again."""
+    """The whole status of a workload or job, after its plan was executed and it was looked at again."""
     previous, container = object_.status, observed.container
+    if container is None and outcome.failure is None and desired and is_over(desired, previous):
+        return _still_over(object_, now)
     attempts = failed_attempts(object_, outcome.failure)
-    running, failed = _running(desired, container, outcome, attempts)
+    running, failed = _running(desired, container, outcome, attempts, previous.restart_count)
     ready = _ready(desired, container, running, report)
     if failed is None and report is not None and report.timed_out and running.status is Status.TRUE:
         failed = _probe_timeout(desired, report)
-    wanted = [acceptance(object_), _image_ready(observed, outcome, previous), running, ready, failed]
+    goal = _completed(running) if desired is not None and desired.is_job else ready
+    wanted = [acceptance(object_), _image_ready(observed, outcome, previous), running, goal, failed]
     conditions: tuple[Condition, ...] = ()
     for condition in wanted:
         if condition is not None:
             conditions = _carry_time(previous, conditions, condition, now)
     restarts = 0 if outcome.created else previous.restart_count + outcome.restarted
+    if container is not None and desired is not None and desired.is_job:
+        restarts = container.attempt
     phases = _phases(previous, outcome, ready, container, now)
     return ObjectStatus(
         observed_generation=object_.generation,
         conditions=conditions,
-        summary=_summary(object_, desired, running, ready, failed),
-        progress=_progress(running, ready, failed),
+        summary=_summary(object_, desired, running, goal, failed),
+        progress=_progress(running, goal, failed),
         container=container,
         restart_count=restarts,
         failed_attempts=attempts,
@@ -127,38 +123,67 @@ def step_status(object_: Object, step: Step, progress: str, now: datetime) -> Ob
 
 
 def _running(
-    desired: Desired | None, container: Container | None, outcome: Outcome, attempts: int
+    desired: Desired | None, container: Container | None, outcome: Outcome, attempts: int, restarts: int
 ) -> tuple[Condition, Condition | None]:
     """The `Running` condition, and `Failed` where there is no hope."""
-
-    def told(reason: str, message: str = "", status: Status = Status.FALSE) -> Condition:
-        return Condition(ConditionType.RUNNING, status, reason, message)
-
+    told = _not_running
     failure = outcome.failure
     if failure is not None:
-        failed = Condition(ConditionType.FAILED, Status.TRUE, failure.reason, failure.message)
         hopeless = failure.terminal or (attempts >= _PATIENCE and failure.reason != Reason.ENGINE_UNAVAILABLE)
-        return told(failure.reason, failure.message), failed if hopeless else None
+        return told(failure.reason, failure.message), _failed(failure) if hopeless else None
     if desired is None:
         return told(Reason.DELETING), None
+    if (waiting := outcome.waiting) is not None:
+        return told(waiting.reason, waiting.message), _failed(waiting) if waiting.hopeless else None
     if container is None:
-        if desired.state in ("Stopped", "Killed"):
-            return told(desired.state, "there is no container yet"), None
-        waiting = "waits for the environment's network" if outcome.waiting_for_network else ""
-        return told(Reason.PENDING, waiting), None
+        at_rest = desired.state in ("Stopped", "Killed")
+        return told(*(desired.state, "there is no container yet") if at_rest else (Reason.PENDING,)), None
     if container.phase is ContainerPhase.RUNNING:
-        return told(Reason.STARTED, status=Status.TRUE), None
+        return Condition(ConditionType.RUNNING, Status.TRUE, Reason.STARTED), None
     if container.phase is ContainerPhase.PAUSED:
         return told(Reason.PAUSED), None
     if desired.state in ("Stopped", "Killed"):
         return told(desired.state, _how_it_ended(container)), None
     if container.phase is ContainerPhase.CREATED:
         return told(Reason.PENDING, container.error), None
-    message = _how_it_ended(container)
+    return _ended(desired, container, restarts)
+
+
+def _not_running(reason: str, message: str = "") -> Condition:
+    return Condition(ConditionType.RUNNING, Status.FALSE, reason, message)
+
+
+def _failed(why: Failure | Waiting) -> Condition:
+    return Condition(ConditionType.FAILED, Status.TRUE, why.reason, why.message)
+
+
+def _ended(desired: Desired, container: Container, restarts: int) -> tuple[Condition, Condition | None]:
+    """Of a container that ended by itself: as it should, to be tried again, or for good."""
+    told, message = _not_running, _how_it_ended(container)
+    if desired.is_job and container.exit_code == 0:
+        return told(Reason.SUCCEEDED, message), None
+    if desired.is_job and desired.retries:
+        left = desired.retries - container.attempt
+        message += f"; {left} of {desired.retries} retries left"
+        if left > 0:
+            return told(Reason.RETRYING, message), None
     if will_restart(desired.restart_policy, container.exit_code):
+        message += f"; restart {restarts + 1} comes {restart_delay(restarts):g}s after it"
         return told(Reason.RESTARTING, message), None
     reason = Reason.OOM_KILLED if container.oom_killed else Reason.EXITED
     return told(reason, message), Condition(ConditionType.FAILED, Status.TRUE, reason, message)
+
+
+def _completed(running: Condition) -> Condition:
+    status = Status.TRUE if running.reason == Reason.SUCCEEDED else Status.FALSE
+    return Condition(ConditionType.COMPLETED, status, running.reason, running.message)
+
+
+def _still_over(object_: Object, now: datetime) -> ObjectStatus:
+    """Of a job that has run to its end, when its container was removed afterwards."""
+    previous = object_.status
+    conditions = set_condition(previous.conditions, acceptance(object_), now)
+    return replace(previous, observed_generation=object_.generation, conditions=conditions)
 
 
 def _how_it_ended(container: Container) -> str:
@@ -217,7 +242,7 @@ def _carry_time(
 
 
 def _summary(
-    object_: Object, desired: Desired | None, running: Condition, ready: Condition, failed: Condition | None
+    object_: Object, desired: Desired | None, running: Condition, goal: Condition, failed: Condition | None
 ) -> str:
     if object_.deleting:
         return "Deleting"
@@ -225,17 +250,21 @@ def _summary(
         return "Rejected"
     if failed is not None:
         return "Failed"
+    if goal.type == ConditionType.COMPLETED:
+        if running.status is Status.TRUE:
+            return "Running"
+        return "Completed" if goal.status is Status.TRUE else running.reason
     if running.status is not Status.TRUE:
         return running.reason
-    if ready.status is Status.TRUE:
-        return "Running" if ready.reason == Reason.NO_PROBE else "Ready"
+    if goal.status is Status.TRUE:
+        return "Running" if goal.reason == Reason.NO_PROBE else "Ready"
     return "NotReady"
 
 
-def _progress(running: Condition, ready: Condition, failed: Condition | None) -> str:
+def _progress(running: Condition, goal: Condition, failed: Condition | None) -> str:
     if failed is not None:
         return failed.message
-    return running.message if running.status is not Status.TRUE else ready.message
+    return running.message if running.status is not Status.TRUE else goal.message
 
 
 def _endpoints(desired: Desired | None, container: Container | None) -> dict[str, str]:
@@ -261,6 +290,11 @@ def _phases(
     preparing = all(phase.name in ("pull", "build") for phase in previous.phases)
     anew = (outcome.created or outcome.restarted) and not preparing
     phases = outcome.phases if anew else (*previous.phases, *outcome.phases)
+    running = previous.condition(ConditionType.RUNNING)
+    if outcome.created and running and running.reason == Reason.WAITING_FOR_DEPENDENCIES:
+        began = running.last_transition_time or now
+        waited = max(0.0, (outcome.phases[0].started_at - began).total_seconds()) if outcome.phases else 0.0
+        phases = (Phase("dependencies", began, waited), *phases)
     probed = ready.reason == Reason.NO_PROBE or any(phase.name == "probe" for phase in phases)
     if ready.status is Status.TRUE and not probed and container is not None and container.started_at:
         began = container.started_at

@@ -10,11 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from e2e_api.conditions import Condition, Status
 from e2e_api.errors import InvalidArgument
-from e2e_api.manifests import DNS_LABEL, Workload, to_document
+from e2e_api.manifests import DNS_LABEL, ContainerFields, to_document
 from e2e_api.v1 import event_service_pb2, object_pb2
 from e2e_controller.drivers.base import Container, Key
 from e2e_controller.events import Event
-from e2e_controller.objects import ENVIRONMENT, FILE, WORKLOAD, Object, Phase, Probe
+from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, FILE, WORKLOAD, Object, Phase, Probe
 
 MASK = "********"
 _SECRET = re.compile(r"(?i)passw|secret|token|credential|api_?key|private_?key|access_?key|auth")
@@ -28,8 +28,8 @@ _STATUS = {
 def key_from_proto(key: object_pb2.ObjectKey) -> Key:
     """Raises `InvalidArgument` where a part is missing or no name."""
     kind = key.kind or WORKLOAD
-    if kind not in (WORKLOAD, ENVIRONMENT, FILE):
-        raise InvalidArgument(f"key.kind: expected Workload or Environment, not {kind[:40]!r}")
+    if kind not in (*CONTAINER_KINDS, ENVIRONMENT, FILE):
+        raise InvalidArgument(f"key.kind: expected Workload, Job or Environment, not {kind[:40]!r}")
     environment = key.environment or (key.name if kind == ENVIRONMENT else "")
     name = key.name or (environment if kind == ENVIRONMENT else "")
     for field, value in (("environment", environment), ("name", name)):
@@ -121,7 +121,8 @@ def _condition(condition: Condition) -> object_pb2.Condition:
 
 
 def _endpoints(object_: Object, external: Mapping[str, str]) -> list[object_pb2.Endpoint]:
-    if not isinstance(object_.manifest, Workload):
+    spec = object_.manifest.spec if object_.manifest else None
+    if not isinstance(spec, ContainerFields):
         return []
     return [
         object_pb2.Endpoint(
@@ -130,7 +131,7 @@ def _endpoints(object_: Object, external: Mapping[str, str]) -> list[object_pb2.
             external=external.get(name, ""),
             protocol=port.protocol,
         )
-        for name, port in object_.manifest.spec.ports.items()
+        for name, port in spec.ports.items()
     ]
 
 

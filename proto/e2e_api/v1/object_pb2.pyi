@@ -53,7 +53,7 @@ class ObjectKey(_message.Message):
     environment: _builtins.str
     """Environment is the name of the environment that holds the object; a DNS label."""
     kind: _builtins.str
-    """Kind is `Workload`, `Environment`, or `File` (a manifest file that could not be read)."""
+    """Kind is `Workload`, `Job`, `Environment`, or `File` (a manifest file that could not be read)."""
     name: _builtins.str
     """Name is a DNS label; for `File` the path below its watched folder."""
     def __init__(
@@ -83,7 +83,7 @@ class Condition(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     LAST_TRANSITION_TIME_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """Type is `Accepted`, `ImageReady`, `Running`, `Ready` or `Failed`."""
+    """Type is `Accepted`, `ImageReady`, `Running`, `Ready` (of a job `Completed`) or `Failed`."""
     status: Global___ConditionStatus.ValueType
     reason: _builtins.str
     """Reason is one CamelCase word for machines."""
@@ -240,7 +240,7 @@ class Phase(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name is `pull`, `build`, `create`, `copy`, `start` or `probe`."""
+    """Name is `dependencies`, `pull`, `build`, `create`, `start` or `probe`."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property

@@ -4,16 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from e2e import evidence, live, naming
+from e2e._sync.job import Job
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
-from e2e.messages import MASK, environment_summary_of, status_of
-from e2e.specs import WorkloadOptions, environment_spec, new_manifest
+from e2e.messages import CONTAINER_KINDS, MASK, environment_summary_of, status_of
+from e2e.specs import JobOptions, WorkloadOptions, environment_spec, new_job, new_manifest
 from e2e.values import EnvironmentSummary, Goal, WorkloadStatus
 from e2e_api import manifests
 from e2e_api.errors import E2EError, InvalidArgument
+from e2e_api.v1 import object_pb2
 
 DEFAULT_TIMEOUT = 60.0
 
@@ -149,24 +151,46 @@ class Environment:
         # Without the environment's name, which is only final at the start.
         return Workload(self._session, new_manifest("", name, options), own=True)
 
+    def job(self, name: str, **options: Unpack[JobOptions]) -> Job:
+        """Defines a job, a container that is meant to finish; nothing is sent before its start.
+
+        Args:
+            name: a DNS label, which no workload of the environment has.
+            options: see `JobOptions`; exactly one of `image` and `build` is needed.
+
+        Raises InvalidArgument, naming each wrong field.
+        """
+        naming.check_label(name, "a job")
+        return Job(self._session, new_job("", name, options), own=True)
+
     def get(self, name: str, *, wait: float = 0.0) -> Workload:
         """A workload that is already defined, wherever that was; a file's can be looked at, not changed.
 
         Raises NotFound when it is not, nor becomes so within `wait` seconds, and InvalidArgument for one
         whose manifest was never right.
         """
-        client, key = self._session.client, self._session.key(name)
+        document, own = self._look_up(self._session.key(name), wait)
+        return Workload(self._session, manifests.Workload.model_validate(document), own=own)
+
+    def get_job(self, name: str, *, wait: float = 0.0) -> Job:
+        """A job that is already defined; as `get` does for workloads."""
+        document, own = self._look_up(self._session.key(name, "Job"), wait)
+        return Job(self._session, manifests.Job.model_validate(document), own=own)
+
+    def _look_up(self, key: object_pb2.ObjectKey, wait: float) -> tuple[dict[str, Any], bool]:
+        """The manifest, and whether it may be written again: it is whole, and the API may change it."""
+        client = self._session.client
         found = client.wait_known(key, wait) if wait > 0 else client.get(key)
         if not found.document:
             raise InvalidArgument(evidence.reason_line(found, Goal.READY))
-        manifest = manifests.Workload.model_validate(json.loads(found.document))
-        masked = MASK in manifest.spec.env.values()
-        return Workload(self._session, manifest, own=found.managed_by_api and not masked)
+        document: dict[str, Any] = json.loads(found.document)
+        masked = MASK in document["spec"].get("env", {}).values()
+        return document, found.managed_by_api and not masked
 
-    def start_and_wait_ready(self, *workloads: Workload, timeout: float | None = None) -> None:
-        """Starts all the workloads at once, and waits until all are ready: at most `timeout` seconds.
+    def start_and_wait_ready(self, *workloads: Workload | Job, timeout: float | None = None) -> None:
+        """Starts all the workloads and jobs at once; waits until all are ready, or completed.
 
-        Raises WaitFailed as soon as one of them cannot become ready, and WaitTimeout.
+        Raises WaitFailed as soon as one of them cannot become so, and WaitTimeout after `timeout` seconds.
         """
         running = [workload._asked_to_be("Running") for workload in workloads]
         self._session.transition(running, Goal.READY, timeout)
@@ -190,9 +214,9 @@ class Environment:
         self._session.client.apply(documents, environment=self.name)
 
     def statuses(self) -> dict[str, WorkloadStatus]:
-        """What the controller knows of all its workloads, by name."""
-        objects = self._session.client.list_objects(self.name, "Workload")
-        return {found.key.name: status_of(found) for found in objects}
+        """What the controller knows of all its workloads and jobs, by name."""
+        objects = self._session.client.list_objects(self.name)
+        return {found.key.name: status_of(found) for found in objects if found.key.kind in CONTAINER_KINDS}
 
     def summary(self) -> EnvironmentSummary | None:
         """Its line in the list of environments; None where nothing is left of it."""

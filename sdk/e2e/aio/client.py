@@ -60,6 +60,11 @@ class AsyncClient:
         request = manifest_service_pb2.DeleteRequest(keys=keys)
         await self.transport.unary(self.transport.manifests.Delete, request, CALL_SECONDS)
 
+    async def run_job(self, key: object_pb2.ObjectKey) -> None:
+        """Makes a job that Apply wrote run again. Raises Conflict for one that a user's file defines."""
+        request = manifest_service_pb2.RunJobRequest(key=key)
+        await self.transport.unary(self.transport.manifests.RunJob, request, CALL_SECONDS)
+
     async def get(self, key: object_pb2.ObjectKey) -> object_pb2.Object:
         """One object. Raises NotFound."""
         request = manifest_service_pb2.GetRequest(key=key)

@@ -17,7 +17,7 @@ from typing import Any
 from e2e import Client, E2EError, embedded
 from e2e.addresses import VARIABLE
 from e2e.cli.files import Given
-from e2e_api.manifests import Workload
+from e2e_api.manifests import ContainerFields
 
 _ENGINE_SECONDS = 90.0
 _GIGABYTE = 10**9
@@ -131,9 +131,9 @@ def wanted_images(given: Iterable[Given]) -> dict[str, bool]:
     """The images that these manifests name; False for one that may not be pulled."""
     images: dict[str, bool] = {}
     for found in given:
-        if isinstance(found.manifest, Workload) and found.manifest.spec.image is not None:
-            pulled = found.manifest.spec.image_pull_policy != "Never"
-            images[found.manifest.spec.image] = images.get(found.manifest.spec.image, True) and pulled
+        spec = found.manifest.spec
+        if isinstance(spec, ContainerFields) and spec.image is not None:
+            images[spec.image] = images.get(spec.image, True) and spec.image_pull_policy != "Never"
     return images
 
 

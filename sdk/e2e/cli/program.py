@@ -18,6 +18,7 @@ VERBS = {
     "delete": "Delete objects, and wait until they are gone.",
     "get": "List objects, or show some.",
     "describe": "Show all that is known of one object.",
+    "rerun": "Run a job again.",
     "wait": "Wait until objects are ready, stopped, deleted, ...",
     "logs": "Show what a workload has written.",
     "exec": "Run a command in a workload's container.",

@@ -22,11 +22,11 @@ from e2e.cli.keys import Key
 from e2e.cli.output import span
 from e2e_api.v1 import manifest_service_pb2, object_pb2
 
-_GOOD = frozenset({"Ready", "Running", "Gone"})
+_GOOD = frozenset({"Ready", "Running", "Completed", "Gone"})
 _BAD = frozenset({"Failed", "Rejected"})
 _QUIET = frozenset({"Stopped", "Killed", "Paused"})
 _REST = _GOOD | _BAD | _QUIET
-_DETAILED = _BAD | {"Pulling", "Building", "NotReady", "Restarting"}
+_DETAILED = _BAD | {"Pulling", "Building", "NotReady", "Restarting", "Retrying", "WaitingForDependencies"}
 _NOTHING_YET = "not probed yet"
 _PLAIN_INTERVAL = 5.0
 _FRAMES_A_SECOND = 10

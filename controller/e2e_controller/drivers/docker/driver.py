@@ -111,6 +111,10 @@ class DockerDriver:
         await self._volumes.ensure(key.environment, spec.mounts)
         return await self._lifecycle.create(key, spec, spec_hash)
 
+    async def put_files(self, container_id: str, files: Sequence[base.FileContent]) -> None:
+        """Writes files into it."""
+        await self._lifecycle.put_files(container_id, files)
+
     async def start_container(self, container_id: str) -> None:
         """Starts, or starts again."""
         await self._lifecycle.start(container_id)

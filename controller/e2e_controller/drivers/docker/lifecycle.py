@@ -18,6 +18,7 @@ from e2e_controller.drivers.base import (
     ContainerNotRunning,
     ContainerSpec,
     DriverError,
+    FileContent,
     Key,
     NameTaken,
     PortTaken,
@@ -91,13 +92,25 @@ class Lifecycle:
         self._known.learn(container_id, key, ports.values())
         if spec.files:
             try:
-                await self._put_files(container_id, key, spec)
+                await self.put_files(container_id, spec.files)
             except DriverError:
                 with suppress(DriverError):  # what is left is known to be half made
                     await self.remove(container_id)
                 raise
         self._known.finish(container_id)
         return container_id
+
+    async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
+        """Writes files into it, running or not."""
+        user = ""
+        if containers.is_private(files):
+            user = await self._look(container_id, lambda found: str(found["Config"]["User"])) or ""
+        archive = containers.files_archive(files, containers.numeric_owner(user), time.time())
+        await self._engine.call(
+            "put files",
+            lambda client: client.put_archive(container_id, "/", archive),
+            f"put files into {self._name(container_id)}",
+        )
 
     async def start(self, container_id: str) -> None:
         """Starts, or starts again."""
@@ -202,17 +215,6 @@ class Lifecycle:
         if not entrypoint:
             raise SpecRefused("there is nothing to run: no entrypoint, and an empty command")
         return replace(spec, entrypoint=entrypoint)
-
-    async def _put_files(self, container_id: str, key: Key, spec: ContainerSpec) -> None:
-        user = spec.user
-        if not user and containers.is_private(spec.files):
-            user = await self._look(container_id, lambda found: str(found["Config"]["User"])) or ""
-        archive = containers.files_archive(spec.files, containers.numeric_owner(user), time.time())
-        await self._engine.call(
-            "put files",
-            lambda client: client.put_archive(container_id, "/", archive),
-            f"put files into {key}",
-        )
 
     async def _taken_by(self, key: Key, error: NameTaken) -> NameTaken:
         name = containers.container_name(key)

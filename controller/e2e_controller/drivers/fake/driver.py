@@ -19,6 +19,7 @@ from e2e_controller.drivers.base import (
     ContainerPhase,
     ContainerSpec,
     EngineInfo,
+    FileContent,
     ImageFailed,
     Key,
     NameTaken,
@@ -153,6 +154,11 @@ class FakeDriver(Control):
             if not mount.is_host_path:
                 self.engine.volumes.setdefault((key.environment, mount.source), self.controller_id)
         return creation.add(self.engine, self.controller_id, key, spec, spec_hash, finished=True).view.id
+
+    async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
+        """Adds them to the container's files."""
+        container = await self._enter_container("put_files", container_id)
+        container.files |= {posixpath.normpath(file.path): (file.content, file.mode) for file in files}
 
     async def start_container(self, container_id: str) -> None:
         """Starts, or starts again."""

@@ -7,6 +7,7 @@ from e2e.cli.description import describe
 from e2e.cli.keys import find_keys
 from e2e.cli.options import connect, environment_option
 from e2e.cli.output import now
+from e2e.messages import CONTAINER_KINDS
 from e2e_api.v1 import container_service_pb2, event_service_pb2, object_pb2
 
 _LOG_LINES = 20
@@ -33,7 +34,7 @@ def _events(client: Client, found: object_pb2.Object) -> list[event_service_pb2.
 
 
 def _log(client: Client, found: object_pb2.Object) -> list[str]:
-    if found.key.kind != "Workload" or not found.status.HasField("container"):
+    if found.key.kind not in CONTAINER_KINDS or not found.status.HasField("container"):
         return []
     request = container_service_pb2.LogsRequest(key=found.key, tail=_LOG_LINES)
     data = bytearray()
