@@ -189,7 +189,10 @@ class Store:
         if new.rejection is not None and (current is None or current.rejection != new.rejection):
             self._events.record(key, new.rejection.reason, new.rejection.message, warning=True)
         self._enqueue(key)
-        self._update_environment(key)
+        if key.kind in CONTAINER_KINDS:
+            self._update_desired(environment_key(key.environment))
+        elif key.kind == ENVIRONMENT:
+            self._defaults_changed(base, new)
 
     def _unwant(self, key: Key, current: Object | None) -> None:
         if current is None or current.deleting:
@@ -209,14 +212,15 @@ class Store:
             for other in self._by_environment.get(key.name, ())
         )
 
-    def _update_environment(self, key: Key) -> None:
-        if key.kind not in (ENVIRONMENT, FILE):
-            self._update_desired(environment_key(key.environment))
-        elif key.kind == ENVIRONMENT:
-            # Its defaults are part of what its objects are.
-            for other in self._by_environment.get(key.environment, ()):
-                if other.kind != FILE:
-                    self._enqueue(other)
+    def _defaults_changed(self, before: Object, after: Object) -> None:
+        """Its defaults are part of what an environment's objects are: others make another generation."""
+        old, new = (object_.manifest and object_.manifest.spec for object_ in (before, after))
+        for key in tuple(self._by_environment.get(after.key.environment, ())):
+            if key.kind in CONTAINER_KINDS:
+                other = self._objects[key]
+                if old != new and other.manifest is not None:
+                    self._put(replace(other, generation=other.generation + 1))
+                self._enqueue(key)
 
     def _put(self, object_: Object) -> None:
         self._version += 1

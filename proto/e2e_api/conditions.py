@@ -55,6 +55,8 @@ class Reason(StrEnum):
     RETRYING = "Retrying"
     SUCCEEDED = "Succeeded"
     WAITING_FOR_DEPENDENCIES = "WaitingForDependencies"
+    STOPPING = "Stopping"
+    REPLACING = "Replacing"
     DELETING = "Deleting"
     NETWORK_READY = "NetworkReady"
     # Failed
@@ -71,6 +73,7 @@ class Reason(StrEnum):
     POLICY_DENIED = "PolicyDenied"
     ENGINE_UNAVAILABLE = "EngineUnavailable"
     ENGINE_ERROR = "EngineError"
+    INTERNAL_ERROR = "InternalError"
 
 
 @dataclass(frozen=True, slots=True)

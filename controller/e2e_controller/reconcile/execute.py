@@ -79,6 +79,7 @@ class Execution:
                 await self.driver.build(build, lambda text: self.tell(step, text))
             case Create(spec=spec, spec_hash=spec_hash):
                 if self.directory is not None:
+                    make_open_directory(self.directory.parent)
                     make_open_directory(self.directory)
                 self.created_id = await self.driver.create(self.key, spec, spec_hash)
             case Refuse(cause=cause, reason=reason):
@@ -119,10 +120,9 @@ class Execution:
 def make_open_directory(directory: Path) -> None:
     """Makes a directory that containers of any user may write to. Raises `DriverError`."""
     try:
-        for part in (directory.parent, directory):
-            if not part.is_dir():
-                part.mkdir(parents=True, exist_ok=True)
-                part.chmod(0o777)
+        if not directory.is_dir():
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(0o777)
     except OSError as error:
         raise DriverError(
             f"cannot make directory {directory}: {error.strerror}", reason="DirectoryFailed"

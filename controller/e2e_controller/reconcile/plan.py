@@ -106,6 +106,14 @@ def replacement_cause(desired: Desired, observed: Observed) -> str:
     return ""
 
 
+def may_create(desired: Desired, observed: Observed) -> bool:
+    """Whether a plan may make a new container, for which more has to be looked up."""
+    container = observed.container
+    if container is None or replacement_cause(desired, observed):
+        return True
+    return desired.is_job and container.phase is ContainerPhase.EXITED and container.exit_code != 0
+
+
 def restart_delay(restarts: int) -> float:
     """Seconds between an exit and the next start."""
     return float(min(FIRST_RESTART_DELAY * 2 ** min(restarts, 20), LONGEST_RESTART_DELAY))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from e2e_api.conditions import ConditionType, Reason
+from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import (
     Container,
@@ -27,7 +27,7 @@ from e2e_controller.reconcile.desired import Desired, desired_container, removal
 from e2e_controller.reconcile.environments import EnvironmentReconciler
 from e2e_controller.reconcile.execute import Execution
 from e2e_controller.reconcile.notes import Notebook
-from e2e_controller.reconcile.plan import make_plan, replacement_cause
+from e2e_controller.reconcile.plan import make_plan, may_create
 from e2e_controller.reconcile.status import Failure, Outcome, step_status, workload_status
 from e2e_controller.reconcile.steps import Observed, Plan, Step, Waiting
 from e2e_controller.store import Store
@@ -37,8 +37,13 @@ log = logging.getLogger(__name__)
 
 LOG_LINES = 100
 LOG_LINE_LENGTH = 2_000
+MAX_MESSAGE = 4_000
 TERMINAL_RETRY = 60.0
 """Seconds until a failure that needs a person is tried again, in case one has acted."""
+
+
+def _failure(error: DriverError) -> Failure:
+    return Failure(str(error.reason), str(error)[:MAX_MESSAGE], error.retry)
 
 
 class Reconciler:
@@ -78,8 +83,9 @@ class Reconciler:
             began, success = time.perf_counter(), False
             try:
                 success = await self.reconcile(key) is None
-            except Exception:  # a bug of ours must not end the worker; the key is tried again
+            except Exception as error:  # a bug of ours must not end the worker; the key is tried again
                 log.exception("reconcile of %s failed", key)
+                self._tell_bug(key, error)
                 self._queue.add_rate_limited(key)
             finally:
                 self._queue.done(key)
@@ -110,11 +116,18 @@ class Reconciler:
         if wait > 0:
             self._queue.add_after(key, wait)
             return None
-        outcome, observed = Outcome(), Observed()
-        plan = Plan()
         try:
             observed = await self._observe(object_, desired)
-            plan = make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
+        except DriverError as error:
+            return await self._not_seen(object_, desired, _failure(error))
+        return await self._make_true(object_, desired, observed)
+
+    async def _make_true(
+        self, object_: Object, desired: Desired | None, observed: Observed
+    ) -> Failure | None:
+        key, outcome = object_.key, Outcome()
+        plan = make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
+        try:
             if plan.steps:
                 outcome = await self._execute(object_, desired, plan)
                 gone = desired is None and outcome.failure is None
@@ -123,7 +136,7 @@ class Reconciler:
             else:
                 outcome = Outcome(waiting=plan.waiting)
         except DriverError as error:
-            outcome = replace(outcome, failure=Failure(str(error.reason), str(error), error.retry))
+            outcome = replace(outcome, failure=_failure(error))
         retry_at = self._plan_retry(key, outcome.failure)
         if outcome.failure is None and plan.requeue_after is not None:
             self._queue.add_after(key, plan.requeue_after)
@@ -132,6 +145,35 @@ class Reconciler:
             return None
         await self._tell(object_, desired, observed, replace(outcome, retry_at=retry_at))
         return outcome.failure
+
+    async def _not_seen(self, object_: Object, desired: Desired | None, failure: Failure) -> Failure:
+        """A look that failed says nothing of the container: what is known of it stays."""
+        retry_at = self._plan_retry(object_.key, failure)
+        current = self._store.get(object_.key)
+        if object_.status.container is None or failure.terminal or current is None:
+            await self._tell(object_, desired, Observed(), Outcome(failure=failure, retry_at=retry_at))
+        else:
+            told = replace(current.status, progress=failure.message, retry_at=retry_at)
+            self._store.set_status(object_.key, told)
+            self._events.record(object_.key, failure.reason, failure.message, warning=True)
+        return failure
+
+    def _tell_bug(self, key: Key, error: Exception) -> None:
+        """Whoever waits must learn of it, too."""
+        object_ = self._store.get(key)
+        if object_ is None:
+            return
+        message = f"{type(error).__name__}: {error}; this is a bug of e2e, see the controller's log"
+        failed = Condition(ConditionType.FAILED, Status.TRUE, Reason.INTERNAL_ERROR, message[:MAX_MESSAGE])
+        status = replace(
+            object_.status,
+            observed_generation=object_.generation,
+            conditions=set_condition(object_.status.conditions, failed, self._now()),
+            summary="Failed",
+            progress=message[:MAX_MESSAGE],
+        )
+        self._store.set_status(key, status)
+        self._events.record(key, Reason.INTERNAL_ERROR, message[:MAX_MESSAGE], warning=True)
 
     def _held_back(self, object_: Object, desired: Desired | None) -> float:
         """Seconds until what failed is tried again.
@@ -187,7 +229,7 @@ class Reconciler:
         observed = Observed(container, None, network)
         if desired is None:
             return observed
-        if container is not None and not replacement_cause(desired, observed):
+        if not may_create(desired, observed):
             return await self._with_notes(object_, desired, observed)
         observed = replace(observed, waiting=self._waiting(object_))
         if desired.build or desired.state in ("Stopped", "Killed"):
@@ -266,6 +308,8 @@ class Reconciler:
         self._prober.forget(object_.key)
         current = self._store.get(object_.key)
         if current is not None and not current.deleting:
+            if current.generation != object_.generation:
+                return  # it came back meanwhile, and its key is queued again
             rejected = replace(current.status, observed_generation=current.generation, summary="Rejected")
             self._store.set_status(object_.key, rejected)
             return

@@ -11,7 +11,18 @@ from e2e_controller.objects import Object, ObjectStatus, Phase, Probe, acceptanc
 from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.plan import is_over, restart_delay, will_restart
-from e2e_controller.reconcile.steps import Build, Create, Observed, Pull, Remove, Start, Step, Stop, Waiting
+from e2e_controller.reconcile.steps import (
+    Build,
+    Create,
+    Kill,
+    Observed,
+    Pull,
+    Remove,
+    Start,
+    Step,
+    Stop,
+    Waiting,
+)
 
 _NEEDS_A_PERSON = (Reason.PORT_TAKEN, Reason.NAME_CONFLICT)
 """Tried again, since the cause may go away, but told as failures: nothing of ours will make it go."""
@@ -100,26 +111,39 @@ def failed_attempts(object_: Object, failure: Failure | None) -> int:
 def step_status(object_: Object, step: Step, progress: str, now: datetime) -> ObjectStatus:
     """The status while a step is under way."""
     previous = object_.status
-    conditions = previous.conditions
+    new: list[Condition] = []
     match step:
         case Pull() | Build():
-            reason = Reason.PULLING if isinstance(step, Pull) else Reason.BUILDING
-            image = Condition(ConditionType.IMAGE_READY, Status.FALSE, reason, progress)
-            conditions = set_condition(conditions, image, now)
-            summary = str(reason)
+            summary = Reason.PULLING if isinstance(step, Pull) else Reason.BUILDING
+            new = [Condition(ConditionType.IMAGE_READY, Status.FALSE, summary, progress)]
         case Create() | Start():
             reason = Reason.CREATING if isinstance(step, Create) else Reason.STARTING
-            running = Condition(ConditionType.RUNNING, Status.FALSE, reason, step.cause)
-            conditions = set_condition(conditions, running, now)
-            summary = "Starting"
-        case Stop():
-            summary = "Stopping"
+            new = [_not_running(reason, step.cause)]
+            summary = Reason.STARTING
+        case Stop() | Kill():
+            summary = Reason.STOPPING
         case Remove():
-            summary = "Deleting" if object_.deleting else "Replacing"
+            summary = Reason.DELETING if object_.deleting else Reason.REPLACING
         case _:
-            summary = previous.summary
-    # Whatever was true of another generation must not be taken for this one's.
-    return replace(previous, conditions=conditions, summary=summary, progress=progress or step.cause)
+            return replace(previous, progress=progress or step.cause)
+    endpoints = previous.endpoints
+    if not isinstance(step, Pull | Build):
+        # What was true of the container before must not be taken for what is true after this step.
+        endpoints = {}
+        outdated = (
+            c for c in previous.conditions if c.type in (ConditionType.READY, ConditionType.COMPLETED)
+        )
+        new += [Condition(c.type, Status.FALSE, summary, step.cause) for c in outdated]
+    conditions = previous.conditions
+    for condition in new:
+        conditions = set_condition(conditions, condition, now)
+    return replace(
+        previous,
+        conditions=conditions,
+        summary=str(summary),
+        progress=progress or step.cause,
+        endpoints=endpoints,
+    )
 
 
 def _running(

@@ -193,11 +193,11 @@ def test_a_build_instead_of_an_image() -> None:
         ("dependsOn: [{name: db, condition: ready}]", "6:37: spec.dependsOn.0.condition: expected 'Ready', "),
         (
             "files: [{path: /a, content: '', onChange: Never}]",
-            "6:45: spec.files.0.onChange: expected Recreate, Restart, None or a signal such as Signal(SIGHUP), ",
+            "6:45: spec.files.0.onChange: expected Recreate, Restart, None or a signal such as Signal(SIGH",
         ),
         (
             "files: [{path: /a, content: '', onChange: Signal(HUP)}]",
-            "6:45: spec.files.0.onChange: expected Recreate, Restart, None or a signal such as Signal(SIGHUP), ",
+            "6:45: spec.files.0.onChange: expected Recreate, Restart, None or a signal such as Signal(SIGH",
         ),
         # values that PyYAML itself stumbles over
         ("env: {DAY: 2024-13-45}", "6:14: not YAML: no valid timestamp; if it is meant as text, put quotes"),

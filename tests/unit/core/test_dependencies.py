@@ -1,5 +1,6 @@
 """What an object waits for."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -42,7 +43,11 @@ def told(object_: Object, *others: Object) -> str:
             there(workload("db"), ConditionType.FAILED, reason=Reason.EXITED),
             "DependencyFailed: db failed: Exited: why",
         ),
-        ("Ready", there(job("db")), "DependencyFailed: job db is never Ready: depend on its condition Completed"),
+        (
+            "Ready",
+            there(job("db")),
+            "DependencyFailed: job db is never Ready: depend on its condition Completed",
+        ),
         (
             "Completed",
             there(workload("db")),
@@ -91,6 +96,6 @@ def test_cycles_that_are_found_are_cycles_and_none_is_missed(graph: dict[int, li
         reachable |= more
     cycle = find_cycle(0, edges)
     assert bool(cycle) == (0 in reachable)
-    assert all(far in edges(near) for near, far in zip(cycle, cycle[1:], strict=False))
+    assert all(far in edges(near) for near, far in pairwise(cycle))
     if cycle:
         assert (cycle[0], cycle[-1]) == (0, 0)

@@ -76,7 +76,8 @@ def test_the_note_has_the_new_content_and_then_nothing_is_left_to_do() -> None:
     found = container(spec_hash=new.spec_hash)
     observed = Observed(found, network_id="net", notes=notes_of(desired("a", "None")))
     plan = make_plan(new, observed, ObjectStatus(), NOW)
-    assert isinstance(note := plan.steps[-1], Note)
+    note = plan.steps[-1]
+    assert isinstance(note, Note)
     done = Observed(found, network_id="net", notes=note.notes)
     assert str(make_plan(new, done, ObjectStatus(), NOW)) == "nothing to do"
 

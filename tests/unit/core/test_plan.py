@@ -139,7 +139,11 @@ def test_what_says_how_to_stop_is_stopped_so_when_nobody_wants_it() -> None:
 @pytest.mark.parametrize(
     ("state", "phase", "expected"),
     [
-        ("Stopped", ContainerPhase.RUNNING, ["note c0ffee: state is Stopped", "stop c0ffee: state is Stopped"]),
+        (
+            "Stopped",
+            ContainerPhase.RUNNING,
+            ["note c0ffee: state is Stopped", "stop c0ffee: state is Stopped"],
+        ),
         (
             "Stopped",
             ContainerPhase.PAUSED,
