@@ -116,7 +116,7 @@ class Manager:
         info = await _connect(driver)
         stack.push_async_callback(driver.close)
 
-        queue = self._queue = WorkQueue[Key]()
+        queue = self._queue = WorkQueue[Key](group=lambda key: key.environment)
         store = self._store = Store(queue.add, events)
         intake = Intake(store, directories, settings.default_environment)
         leases = self._leases = Leases(store, intake, events, directories, settings.lease_grace)

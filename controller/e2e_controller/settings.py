@@ -89,7 +89,9 @@ class Settings(BaseSettings):
         "", pattern="^[a-z0-9-]{0,40}$", description="Owner label on all objects; default: by state folder."
     )
     default_environment: DnsLabel = Field("default", description="For manifests that name none.")
-    workers: int = Field(64, ge=1, le=1024, description="Objects worked on at once.")
+    workers: int = Field(
+        512, ge=1, le=4096, description="Objects worked on at once, those that wait for a pull included."
+    )
     rescan_interval: Seconds = Field(5.0, gt=0, description="Between full looks at the folders.")
     resync_interval: Seconds = Field(60.0, gt=0, description="Between full looks at the engine.")
     lease_grace: Seconds = Field(2.0, ge=0, description="From the last lease's end to deletion.")

@@ -1,4 +1,4 @@
-"""A queue of keys: deduplicated, delayed, rate-limited; after client-go's.
+"""A queue of keys: deduplicated, delayed, rate-limited, fair between groups; after client-go's.
 
 A key is in at most one worker's hands. A key added meanwhile is handed out once more after `done`, so no
 change is missed and none is worked on twice at once.
@@ -9,6 +9,8 @@ import random
 from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from e2e_controller.fairness import FairQueue
 
 K = TypeVar("K", bound=Hashable)
 
@@ -23,8 +25,12 @@ class QueueClosed(Exception):  # noqa: N818 - not an error: how a worker learns 
 class WorkQueue(Generic[K]):
     """Keys waiting for a worker. All methods are called in one event loop."""
 
-    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
-        self._ready: deque[K] = deque()
+    def __init__(
+        self, jitter: Callable[[], float] = random.random, group: Callable[[K], Hashable] = lambda _key: None
+    ) -> None:
+        """`jitter` gives numbers from 0 to 1. Keys of different `group`s are handed out in turn."""
+        self._ready: FairQueue[K] = FairQueue()
+        self._group = group
         self._dirty: set[K] = set()  # needs work: in _ready, or in _processing and changed since
         self._processing: set[K] = set()  # never also in _ready
         self._timers: dict[K, asyncio.TimerHandle] = {}  # at most one a key: the earliest
@@ -48,7 +54,7 @@ class WorkQueue(Generic[K]):
             return
         self._dirty.add(key)
         if key not in self._processing:
-            self._ready.append(key)
+            self._ready.append(key, self._group(key))
             self._wake()
 
     def add_after(self, key: K, delay: float) -> None:
@@ -103,7 +109,7 @@ class WorkQueue(Generic[K]):
         """Ends the work on a key; it is handed out again if it was added meanwhile."""
         self._processing.discard(key)
         if key in self._dirty and not self._closed:
-            self._ready.append(key)
+            self._ready.append(key, self._group(key))
             self._wake()
 
     def close(self) -> None:

@@ -177,6 +177,13 @@ async def test_a_container_that_is_gone(bench: Bench) -> None:
         _ = [piece async for piece in driver.copy_out(GONE, "/")]
 
 
+async def test_the_attempt_is_kept_with_the_container(bench: Bench) -> None:
+    await bench.create(attempt=3)
+    assert (await bench.look()).attempt == 3
+    await bench.create("first")
+    assert (await bench.look("first")).attempt == 0
+
+
 async def test_removals_at_the_same_time(docker_bench: Bench) -> None:
     container_id = await docker_bench.up()
     await asyncio.gather(*(docker_bench.driver.remove(container_id) for _ in range(8)))

@@ -199,6 +199,7 @@ def test_a_build_instead_of_an_image() -> None:
             "files: [{path: /a, content: '', onChange: Signal(HUP)}]",
             "6:45: spec.files.0.onChange: expected Recreate, Restart, None or a signal such as Signal(SIGH",
         ),
+        ('workingDir: "/a\\0b"', "6:15: not YAML: a NUL character"),
         # values that PyYAML itself stumbles over
         ("env: {DAY: 2024-13-45}", "6:14: not YAML: no valid timestamp; if it is meant as text, put quotes"),
         ("user: !!int x", "6:9: not YAML: no valid int; if it is meant as text, put quotes around it"),

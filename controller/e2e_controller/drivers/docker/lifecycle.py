@@ -65,7 +65,8 @@ class Lifecycle:
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look. Raises `NameTaken`."""
-        found = await self._look(containers.container_name(key), lambda found: self._view(key, found))
+        name = containers.container_name(key)
+        found = await self._look(name, lambda found: self._view(key, found), key.environment)
         if found is None:
             self._known.forget_key(key)
             return None
@@ -85,7 +86,10 @@ class Lifecycle:
         name = containers.container_name(key)
         try:
             container_id = await self._engine.call(
-                "create", lambda client: _create(client, body, name), f"create {key}"
+                "create",
+                lambda client: _create(client, body, name),
+                f"create {key}",
+                environment=key.environment,
             )
         except NameTaken as error:
             raise await self._taken_by(key, error) from error
@@ -110,6 +114,7 @@ class Lifecycle:
             "put files",
             lambda client: client.put_archive(container_id, "/", archive),
             f"put files into {self._name(container_id)}",
+            environment=self._environment(container_id),
         )
 
     async def start(self, container_id: str) -> None:
@@ -117,7 +122,10 @@ class Lifecycle:
         self._known.started(container_id)
         try:
             await self._engine.call(
-                "start", lambda client: client.start(container_id), f"start {self._name(container_id)}"
+                "start",
+                lambda client: client.start(container_id),
+                f"start {self._name(container_id)}",
+                environment=self._environment(container_id),
             )
         except PortTaken as error:
             raise await self._port_taken(container_id, error) from error
@@ -172,7 +180,7 @@ class Lifecycle:
 
         try:
             async with self._leaving(container_id):
-                await self._engine.call("remove", remove, what)
+                await self._engine.call("remove", remove, what, environment=self._environment(container_id))
         except DriverError as error:
             if "already in progress" not in str(error):
                 raise
@@ -188,7 +196,9 @@ class Lifecycle:
             async with self._departures.turn(key.environment):
                 yield
 
-    async def _look(self, name: str, view: Callable[[Mapping[str, Any]], T]) -> T | None:
+    async def _look(
+        self, name: str, view: Callable[[Mapping[str, Any]], T], environment: str = ""
+    ) -> T | None:
         """What `view` sees in a container, if it is there. Within the call: nonsense is its error."""
 
         def look(client: APIClient) -> T | None:
@@ -197,7 +207,7 @@ class Lifecycle:
             except NotFound:
                 return None
 
-        return await self._engine.call("inspect", look, f"inspect {name}")
+        return await self._engine.call("inspect", look, f"inspect {name}", environment=environment)
 
     def _view(self, key: Key, found: Mapping[str, Any]) -> tuple[Container, bool, bool]:
         if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
@@ -238,6 +248,10 @@ class Lifecycle:
         except TimeoutError as error:
             seconds = self._engine.call_timeout
             raise DriverError(f"{what}: its removal has not ended within {seconds:g} s") from error
+
+    def _environment(self, container_id: str) -> str:
+        key = self._known.key(container_id)
+        return key.environment if key else ""
 
     def _name(self, container_id: str) -> str:
         return str(self._known.key(container_id) or container_id[:12])
