@@ -29,6 +29,5 @@ def live_file_steps(desired: Desired, observed: Observed, replaced_for: str) -> 
         names = [policy[len("Signal(") : -1] for policy in policies if policy.startswith("Signal(")]
         steps += [Signal(cause, container.id, name) for name in names]
     digests = {file.content.path: file.digest for file in desired.live_files}
-    ended_run = observed.notes.ended_run if observed.notes else ""
-    steps.append(Note(cause, container.id, Notes(digests, ended_run)))
+    steps.append(Note(cause, container.id, Notes(digests)))
     return tuple(steps)

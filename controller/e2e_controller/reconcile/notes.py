@@ -1,7 +1,6 @@
-"""What is noted inside a container about what was done to it: the engine keeps it as long as the container.
+"""What is noted inside a container of its live files: the engine keeps it as long as the container.
 
-Labels cannot be changed once a container is there. Notes can: which contents its live files have, and which
-of its runs was ended because its manifest asked for that.
+Labels cannot be changed once a container is there; notes can.
 """
 
 import io
@@ -9,10 +8,9 @@ import json
 import logging
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from e2e_controller.drivers.base import (
-    Container,
     ContainerGone,
     Driver,
     DriverError,
@@ -29,24 +27,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Digests of live files by path, and when the run began that was ended as asked."""
+    """Digests of the contents that live files have, by path."""
 
     files: Mapping[str, str] = field(default_factory=dict)
-    ended_run: str = ""
-
-    def ended(self, container: Container) -> bool:
-        """Whether that is the container's last run."""
-        return self.ended_run != "" and self.ended_run == run_of(container)
-
-
-def run_of(container: Container) -> str:
-    """Names one run of a container."""
-    return container.started_at.isoformat() if container.started_at else ""
 
 
 def notes_file(notes: Notes) -> FileContent:
     """The notes as a file of the container."""
-    text = json.dumps({"files": dict(notes.files), "endedRun": notes.ended_run}, sort_keys=True)
+    text = json.dumps({"files": dict(notes.files)}, sort_keys=True)
     return FileContent(NOTES_PATH, text.encode())
 
 
@@ -54,8 +42,7 @@ def parse_notes(data: bytes) -> Notes | None:
     """The notes in such a file; None where they make no sense."""
     try:
         found = json.loads(data)
-        files = {str(path): str(digest) for path, digest in found["files"].items()}
-        return Notes(files, str(found["endedRun"]))
+        return Notes({str(path): str(digest) for path, digest in found["files"].items()})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -67,10 +54,6 @@ class Notebook:
         self._driver = driver
         self._known: dict[str, Notes | None] = {}
 
-    def knows(self, container_id: str) -> bool:
-        """Whether reading the notes of that container costs nothing."""
-        return container_id in self._known
-
     async def read(self, container_id: str) -> Notes | None:
         """The notes of a container. Raises `DriverError`."""
         if container_id not in self._known:
@@ -80,9 +63,6 @@ class Notebook:
     async def write(self, container_id: str, notes: Notes) -> None:
         """Where the container takes no files this process alone knows. Raises `EngineUnavailable`."""
         try:
-            known = await self.read(container_id)
-            if known is not None:
-                notes = replace(notes, files={**known.files, **notes.files})
             await self._driver.put_files(container_id, (notes_file(notes),))
         except EngineUnavailable:
             self._known.pop(container_id, None)

@@ -1,20 +1,18 @@
 """From desired and observed to a short list of steps, each with its cause. Pure."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from e2e_api.conditions import ConditionType, Reason
 from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import ObjectStatus
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.live_files import live_file_steps
-from e2e_controller.reconcile.notes import Notes, run_of
 from e2e_controller.reconcile.steps import (
     NO_NETWORK,
     Build,
     Create,
     Kill,
-    Note,
     Observed,
     Pause,
     Plan,
@@ -72,7 +70,7 @@ def plan_job(desired: Desired, observed: Observed, previous: ObjectStatus, now: 
             return Plan()
         return _fresh(desired, observed, (), "it is not there")
     if container.spec_hash == desired.spec_hash and container.phase is ContainerPhase.EXITED:
-        return _after_attempt(desired, observed, container, now)
+        return _after_attempt(desired, observed, previous, now)
     cause = replacement_cause(desired, observed)
     if not cause:
         thaw = container.phase is ContainerPhase.PAUSED
@@ -124,9 +122,16 @@ def will_restart(restart_policy: str, exit_code: int | None) -> bool:
     return restart_policy == "Always" or (restart_policy == "OnFailure" and exit_code != 0)
 
 
-def seconds_until(due_after: float, since: datetime | None, now: datetime) -> float:
-    """How much is left of a delay. A clock that jumps back makes it no longer than it was."""
-    return min(due_after, ((since or now) + timedelta(seconds=due_after) - now).total_seconds())
+def _until_due(delay: float, container: Container, previous: ObjectStatus, now: datetime) -> float:
+    """What is left of a delay since the container's end, in seconds; the delay itself at the most.
+
+    Clocks may jump, and the engine may have another one: what we saw ourselves counts too.
+    """
+    since_end = (now - (container.finished_at or now)).total_seconds()
+    since_seen = 0.0
+    if previous.end_seen_at is not None and container.is_same_end(previous.container):
+        since_seen = (now - previous.end_seen_at).total_seconds()
+    return min(delay, delay - max(since_end, since_seen)) if since_seen >= 0 else 0.0
 
 
 def _removal(cause: str, container: Container | None, grace: float | None) -> tuple[Step, ...]:
@@ -142,12 +147,10 @@ def _rest(desired: Desired, container: Container | None) -> tuple[Step, ...]:
     if container is None or container.phase not in (ContainerPhase.RUNNING, ContainerPhase.PAUSED):
         return ()
     cause = f"state is {desired.state}"
-    # Noted first: whoever finds it ended must know that it did not end by itself.
-    note = Note(cause, container.id, Notes(ended_run=run_of(container)))
     if desired.state == "Killed":
-        return (note, Kill(cause, container.id))
+        return (Kill(cause, container.id),)
     thaw = (Unpause(cause, container.id),) if container.phase is ContainerPhase.PAUSED else ()
-    return (note, *thaw, Stop(cause, container.id, desired.grace_period))
+    return (*thaw, Stop(cause, container.id, desired.grace_period))
 
 
 def _fresh(
@@ -180,21 +183,23 @@ def _start_again(
 ) -> Plan:
     container = observed.container
     assert container is not None  # noqa: S101 - the caller has looked
-    if observed.notes is not None and observed.notes.ended(container):
+    if observed.rested:
         return Plan((Start(f"state is {desired.state} again", container.id), *pause))
     if not will_restart(desired.restart_policy, container.exit_code):
         return Plan()
-    left = seconds_until(restart_delay(previous.restart_count), container.finished_at, now)
+    left = _until_due(restart_delay(previous.restart_count), container, previous, now)
     if left > 0:
         return Plan(requeue_after=left)
     cause = f"it exited with code {container.exit_code}, and restartPolicy is {desired.restart_policy}"
     return Plan((Start(cause, container.id), *pause))
 
 
-def _after_attempt(desired: Desired, observed: Observed, container: Container, now: datetime) -> Plan:
+def _after_attempt(desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime) -> Plan:
+    container = observed.container
+    assert container is not None  # noqa: S101 - the caller has looked
     if container.exit_code == 0 or container.attempt >= desired.retries:
         return Plan()
-    left = seconds_until(restart_delay(container.attempt), container.finished_at, now)
+    left = _until_due(restart_delay(container.attempt), container, previous, now)
     if left > 0:
         return Plan(requeue_after=left)
     cause = f"it exited with code {container.exit_code}; retry {container.attempt + 1} of {desired.retries}"

@@ -16,20 +16,20 @@ from e2e_controller.drivers.base import (
     DriverError,
     EngineInfo,
     Key,
-    NameTaken,
 )
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
 from e2e_controller.objects import ENVIRONMENT, FILE, Object, environment_key
 from e2e_controller.probes import Prober
-from e2e_controller.reconcile.dependencies import waiting_for
 from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
 from e2e_controller.reconcile.environments import EnvironmentReconciler
 from e2e_controller.reconcile.execute import Execution
 from e2e_controller.reconcile.notes import Notebook
-from e2e_controller.reconcile.plan import make_plan, may_create
+from e2e_controller.reconcile.observe import Observer
+from e2e_controller.reconcile.plan import make_plan
+from e2e_controller.reconcile.rests import Rests
 from e2e_controller.reconcile.status import Failure, Outcome, step_status, workload_status
-from e2e_controller.reconcile.steps import Observed, Plan, Step, Waiting
+from e2e_controller.reconcile.steps import Observed, Plan, Step
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
 
@@ -71,6 +71,9 @@ class Reconciler:
         self._instruments = instruments
         self._now = now
         self._notebook = Notebook(driver)
+        self._rests = Rests(directories.rests)
+        self._observer = Observer(store, queue, driver, self._notebook, self._rests)
+        self._held: dict[Key, float] = {}  # loop times of the next attempts
         self._environments = EnvironmentReconciler(store, queue, driver, events, directories, info, now)
 
     async def work(self) -> None:
@@ -104,7 +107,7 @@ class Reconciler:
     async def plan(self, object_: Object) -> Plan:
         """What would be done about this object, as it is given here, until it is true. Changes nothing."""
         desired = self._desired(object_)
-        observed = await self._observe(object_, desired)
+        observed = await self._observer.observe(object_, desired)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
         return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
@@ -117,7 +120,7 @@ class Reconciler:
             self._queue.add_after(key, wait)
             return None
         try:
-            observed = await self._observe(object_, desired)
+            observed = await self._observer.observe(object_, desired)
         except DriverError as error:
             return await self._not_seen(object_, desired, _failure(error))
         return await self._make_true(object_, desired, observed)
@@ -128,6 +131,7 @@ class Reconciler:
         key, outcome = object_.key, Outcome()
         plan = make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
         try:
+            self._note_rest(key, desired, observed)
             if plan.steps:
                 outcome = await self._execute(object_, desired, plan)
                 gone = desired is None and outcome.failure is None
@@ -185,19 +189,22 @@ class Reconciler:
             return 0.0
         if status.spec_hash != desired.spec_hash:
             return 0.0
-        return min(TERMINAL_RETRY, (status.retry_at - self._now()).total_seconds())  # a clock may jump back
+        return self._held.get(object_.key, 0.0) - asyncio.get_running_loop().time()
 
     def _plan_retry(self, key: Key, failure: Failure | None) -> datetime | None:
         """Queues a key that failed for later; returns when it may be tried again, None for any time."""
         if failure is None:
             self._queue.forget(key)
+            self._held.pop(key, None)
             return None
         if failure.terminal:
-            self._queue.add_after(key, TERMINAL_RETRY)
-            return self._now() + timedelta(seconds=TERMINAL_RETRY)
-        delay = self._queue.add_rate_limited(key)
+            delay = TERMINAL_RETRY
+            self._queue.add_after(key, delay)
+        else:
+            delay = self._queue.add_rate_limited(key)
         if failure.reason == Reason.ENGINE_UNAVAILABLE:
             return None  # it may be back any moment, and then says so
+        self._held[key] = asyncio.get_running_loop().time() + delay
         return self._now() + timedelta(seconds=delay)
 
     async def _execute(self, object_: Object, desired: Desired | None, plan: Plan) -> Outcome:
@@ -216,53 +223,14 @@ class Reconciler:
             self._events.record(object_.key, type(step).__name__, str(step))
         return outcome
 
-    async def _observe(self, object_: Object, desired: Desired | None) -> Observed:
-        key = object_.key
-        environment = self._store.get(environment_key(key.environment))
-        network = environment.status.network_id if environment else ""
-        try:
-            container = await self._driver.inspect(key)
-        except NameTaken:
-            if desired is None:
-                return Observed()  # a foreign container is none of ours to remove
-            return Observed(image_present=True, network_id=network, waiting=self._rival_in_the_way(key))
-        observed = Observed(container, None, network)
-        if desired is None:
-            return observed
-        if not may_create(desired, observed):
-            return await self._with_notes(object_, desired, observed)
-        observed = replace(observed, waiting=self._waiting(object_))
-        if desired.build or desired.state in ("Stopped", "Killed"):
-            return observed
-        return replace(observed, image_present=await self._driver.image_present(desired.spec.image))
-
-    async def _with_notes(self, object_: Object, desired: Desired, observed: Observed) -> Observed:
-        """Looks the notes up where a plan may need them, which costs a call once for each container."""
-        container, seen = observed.container, object_.status.container
-        if container is None or desired.is_job:
-            return observed
-        # Of a run that was seen and that nothing is noted of, it is known that it ended by itself.
-        is_news = seen is None or (seen.id, seen.started_at) != (container.id, container.started_at)
-        ended = container.phase is ContainerPhase.EXITED
-        if desired.live_files or (ended and (is_news or self._notebook.knows(container.id))):
-            return replace(observed, notes=await self._notebook.read(container.id))
-        return observed
-
-    def _rival_in_the_way(self, key: Key) -> Waiting:
-        """What to do about the container that has our name. Raises `NameTaken` again for a foreign one."""
-        rival = self._store.find_container(key.environment, key.name, but=key)
-        if rival is None:
-            raise
-        if rival.deleting:
-            return Waiting(Reason.PENDING, f"waits for {rival.key.kind} {key.name} to be gone")
-        raise NameTaken(
-            f"{rival.key.kind} {key.name} of this environment has that name, which workloads and jobs share",
-            remedy="rename one of them",
-        )
-
-    def _waiting(self, object_: Object) -> Waiting | None:
-        environment = object_.key.environment
-        return waiting_for(object_, lambda name: self._store.find_container(environment, name))
+    def _note_rest(self, key: Key, desired: Desired | None, observed: Observed) -> None:
+        """Before anything is done, since a crash may come in between."""
+        if desired is None or observed.container is None or desired.is_job:
+            return
+        if desired.state in ("Stopped", "Killed"):
+            self._rests.note(key, observed.container)
+        elif observed.rested and observed.container.phase is not ContainerPhase.EXITED:
+            self._rests.forget(key)  # it was asked for, and not done; should it end now, it does so by itself
 
     async def _tell(
         self, object_: Object, desired: Desired | None, observed: Observed, outcome: Outcome
@@ -305,6 +273,7 @@ class Reconciler:
         return tuple(line[:LOG_LINE_LENGTH] for line in lines[-LOG_LINES:])
 
     def _gone(self, object_: Object) -> None:
+        self._rests.forget(object_.key)
         self._prober.forget(object_.key)
         current = self._store.get(object_.key)
         if current is not None and not current.deleting:
@@ -316,7 +285,7 @@ class Reconciler:
         self._store.forget(object_.key, object_.generation)
         rival = self._store.find_container(object_.key.environment, object_.key.name)
         if rival is not None:
-            self._store.set_status(rival.key, replace(rival.status, retry_at=None))
+            self._held.pop(rival.key, None)
             self._queue.add(rival.key)
         environment = self._store.get(environment_key(object_.key.environment))
         if environment is None or environment.deleting:

@@ -110,7 +110,7 @@ class PutFiles(OnContainer):
 
 @dataclass(frozen=True, slots=True)
 class Note(OnContainer):
-    """Note in it what was done to it, for whoever comes after this process."""
+    """Note in it what its live files have, for whoever comes after this process."""
 
     notes: Notes
 
@@ -134,7 +134,9 @@ class Observed:
     waiting: "Waiting | None" = None
     """For which other objects its creation waits, if it does."""
     notes: Notes | None = None
-    """Looked up only where they matter; None too where there are none."""
+    """Looked up only where there are live files; None too where nothing is noted."""
+    rested: bool = False
+    """Whether this run of the container was ended because the manifest asked for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import Object, ObjectStatus, Source, environment_key
 from e2e_controller.reconcile.desired import Desired, desired_container
-from e2e_controller.reconcile.notes import Notes, run_of
 from e2e_controller.reconcile.plan import make_plan, restart_delay
 from e2e_controller.reconcile.steps import Observed, Plan
 
@@ -142,16 +141,16 @@ def test_what_says_how_to_stop_is_stopped_so_when_nobody_wants_it() -> None:
         (
             "Stopped",
             ContainerPhase.RUNNING,
-            ["note c0ffee: state is Stopped", "stop c0ffee: state is Stopped"],
+            ["stop c0ffee: state is Stopped"],
         ),
         (
             "Stopped",
             ContainerPhase.PAUSED,
-            [f"{step} c0ffee: state is Stopped" for step in ("note", "unpause", "stop")],
+            [f"{step} c0ffee: state is Stopped" for step in ("unpause", "stop")],
         ),
         ("Stopped", ContainerPhase.EXITED, []),
-        ("Killed", ContainerPhase.RUNNING, ["note c0ffee: state is Killed", "kill c0ffee: state is Killed"]),
-        ("Killed", ContainerPhase.PAUSED, ["note c0ffee: state is Killed", "kill c0ffee: state is Killed"]),
+        ("Killed", ContainerPhase.RUNNING, ["kill c0ffee: state is Killed"]),
+        ("Killed", ContainerPhase.PAUSED, ["kill c0ffee: state is Killed"]),
         ("Paused", ContainerPhase.RUNNING, ["pause c0ffee: state is Paused"]),
         ("Paused", ContainerPhase.PAUSED, []),
         ("Running", ContainerPhase.PAUSED, ["unpause c0ffee: state is Running"]),
@@ -176,15 +175,7 @@ def test_a_paused_workload_that_is_not_there_is_started_first() -> None:
 def test_from_stopped_back_to_running_in_the_same_container() -> None:
     wanted = desired()
     found = matching(wanted, ContainerPhase.EXITED, exit_code=143)
-    ended_as_asked = Notes(ended_run=run_of(found))
-    assert str(plan(wanted, found, notes=ended_as_asked)) == "start c0ffee: state is Running again"
-
-
-def test_a_later_run_that_ended_by_itself_is_none_that_was_stopped() -> None:
-    wanted = desired()
-    found = matching(wanted, ContainerPhase.EXITED, exit_code=1)
-    earlier = Notes(ended_run=run_of(matching(wanted, started_at=NOW - timedelta(seconds=1))))
-    assert str(plan(wanted, found, notes=earlier)) == "nothing to do"
+    assert str(plan(wanted, found, rested=True)) == "start c0ffee: state is Running again"
 
 
 def test_what_exited_by_itself_is_not_started_again() -> None:
