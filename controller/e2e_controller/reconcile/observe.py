@@ -67,7 +67,7 @@ class Observer:
         """What to do about the container that has our name. Raises `NameTaken` where it is there to stay."""
         rival = self._store.find_container(key.environment, key.name, but=key)
         if rival is None:
-            raise
+            raise error
         if rival.deleting:
             return Waiting(Reason.PENDING, f"waits for {rival.key.kind} {key.name} to be gone")
         raise NameTaken(
