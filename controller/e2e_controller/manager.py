@@ -128,7 +128,9 @@ class Manager:
             store, queue, driver, prober, events, directories, info, instruments, self._now
         )
         upkeep = self._upkeep = Upkeep(store, queue, driver, directories)
-        instruments.collect_gauges(lambda: len(queue), upkeep.object_conditions, leases.count)
+        instruments.collect_gauges(
+            lambda: len(queue), lambda: queue.failing, upkeep.object_conditions, leases.count
+        )
 
         sources = await self._start_sources(stack, intake, directories)
         stack.push_async_callback(self._tasks.cancel)

@@ -1,17 +1,23 @@
 """The loop: takes a key, observes, plans, executes, tells the status."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
+from e2e_api.conditions import (
+    Action,
+    Condition,
+    ConditionType,
+    Reason,
+    Status,
+    action_for,
+    set_condition,
+)
 from e2e_api.manifests import Environment
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import (
-    Container,
     ContainerPhase,
     Driver,
     DriverError,
@@ -21,9 +27,18 @@ from e2e_controller.drivers.base import (
 )
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
-from e2e_controller.objects import ENVIRONMENT, FILE, Object, acceptance, environment_key
+from e2e_controller.objects import (
+    ENVIRONMENT,
+    FILE,
+    Object,
+    PastContainer,
+    Phase,
+    acceptance,
+    environment_key,
+)
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.desired import Desired, desired_workload
+from e2e_controller.reconcile.evidence import last_log_lines, past_container
 from e2e_controller.reconcile.execute import Execution, make_open_directory
 from e2e_controller.reconcile.plan import Observed, Plan, Step, plan_workload, replacement_cause
 from e2e_controller.reconcile.status import Failure, Outcome, step_status, workload_status
@@ -32,8 +47,6 @@ from e2e_controller.workqueue import QueueClosed, WorkQueue
 
 log = logging.getLogger(__name__)
 
-LOG_LINES = 100
-LOG_LINE_LENGTH = 2_000
 TERMINAL_RETRY = 60.0
 """Seconds until a failure that needs a person is tried again, in case one has acted."""
 
@@ -75,6 +88,7 @@ class Reconciler:
                 success = await self.reconcile(key) is None
             except Exception:  # a bug of ours must not end the worker; the key is tried again
                 log.exception("reconcile of %s failed", key)
+                self._instruments.retried(key.kind, "Internal")
                 self._queue.add_rate_limited(key)
             finally:
                 self._queue.done(key)
@@ -107,13 +121,16 @@ class Reconciler:
         if wait > 0:
             self._queue.add_after(key, wait)
             return None
+        queued = self._queued(key)
         outcome, observed = Outcome(), Observed()
         plan = Plan()
         try:
             observed = await self._observe(key, desired)
             plan = plan_workload(desired, observed, object_.status, self._now())
+            self._note_adoption(object_, desired, observed, plan)
             if plan.steps:
-                outcome = await self._execute(object_, desired, plan)
+                past = await self._past(object_, desired, observed, plan)
+                outcome = replace(await self._execute(object_, desired, plan), past=past)
                 gone = desired is None and outcome.failure is None
                 container = None if gone else await self._driver.inspect(key)
                 observed = replace(observed, container=container)
@@ -121,6 +138,8 @@ class Reconciler:
                 outcome = Outcome(waiting_for_network=plan.waiting_for_network)
         except DriverError as error:
             outcome = replace(outcome, failure=Failure(str(error.reason), str(error), error.retry))
+        if plan.steps or plan.waiting_for_network:
+            outcome = replace(outcome, phases=(queued, *outcome.phases))
         retry_at = self._plan_retry(key, outcome.failure)
         if outcome.failure is None and plan.requeue_after is not None:
             self._queue.add_after(key, plan.requeue_after)
@@ -129,6 +148,29 @@ class Reconciler:
             return None
         await self._tell(object_, desired, observed, replace(outcome, retry_at=retry_at))
         return outcome.failure
+
+    def _queued(self, key: Key) -> Phase:
+        """The time from when the key was queued until now, when its work begins."""
+        waited = self._queue.waited(key)
+        return Phase("queue", self._now() - timedelta(seconds=waited), waited)
+
+    def _note_adoption(
+        self, object_: Object, desired: Desired | None, observed: Observed, plan: Plan
+    ) -> None:
+        """Tells of a container of before this controller's start that is as the manifest asks."""
+        container = observed.container
+        first = desired is not None and object_.status.observed_generation == 0
+        if not first or container is None or plan.steps:
+            return
+        self._instruments.adopted()
+        self._events.record(object_.key, "Adopt", f"{container.id[:12]} was there, and is as asked")
+
+    async def _past(
+        self, object_: Object, desired: Desired | None, observed: Observed, plan: Plan
+    ) -> PastContainer | None:
+        if desired is None:
+            return None  # nothing will be left that could tell of it
+        return await past_container(self._driver, observed.container, plan, object_.status)
 
     def _held_back(self, object_: Object, desired: Desired | None) -> float:
         """Seconds until what failed is tried again.
@@ -147,6 +189,7 @@ class Reconciler:
         if failure is None:
             self._queue.forget(key)
             return None
+        self._instruments.retried(key.kind, failure.reason)
         if failure.terminal:
             self._queue.add_after(key, TERMINAL_RETRY)
             return self._now() + timedelta(seconds=TERMINAL_RETRY)
@@ -166,8 +209,9 @@ class Reconciler:
         directory = desired.directory if desired and self._info.local_files else None
         execution = Execution(self._driver, object_.key, directory, tell, self._now)
         outcome = await execution.run(plan)
-        done = plan.steps[: len(outcome.phases)]
-        for step in done:
+        if outcome.restarted:
+            self._instruments.restarted()
+        for step in plan.steps[: outcome.done]:
             self._events.record(object_.key, type(step).__name__, str(step))
         return outcome
 
@@ -200,7 +244,8 @@ class Reconciler:
         else:
             self._prober.forget(key)
         if container is not None and container.phase is ContainerPhase.EXITED:
-            outcome = replace(outcome, log_lines=await self._last_log_lines(object_, container))
+            lines = await last_log_lines(self._driver, container, object_.status)
+            outcome = replace(outcome, log_lines=lines)
         status = workload_status(object_, desired, observed, outcome, report, self._now())
         current = self._store.get(key)
         if current is None or current.generation != object_.generation:
@@ -211,21 +256,6 @@ class Reconciler:
             self._events.record(key, failed.reason, failed.message, warning=True)
         elif outcome.failure is not None:
             self._events.record(key, outcome.failure.reason, outcome.failure.message, warning=True)
-
-    async def _last_log_lines(self, object_: Object, container: Container) -> tuple[str, ...]:
-        """The evidence; read once for each end of a container."""
-        known = object_.status.container
-        if known is not None and (known.id, known.finished_at) == (container.id, container.finished_at):
-            return object_.status.last_log_lines
-        pieces = []
-        try:
-            async with asyncio.timeout(5):
-                async for output in self._driver.logs(container.id, tail=LOG_LINES):
-                    pieces.append(output.data)
-        except (DriverError, TimeoutError) as error:
-            return (f"(the log could not be read: {error or 'timeout'})",)
-        lines = b"".join(pieces).decode(errors="replace").splitlines()
-        return tuple(line[:LOG_LINE_LENGTH] for line in lines[-LOG_LINES:])
 
     def _gone(self, object_: Object) -> None:
         self._prober.forget(object_.key)
@@ -260,12 +290,16 @@ class Reconciler:
                 return None
             if self._info.local_files:
                 make_open_directory(self._directories.shared(key.environment))
+            began = self._now()
             network = await self._driver.ensure_network(key.environment)
         except DriverError as error:
             failure = Failure(str(error.reason), str(error), error.retry)
             if object_ is not None:
                 self._tell_environment(object_, "", failure)
             return failure
+        if network != object_.status.network_id:
+            phase = Phase("network", began, (self._now() - began).total_seconds())
+            object_ = replace(object_, status=replace(object_.status, phases=(phase,)))
         self._tell_environment(object_, network, None)
         return None
 
@@ -311,6 +345,8 @@ class Reconciler:
             summary="Ready" if failure is None else "Failed" if failure.terminal else "NotReady",
             progress=failure.message if failure else "",
             network_id=network,
+            phases=object_.status.phases,
+            action=_environment_action(failure),
             directory=str(self._directories.shared(object_.key.environment)),
         )
         self._store.set_status(object_.key, status)
@@ -318,3 +354,9 @@ class Reconciler:
             for other in self._store.select(object_.key.environment):
                 if other.key.kind not in (ENVIRONMENT, FILE):
                     self._queue.add(other.key)
+
+
+def _environment_action(failure: Failure | None) -> Action | None:
+    if failure is None or not failure.terminal:
+        return None
+    return action_for(failure.reason, may_pass=failure.retry)

@@ -36,7 +36,7 @@ from e2e_controller.metrics.messages import (
 from e2e_controller.objects import Object
 from e2e_controller.probes import address_of
 from e2e_controller.server.access import Access, time_limit
-from e2e_controller.server.convert import key_from_proto, object_to_proto
+from e2e_controller.server.convert import key_from_proto, object_to_proto, shorten_evidence
 
 _ERROR_LENGTH = 300
 Result = TypeVar("Result")
@@ -76,7 +76,9 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
                 try:
                     sample = await _unless_ended(anext(samples), target)
                 except _EndedError as error:
-                    raise WaitFailed(f"{key}: {error}", reason=error.reason) from None
+                    failure = pb.MetricFailure(scrapes=history.scrapes)
+                    _add_object(failure, target)
+                    raise WaitFailed(f"{key}: {error}", reason=error.reason, details=[failure]) from None
                 if history.add(sample):
                     yield pb.WatchMetricsResponse(sample=sample_to_proto(sample))
 
@@ -213,10 +215,7 @@ class _MetricWait:
             message.error = message.error[:_ERROR_LENGTH]
             failure.history.append(message)
         failure.similar.extend(await self._similar())
-        if self._target.object is not None:
-            failure.object.CopyFrom(object_to_proto(self._target.object))
-            failure.object.document = ""
-            del failure.object.status.container.last_log_lines[:-10]
+        _add_object(failure, self._target)
         return failure
 
     async def _similar(self) -> list[str]:
@@ -226,6 +225,13 @@ class _MetricWait:
         absent = [sum_.name for sum_ in samples[-1].sums if sum_.value is None]
         found = [await asyncio.to_thread(similar_names, page, name) for name in absent[:3]]
         return [name for names in found for name in names]
+
+
+def _add_object(failure: pb.MetricFailure, target: _Target) -> None:
+    """The workload's state, as much as fits into a call's trailers."""
+    if target.object is not None:
+        failure.object.CopyFrom(object_to_proto(target.object))
+        shorten_evidence(failure.object)
 
 
 async def _unless_ended(work: Awaitable[Result], target: _Target) -> Result:

@@ -160,7 +160,7 @@ class AsyncEnvironment:
         if not found.document:
             raise InvalidArgument(evidence.reason_line(found, Goal.READY))
         manifest = manifests.Workload.model_validate(json.loads(found.document))
-        masked = MASK in manifest.spec.env.values()
+        masked = any(MASK in value for value in manifest.spec.env.values())
         return AsyncWorkload(self._session, manifest, own=found.managed_by_api and not masked)
 
     async def start_and_wait_ready(self, *workloads: AsyncWorkload, timeout: float | None = None) -> None:

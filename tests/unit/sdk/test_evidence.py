@@ -46,7 +46,8 @@ def test_a_failed_wait_tells_what_why_and_the_evidence_in_this_order() -> None:
     seen = {"web": wait_service_pb2.WaitConditionsResponse(object=exited())}
     found = evidence.explain_wait(error, KEYS, Goal.READY, 1.23, seen)
     assert type(found) is WaitFailed
-    assert (found.reason, found.details) == ("Exited", error.details)
+    assert found.reason == "Exited"
+    assert list(found.failed[0].status.container.last_log_lines) == [f"line {n}" for n in range(30)]
     assert str(found).splitlines() == [
         "web, db (environment env) are not ready: it can no longer be, known after 1.2 s",
         "  web: Exited: the container exited with code 3",

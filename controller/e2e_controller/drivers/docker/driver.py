@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from e2e_controller.drivers import base
-from e2e_controller.drivers.base import BuildSpec, ContainerSpec, Key, PullProgress
+from e2e_controller.drivers.base import BuildSpec, ContainerSpec, Copied, Key, PullProgress
 from e2e_controller.drivers.docker.about import engine_info
 from e2e_controller.drivers.docker.builds import Builds
 from e2e_controller.drivers.docker.engine import Engine, Observe
@@ -106,10 +107,16 @@ class DockerDriver:
         """Builds and tags an image."""
         await self._builds.build(spec, progress)
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates the container and its volumes."""
         await self._volumes.ensure(key.environment, spec.mounts)
-        return await self._lifecycle.create(key, spec, spec_hash)
+        return await self._lifecycle.create(key, spec, spec_hash, copied)
+
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """The engine's inspect."""
+        return await self._lifecycle.describe(container_id)
 
     async def start_container(self, container_id: str) -> None:
         """Starts, or starts again."""

@@ -15,8 +15,10 @@ from docker.errors import NotFound
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     Container,
+    ContainerGone,
     ContainerNotRunning,
     ContainerSpec,
+    Copied,
     DriverError,
     Key,
     NameTaken,
@@ -29,7 +31,7 @@ from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
-from e2e_controller.drivers.docker.ports import PortChooser
+from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
 
 T = TypeVar("T")
 
@@ -76,7 +78,16 @@ class Lifecycle:
             return replace(container, oom_killed=True, error=_PRESUMED_OUT_OF_MEMORY)
         return container
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """All that the engine says of it."""
+        found = await self._look(container_id, dict)
+        if found is None:
+            raise ContainerGone(f"inspect {self._name(container_id)}: no such container")
+        return found
+
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates the container with its files; all of it or nothing."""
         spec = await self._with_entrypoint(spec)
         ports, chosen = self._ports.assign(spec.ports, self._known.ports)
@@ -90,12 +101,15 @@ class Lifecycle:
             raise await self._taken_by(key, error) from error
         self._known.learn(container_id, key, ports.values())
         if spec.files:
+            began = time.monotonic()
             try:
                 await self._put_files(container_id, key, spec)
             except DriverError:
                 with suppress(DriverError):  # what is left is known to be half made
                     await self.remove(container_id)
                 raise
+            if copied is not None:
+                copied(time.monotonic() - began)
         self._known.finish(container_id)
         return container_id
 
@@ -223,7 +237,18 @@ class Lifecycle:
         ports = await self._look(container_id, containers.chosen_ports) or frozenset()
         number = _PORT_IN_MESSAGE.search(str(error))
         chosen = int(number[1]) in ports if number else bool(ports)
-        return PortTaken(str(error), chosen=chosen)
+        return await self._with_holder(str(error), int(number[1]) if number else None, chosen)
+
+    async def _with_holder(self, text: str, port: int | None, chosen: bool) -> PortTaken:
+        """Names who has the port, as far as the engine knows."""
+        if port is None or chosen:
+            return PortTaken(text, chosen=chosen)
+        try:
+            listed = await self._engine.call("list", lambda client: client.containers())
+        except DriverError:
+            return PortTaken(text, remedy=PORT_REMEDY)
+        holder = containers.holder_of_port(listed, port)
+        return PortTaken(f"{text}; {holder or no_container_has(port)}", remedy=PORT_REMEDY)
 
     async def _wait_until_gone(self, container_id: str, what: str) -> None:
         """Somebody else is removing it already."""
