@@ -23,6 +23,7 @@ from e2e_controller.server.access import Access
 from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.event_service import EventServicer
+from e2e_controller.server.evidence_service import EvidenceServicer
 from e2e_controller.server.grpc_server import GrpcServer, ListenError
 from e2e_controller.server.http_server import HttpServer
 from e2e_controller.server.manifest_service import ManifestServicer
@@ -153,6 +154,7 @@ class Manager:
             MetricServicer(access, scraper),
             ContainerServicer(access),
             EventServicer(events),
+            EvidenceServicer(access, events, scraper, instruments.registry, self._now),
         )
         await self._serve(stack, server, instruments)
         if settings.idle_timeout:

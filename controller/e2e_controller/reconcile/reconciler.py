@@ -104,9 +104,12 @@ class Reconciler:
             return failure
         return await self._reconcile_workload(key)
 
-    async def plan(self, object_: Object) -> Plan:
-        """What would be done about this object, as it is given here, until it is true. Changes nothing."""
-        desired = self._desired(object_)
+    async def plan(self, object_: Object, defaults: Environment | None = None) -> Plan:
+        """What would be done about this object, as it is given here, until it is true. Changes nothing.
+
+        `defaults` is the manifest that its environment would have, where that is another one than now.
+        """
+        desired = self._desired(object_, defaults)
         observed = await self._observe(object_.key, desired)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
@@ -270,15 +273,12 @@ class Reconciler:
             # With the last of its objects an environment may go, one that no manifest knows included.
             self._queue.add(environment_key(object_.key.environment))
 
-    def _desired(self, object_: Object) -> Desired | None:
+    def _desired(self, object_: Object, defaults: Environment | None = None) -> Desired | None:
         environment = self._store.get(environment_key(object_.key.environment))
-        defaults = environment.manifest if environment else None
-        return desired_workload(
-            object_,
-            defaults if isinstance(defaults, Environment) else None,
-            self._directories,
-            mount_shared=self._info.local_files,
-        )
+        known = environment.manifest if environment else None
+        if defaults is None and isinstance(known, Environment):
+            defaults = known
+        return desired_workload(object_, defaults, self._directories, mount_shared=self._info.local_files)
 
     # Environments
 

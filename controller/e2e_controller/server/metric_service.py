@@ -102,12 +102,12 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
             raise _scrape_failed(key, str(error)) from error
         return pb.GetMetricsResponse(series=map(series_to_proto, found))
 
-    async def _target(self, key: Key) -> "_Target":
+    async def _target(self, key: Key) -> "MetricTarget":
         object_ = await self._access.find(key)
         if not isinstance(object_.manifest, Workload) or object_.manifest.spec.metrics is None:
             message = f"{key} serves no metrics: its manifest has no `metrics` (port, path)"
             raise InvalidArgument(message, reason="NotInstrumented")
-        return _Target(self._access, self._scraper, key)
+        return MetricTarget(self._access, self._scraper, key)
 
 
 class _EndedError(Exception):
@@ -118,7 +118,7 @@ class _EndedError(Exception):
         self.reason = reason
 
 
-class _Target:
+class MetricTarget:
     """One workload's metrics page, and whether it can still come."""
 
     def __init__(self, access: Access, scraper: Scraper, key: Key) -> None:
@@ -136,6 +136,7 @@ class _Target:
         """Scrapes once. Raises `ScrapeError`."""
         url = self._url()
         self.page = await self._scraper.fetch(url)
+        self._scraper.remember(str(self.key), self.page)
         return self.page
 
     def raise_if_ended(self) -> None:
@@ -180,7 +181,7 @@ class _Target:
 class _MetricWait:
     """One wait's state."""
 
-    def __init__(self, target: _Target, selection: Selection, expectation: Expectation) -> None:
+    def __init__(self, target: MetricTarget, selection: Selection, expectation: Expectation) -> None:
         self._target = target
         self._selection = selection
         self._expectation = expectation
@@ -227,14 +228,14 @@ class _MetricWait:
         return [name for names in found for name in names]
 
 
-def _add_object(failure: pb.MetricFailure, target: _Target) -> None:
+def _add_object(failure: pb.MetricFailure, target: MetricTarget) -> None:
     """The workload's state, as much as fits into a call's trailers."""
     if target.object is not None:
         failure.object.CopyFrom(object_to_proto(target.object))
         shorten_evidence(failure.object)
 
 
-async def _unless_ended(work: Awaitable[Result], target: _Target) -> Result:
+async def _unless_ended(work: Awaitable[Result], target: MetricTarget) -> Result:
     """What `work` gives, or `_EndedError` as soon as the workload cannot serve metrics any more."""
     working = asyncio.ensure_future(work)
     ending = asyncio.ensure_future(target.ended())

@@ -4,6 +4,7 @@ Secret are the values of variables whose names say so, and passwords in URLs. Wh
 elsewhere, in a log for one, `Mask` hides it too. What a file or a command line holds is nobody's secret.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -57,11 +58,12 @@ def masked_inspection(inspected: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Mask:
-    """Hides secret values in any text."""
+    """Hides secret values in any text, as they are or as JSON writes them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longest first: a secret may be part of another one.
-        ordered = sorted(set(secrets), key=lambda value: (-len(value), value))
+        forms = {form for value in secrets for form in (value, json.dumps(value)[1:-1])}
+        ordered = sorted(forms, key=lambda value: (-len(value), value))
         pattern = "|".join(re.escape(value) for value in ordered)
         self._pattern = re.compile(pattern.encode()) if pattern else None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
-from e2e import evidence, live, naming
+from e2e import bundles, evidence, live, naming
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
 from e2e.messages import MASK, environment_summary_of, status_of
@@ -132,9 +132,20 @@ class Environment:
         try:
             if isinstance(error, Exception):
                 live.note_failure(self.name, self.describe())
+                self._bundle_if_asked(error)
             self.close()
         except E2EError as second:
             error.add_note(f"and environment {self.name} was not deleted: {second}")
+
+    def _bundle_if_asked(self, error: Exception) -> None:
+        """Writes a bundle where `E2E_BUNDLE_DIR` asks for one; the error gets a note of its path."""
+        path = bundles.automatic_path(self.name)
+        if path is None:
+            return
+        try:
+            error.add_note(f"evidence of environment {self.name}: {self.bundle(path)}")
+        except E2EError as second:
+            error.add_note(f"and there is no evidence bundle of environment {self.name}: {second}")
 
     def workload(self, name: str, **options: Unpack[WorkloadOptions]) -> Workload:
         """Defines a workload; nothing is sent before its start.
@@ -204,6 +215,10 @@ class Environment:
     def describe(self) -> str:
         """A table of its objects for people, with the evidence of those that are not ready."""
         return evidence.describe(self._session.client.list_objects(self.name))
+
+    def bundle(self, path: str | Path | None = None, *, log_bytes: int = 0) -> Path:
+        """Writes an archive of all that is known of it, secrets masked; see `Client.bundle`."""
+        return self._session.client.bundle(self.name, path, log_bytes=log_bytes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

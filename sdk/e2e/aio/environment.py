@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
-from e2e import evidence, live, naming
+from e2e import bundles, evidence, live, naming
 from e2e.aio.session import AsyncSession
 from e2e.aio.workload import AsyncWorkload
 from e2e.messages import MASK, environment_summary_of, status_of
@@ -132,9 +132,20 @@ class AsyncEnvironment:
         try:
             if isinstance(error, Exception):
                 live.note_failure(self.name, await self.describe())
+                await self._bundle_if_asked(error)
             await self.close()
         except E2EError as second:
             error.add_note(f"and environment {self.name} was not deleted: {second}")
+
+    async def _bundle_if_asked(self, error: Exception) -> None:
+        """Writes a bundle where `E2E_BUNDLE_DIR` asks for one; the error gets a note of its path."""
+        path = bundles.automatic_path(self.name)
+        if path is None:
+            return
+        try:
+            error.add_note(f"evidence of environment {self.name}: {await self.bundle(path)}")
+        except E2EError as second:
+            error.add_note(f"and there is no evidence bundle of environment {self.name}: {second}")
 
     def workload(self, name: str, **options: Unpack[WorkloadOptions]) -> AsyncWorkload:
         """Defines a workload; nothing is sent before its start.
@@ -204,6 +215,10 @@ class AsyncEnvironment:
     async def describe(self) -> str:
         """A table of its objects for people, with the evidence of those that are not ready."""
         return evidence.describe(await self._session.client.list_objects(self.name))
+
+    async def bundle(self, path: str | Path | None = None, *, log_bytes: int = 0) -> Path:
+        """Writes an archive of all that is known of it, secrets masked; see `Client.bundle`."""
+        return await self._session.client.bundle(self.name, path, log_bytes=log_bytes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
