@@ -193,11 +193,16 @@ def _fresh(desired: Desired, observed: Observed, removal: tuple[Step, ...], caus
         image = (Pull("imagePullPolicy is Always", desired.spec.image),)
     elif not observed.image_present:
         if desired.pull_policy == "Never":
-            message = f"image {desired.spec.image} is not there, and imagePullPolicy is Never"
+            message = (
+                f"image {desired.spec.image} is not there, and imagePullPolicy is Never; "
+                "build, load or pull it by hand, or allow to pull it"
+            )
             return Plan((*removal, Refuse(message, Reason.IMAGE_PULL_FAILED)))
         image = (Pull("it is not there", desired.spec.image),)
     if not observed.network_id:
-        return Plan((*removal, *image), waiting_for_network=True)
+        # What every creation begins with would be done twice: now, and when the network is there.
+        every_time = desired.build is not None or desired.pull_policy == "Always"
+        return Plan((*removal, *(() if every_time else image)), waiting_for_network=True)
     create = Create(cause, desired.spec, desired.spec_hash)
     start = Start(f"state is {desired.state}", None)
     pause = (Pause("state is Paused", None),) if desired.state == "Paused" else ()
