@@ -67,7 +67,7 @@ def test_a_failed_test_leaves_a_bundle_and_its_report_the_path(
         "def test_it(e2e_environment):\n    assert 1 == 2\ndef test_good(e2e_environment):\n    pass\n"
     )
     (tmp_path / "pytest.ini").write_text("[pytest]\ne2e_bundle_dir = evidence\n")
-    scope = ["-o", "asyncio_default_fixture_loop_scope=function"]
+    scope = ["-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:looptime_plugin"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *scope]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     (path,) = (tmp_path / "evidence").iterdir()
