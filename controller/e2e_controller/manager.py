@@ -120,7 +120,7 @@ class Manager:
         queue = self._queue = WorkQueue[Key]()
         store = self._store = Store(queue.add, events)
         intake = Intake(store, directories, settings.default_environment)
-        leases = self._leases = Leases(store, intake, events, directories, settings.lease_grace)
+        leases = self._leases = Leases(store, intake, events, directories, settings.lease_grace, self._now)
         prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
@@ -245,5 +245,6 @@ def docker_driver(settings: Settings, identity: str, instruments: Instruments) -
         call_timeout=settings.engine_timeout,
         address_pool=settings.address_pool,
         subnet_prefix=settings.subnet_prefix,
+        image_mirror=settings.image_mirror,
         observe=instruments.engine_called,
     )

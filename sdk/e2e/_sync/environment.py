@@ -35,6 +35,8 @@ class Environment:
         *,
         controller: str | None = None,
         keep: bool = False,
+        keep_on_failure: bool = False,
+        ttl: float | None = None,
         labels: Mapping[str, str] | None = None,
         resources: manifests.Resources | None = None,
         volumes: Sequence[manifests.Volume] = (),
@@ -47,6 +49,8 @@ class Environment:
             controller: `unix:///path` or `host:port`; None is the one that `E2E_CONTROLLER` names, else the
                 embedded one, which is started when it does not run.
             keep: leave everything as it is at the end.
+            keep_on_failure: leave everything as it is when the block ends by an exception, for `ttl`.
+            ttl: seconds from the end until what was kept is deleted; None: it stays until somebody does.
             labels: of every workload, unless it has them.
             resources: limits of every workload that has none.
             volumes: added to every workload.
@@ -58,8 +62,15 @@ class Environment:
             raise InvalidArgument(f"timeout: expected seconds above 0, not {timeout}")
         self._controller = controller
         self._keep = keep
+        self._keep_on_failure = keep_on_failure
         self._attached = False
-        self._spec = environment_spec(resources=resources, volumes=volumes, labels=labels or {})
+        self._spec = environment_spec(
+            resources=resources,
+            volumes=volumes,
+            labels=labels or {},
+            keep_on_failure=keep_on_failure,
+            ttl=ttl,
+        )
         self._session = Session(chosen, controller, timeout)
 
     @classmethod
@@ -133,6 +144,10 @@ class Environment:
             if isinstance(error, Exception):
                 live.note_failure(self.name, self.describe())
                 self._bundle_if_asked(error)
+            if self._keep_on_failure and not self._keep:
+                self._session.keep()
+                self._keep = True
+                error.add_note(f"environment {self.name} is kept: `e2e describe environment/{self.name}`")
             self.close()
         except E2EError as second:
             error.add_note(f"and environment {self.name} was not deleted: {second}")

@@ -133,7 +133,7 @@ class FakeController(
         return self._answer("Hold", request, context, lambda asked: self._hold(asked, context))
 
     def _hold(self, request: Any, context: Any) -> Iterator[Any]:
-        if request.environment in self.held:
+        if request.fresh and request.environment in self.held:
             raise Conflict(f"environment {request.environment} is held by another client")
         self.held.append(request.environment)
         gone = threading.Event()

@@ -73,3 +73,19 @@ def test_a_failed_test_leaves_a_bundle_and_its_report_the_path(
     (path,) = (tmp_path / "evidence").iterdir()
     assert f"evidence bundle: {path}" in ended.stdout
     assert any(name.endswith("/logs/web.log") for name in contents(path))
+
+
+def test_a_failing_block_keeps_its_environment_where_asked(controller: FakeController) -> None:
+    from e2e_api.v1 import environment_service_pb2
+
+    def test() -> None:
+        with e2e.Environment("shop", keep_on_failure=True, ttl=600) as env:
+            env.workload("web", image="x").start()
+            raise ValueError("wrong")
+
+    with pytest.raises(ValueError) as failed:
+        test()
+    assert ("shop", "Workload", "web") in controller.objects
+    holds = controller.asked(environment_service_pb2.HoldRequest)
+    assert [hold.keep for hold in holds] == [False, True]
+    assert failed.value.__notes__ == ["environment shop is kept: `e2e describe environment/shop`"]

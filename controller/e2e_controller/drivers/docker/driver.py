@@ -25,6 +25,7 @@ class DockerDriver:
     """Runs containers on a Docker Engine; implements `drivers.base.Driver`, where each method is described.
 
     `engine` overrides where the engine is found. `call_timeout` bounds every call, in seconds.
+    `image_mirror` is the registry that images are pulled from, whichever their own is.
     `observe` is told each call's name, its seconds, and whether it was answered without an error.
     """
 
@@ -37,6 +38,7 @@ class DockerDriver:
         parallelism: int = 16,
         call_timeout: float = 60.0,
         pull_silence: float = PULL_SILENCE,
+        image_mirror: str = "",
         address_pool: str = "10.201.0.0/16",
         subnet_prefix: int = 24,
         observe: Observe | None = None,
@@ -44,7 +46,7 @@ class DockerDriver:
     ) -> None:
         known = Known()
         self._engine = Engine(engine, parallelism, call_timeout, observe)
-        self._images = Images(self._engine, pull_silence)
+        self._images = Images(self._engine, pull_silence, image_mirror)
         self._builds = Builds(self._engine, controller_id)
         self._events = Events(self._engine, known, controller_id)
         self._networks = Networks(self._engine, known, controller_id, address_pool, subnet_prefix)
