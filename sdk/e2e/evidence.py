@@ -37,13 +37,14 @@ def explain_wait(
     """
     failures = [detail for detail in error.details if isinstance(detail, wait_service_pb2.WaitFailure)]
     failed = [_fuller(found, seen) for failure in failures for found in failure.failed]
-    if not failed:
-        failed = [response.object for response in seen.values() if not response.met]
+    unmet = [response.object for response in seen.values() if not response.met]
+    if not failed or (isinstance(error, WaitTimeout) and len(unmet) > len(failed)):
+        failed = unmet  # the details have room for a few only
     lines = [f"{_names(keys)} {'are' if len(keys) > 1 else 'is'} not {goal}: {_outcome(error, seconds)}"]
     for found in failed:
         lines += [f"  {reason_line(found, goal)}", *_indented(object_lines(found))]
-    if not failed:
-        lines.append(f"  {error.message}")
+    if not failed or not isinstance(error, WaitFailed | WaitTimeout):
+        lines.insert(1, f"  {error.message}")
     missing = [key.name for key in keys if key.name not in seen] if failed == [] and seen else []
     if missing:
         lines.append(f"  nothing was heard of {', '.join(missing)}")

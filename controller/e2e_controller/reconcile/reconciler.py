@@ -141,7 +141,8 @@ class Reconciler:
                 outcome = Outcome(waiting_for_network=plan.waiting_for_network)
         except DriverError as error:
             outcome = replace(outcome, failure=Failure(str(error.reason), str(error), error.retry))
-        if plan.steps or plan.waiting_for_network:
+        begins_to_wait = plan.waiting_for_network and not object_.status.waiting_for
+        if plan.steps or begins_to_wait:
             outcome = replace(outcome, phases=(queued, *outcome.phases))
         retry_at = self._plan_retry(key, outcome.failure)
         if outcome.failure is None and plan.requeue_after is not None:

@@ -16,7 +16,7 @@ from e2e_api.manifests import Workload
 from e2e_controller.drivers.base import Container, DriverError, Key
 from e2e_controller.events import EventLog
 from e2e_controller.metrics import ScrapeError, Scraper
-from e2e_controller.objects import FILE, Object
+from e2e_controller.objects import FILE, WORKLOAD, Object
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import event_to_proto, masked_document, object_to_proto
 from e2e_controller.server.metric_service import MetricTarget
@@ -79,7 +79,7 @@ class Gathering:
         self, objects: Sequence[Object], inspected: Mapping[Key, Mapping[str, Any]]
     ) -> AsyncIterator[File]:
         for object_ in objects:
-            name = f"{object_.key.kind}.{object_.key.name.replace('/', '_')}"
+            name = f"{object_.key.kind}.{object_.key.name.replace('/', '_')}"  # a File's is a path
             if object_.manifest is not None:
                 yield File(f"manifests/{name}.yaml", _yaml(masked_document(object_)))
             status = MessageToDict(object_to_proto(object_))
@@ -88,7 +88,7 @@ class Gathering:
         kept = [event for event in self.events.kept() if event.key.environment == self.environment]
         yield File("events.json", _json([MessageToDict(event_to_proto(event)) for event in kept]))
         for key, document in inspected.items():
-            yield File(f"inspect/{key.name}.json", _json(masked_inspection(document)))
+            yield File(f"inspect/{_short(key)}.json", _json(masked_inspection(document)))
         limit = self._log_limit(len(inspected))
         for object_ in objects:
             async for file in self._of_container(object_, inspected.get(object_.key), limit):
@@ -99,7 +99,7 @@ class Gathering:
     async def _of_container(
         self, object_: Object, inspected: Mapping[str, Any] | None, limit: int
     ) -> AsyncIterator[File]:
-        name = object_.key.name
+        name = _short(object_.key)
         if inspected is not None:
             yield await self._log(f"logs/{name}.log", str(inspected["Id"]), limit)
         elif object_.status.last_log_lines:
@@ -125,10 +125,10 @@ class Gathering:
                 if container is not None:
                     return await driver.describe(container.id)
         except (DriverError, TimeoutError) as error:
-            self._miss(f"inspect/{key.name}.json", error)
-            self._miss(f"logs/{key.name}.log", error)
+            self._miss(f"inspect/{_short(key)}.json", error)
+            self._miss(f"logs/{_short(key)}.log", error)
             return None
-        self._miss(f"inspect/{key.name}.json", "there is no container")
+        self._miss(f"inspect/{_short(key)}.json", "there is no container")
         return None
 
     async def _log(self, path: str, container_id: str, limit: int) -> File:
@@ -211,11 +211,16 @@ class _Tail:
         return data[data.find(b"\n") + 1 :]
 
 
+def _short(key: Key) -> str:
+    """A workload by its name, anything else by its kind too."""
+    return key.name if key.kind == WORKLOAD else f"{key.kind}.{key.name}"
+
+
 def _secrets(objects: Sequence[Object], inspected: Any) -> set[str]:
     found: set[str] = set()
     for object_ in objects:
-        if isinstance(object_.manifest, Workload):
-            found |= secrets_of(object_.manifest.spec.env)
+        if object_.manifest is not None:
+            found |= secrets_of(getattr(object_.manifest.spec, "env", {}))
     for document in inspected:
         found |= secrets_of(variables_of(document))
     return found

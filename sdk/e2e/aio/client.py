@@ -11,7 +11,7 @@ from e2e.aio._transport import AsyncHeld, AsyncTransport, in_thread
 from e2e.bundles import BundleWriter, target_path
 from e2e.messages import GOALS
 from e2e.values import Goal
-from e2e_api.errors import DEADLINE_MARGIN, NotFound, WaitFailed, WaitTimeout
+from e2e_api.errors import DEADLINE_MARGIN, NotFound, Unavailable, WaitFailed, WaitTimeout
 from e2e_api.v1 import (
     environment_service_pb2,
     evidence_service_pb2,
@@ -117,7 +117,7 @@ class AsyncClient:
             async with self.transport.stream(method, request, timeout + DEADLINE_MARGIN) as responses:
                 async for response in responses:
                     seen[response.object.key.name] = response
-        except (WaitFailed, WaitTimeout) as error:
+        except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             seconds = time.monotonic() - started
             raise evidence.explain_wait(error, keys, goal, seconds, seen) from None
         return {name: response.object for name, response in seen.items()}

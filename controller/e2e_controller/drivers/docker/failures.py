@@ -117,7 +117,9 @@ def refusal_to_error(what: str, status: int, message: str) -> DriverError:
         return ContainerGone(text)
     if status in (401, 407):
         return EngineUnavailable(text, remedy="allow this user to use the engine")
-    return SpecRefused(text) if status == 400 else DriverError(text)
+    if status == 400:
+        return SpecRefused(text, remedy="correct what the manifest asks for")
+    return DriverError(text)
 
 
 def to_driver_error(
