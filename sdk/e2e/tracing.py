@@ -14,6 +14,7 @@ _ENVIRONMENT = "Environment/"
 IDLE = "(idle)"
 """Time of the critical path that no phase accounts for, such as a pause before another attempt."""
 _LEAST_GAP = 0.001
+"""Seconds; what is shorter is left out of the path."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,7 +83,7 @@ def trace_of(environment: str, objects: Iterable[object_pb2.Object]) -> Trace | 
 
 
 def critical_path(trace: Trace) -> list[Span]:
-    """What the end of the start waited on, from beginning to end, without gaps and overlaps.
+    """What the end of the start waited on, from beginning to end, without overlaps or noticeable gaps.
 
     It is walked backwards from what ended last. While an object waited for its dependencies, the path leads
     through the one that ended last before the wait did; while it waited for the network, through the
@@ -106,7 +107,8 @@ def critical_path(trace: Trace) -> list[Span]:
                 path.append(Span(other.end, end, name, span.name))
             name, now = other.object, min(other.end, end)
             continue
-        path.append(Span(span.start, end, name, span.name))
+        if end - span.start > _LEAST_GAP:
+            path.append(Span(span.start, end, name, span.name))
         now = span.start
     return path[::-1]
 

@@ -39,8 +39,10 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             manifests = await asyncio.to_thread(self._parse, request)
         else:
             manifests = self._parse(request)
-        for key in manifests:
-            self._intake.check_writable(key)
+        for key, manifest in manifests.items():
+            unchanged = action_of(self._store.get(key), manifest) == pb.APPLY_ACTION_UNCHANGED
+            if not (request.dry_run and unchanged):
+                self._intake.check_writable(key)
         if request.dry_run:
             return pb.ApplyResponse(objects=await self._planning.of_changes(manifests))
         response = pb.ApplyResponse()

@@ -89,3 +89,9 @@ def test_a_failing_block_keeps_its_environment_where_asked(controller: FakeContr
     holds = controller.asked(environment_service_pb2.HoldRequest)
     assert [hold.keep for hold in holds] == [False, True]
     assert failed.value.__notes__ == ["environment shop is kept: `e2e describe environment/shop`"]
+
+
+async def test_the_asynchronous_client_does_the_same(controller: FakeController, tmp_path: Path) -> None:
+    async with e2e.AsyncEnvironment("shop") as env:
+        path = await env.bundle(tmp_path / "shop.tar.gz")
+    assert contents(path)["shop-evidence/logs/web.log"] == b"one\ntwo\n"

@@ -118,3 +118,16 @@ def test_differences_are_by_field_and_by_what_tells_entries_apart() -> None:
         Change("spec.state", None, "Stopped"),
     ]
     assert differences(old, old) == []
+
+
+async def test_what_a_file_defines_can_be_compared_but_not_changed(client: Client, harness: Harness) -> None:
+    from e2e_api.errors import Conflict
+
+    same = document()
+    same["metadata"]["environment"] = "test"
+    harness.write("test/web.json", same)
+    await client.wait()
+    (found,) = (await client.apply(same, dry_run=True)).objects
+    assert (found.action, list(found.plan)) == (manifest_service_pb2.APPLY_ACTION_UNCHANGED, [])
+    with pytest.raises(Conflict, match=r"web\.json:1; change that file"):
+        await client.apply(document(env={"A": "b"}), dry_run=True)

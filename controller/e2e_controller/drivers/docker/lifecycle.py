@@ -237,18 +237,22 @@ class Lifecycle:
         ports = await self._look(container_id, containers.chosen_ports) or frozenset()
         number = _PORT_IN_MESSAGE.search(str(error))
         chosen = int(number[1]) in ports if number else bool(ports)
-        return await self._with_holder(str(error), int(number[1]) if number else None, chosen)
+        if chosen or not number:
+            return PortTaken(str(error), chosen=chosen, remedy="" if chosen else PORT_REMEDY)
+        holder = await self._holder(container_id, int(number[1]), str(error))
+        return PortTaken(f"{error}; {holder}" if holder else str(error), remedy=PORT_REMEDY)
 
-    async def _with_holder(self, text: str, port: int | None, chosen: bool) -> PortTaken:
-        """Names who has the port, as far as the engine knows."""
-        if port is None or chosen:
-            return PortTaken(text, chosen=chosen)
+    async def _holder(self, container_id: str, port: int, text: str) -> str:
+        """Who has the port, in words, as far as the engine knows."""
         try:
             listed = await self._engine.call("list", lambda client: client.containers())
         except DriverError:
-            return PortTaken(text, remedy=PORT_REMEDY)
-        holder = containers.holder_of_port(listed, port)
-        return PortTaken(f"{text}; {holder or no_container_has(port)}", remedy=PORT_REMEDY)
+            return ""
+        if holder := containers.holder_of_port(listed, port):
+            return holder
+        if rival := self._known.rival(container_id, port):
+            return f"{rival} asks for port {port}, too"  # and is being started just now
+        return no_container_has(port) if "address already in use" in text else ""
 
     async def _wait_until_gone(self, container_id: str, what: str) -> None:
         """Somebody else is removing it already."""
