@@ -240,7 +240,8 @@ class Reconciler:
     ) -> None:
         """Stores the status, and keeps the probe and the evidence up with it."""
         key, container = object_.key, observed.container
-        report = None
+        # Also of what has just ended: its last answer is evidence.
+        report = self._prober.report(key, container) if container is not None else None
         running = container is not None and container.phase is ContainerPhase.RUNNING
         if container is not None and running and desired is not None and desired.readiness is not None:
             self._prober.watch(key, container, desired.readiness, desired.ports)

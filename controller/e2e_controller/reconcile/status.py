@@ -117,7 +117,7 @@ def workload_status(
         waiting_for=outcome.waiting_for,
         waiting_since=waiting_since(previous, outcome.waiting_for, now),
         endpoints=_endpoints(desired, container),
-        probe=_probe(report),
+        probe=_probe(report) or _last_probe(previous, container),
         phases=phases,
         directory=str(desired.directory) if desired else previous.directory,
         spec_hash=desired.spec_hash if desired else "",
@@ -271,6 +271,15 @@ def _endpoints(desired: Desired | None, container: Container | None) -> dict[str
         name: published.get(f"{port.container_port}/{port.protocol}") for name, port in desired.ports.items()
     }
     return {name: f"127.0.0.1:{port}" for name, port in found.items() if port}
+
+
+def _last_probe(previous: ObjectStatus, container: Container | None) -> Probe | None:
+    """The last answer of a run that is over; nobody asks any more."""
+    known = previous.container
+    if container is None or known is None or container.phase is ContainerPhase.RUNNING:
+        return None
+    same = (container.id, container.started_at) == (known.id, known.started_at)
+    return previous.probe if same else None
 
 
 def _probe(report: ProbeReport | None) -> Probe | None:

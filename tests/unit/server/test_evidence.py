@@ -36,6 +36,18 @@ async def test_a_signal_is_named_and_explained(client: Client, harness: Harness)
     assert "segmentation fault" in status.progress
 
 
+async def test_the_last_probe_outlives_the_container(client: Client, harness: Harness) -> None:
+    await client.apply(document(readiness={"log": {"pattern": "never"}}))
+    await client.wait(goal=Goal.WAIT_GOAL_RUNNING)
+    harness.driver.exit(WEB, 1, b"one line\n")
+    _, status = await failure_of(client)
+    assert status.last_probe.request == "a log line that matches 'never'"
+    assert status.last_probe.answer
+    harness.driver.break_events()  # all is looked at once more
+    await eventually(lambda: harness.manager._queue.idle)
+    assert (await client.get()).status.last_probe.answer == status.last_probe.answer
+
+
 async def test_the_log_outlives_a_replaced_container(client: Client, harness: Harness) -> None:
     await client.apply(document())
     await client.wait()
