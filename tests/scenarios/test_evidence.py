@@ -1,9 +1,12 @@
 """Evidence on the real engine: what is kept of containers, bundles, dry runs, traces."""
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from small import BUSYBOX, until_stopped, web_server
 
 import e2e
 from e2e import HttpProbe, LogProbe, WaitFailed, WaitTimeout
+from e2e.messages import environment_key, workload_key
 
 COMMAND = str(Path(sys.executable).with_name("e2e"))
 SECRET = "correct horse battery"
@@ -180,3 +184,25 @@ def test_the_trace_of_a_start(e2e_environment: e2e.Environment) -> None:
     assert {"queue", "create", "copy", "start", "probe"} <= set(phases)
     assert json.loads(cli("trace", name, "-o", "chrome")[1])["traceEvents"]
     assert "Phases:" in cli("describe", "web", "--env", name)[1]
+
+
+def test_a_failed_environment_is_kept_for_its_time(tmp_path: Path) -> None:
+    name = f"kept-{os.getpid()}"
+
+    def fails() -> None:
+        with e2e.Environment(name, keep_on_failure=True, ttl=4.0) as env:
+            env.workload("web", image=BUSYBOX, command=until_stopped()).start_and_wait_ready()
+            raise ValueError("the test's own fault")
+
+    with pytest.raises(ValueError) as failed:
+        fails()
+    assert f"environment {name} is kept" in failed.value.__notes__[-1]
+    with e2e.Client.connect() as client:
+        key = environment_key(name)
+        assert client.get(workload_key(name, "web")).status.container.state == "running"
+        deadline = time.monotonic() + 20
+        while "Ends:" not in (told := cli("describe", f"environment/{name}")[1]):
+            assert time.monotonic() < deadline, told
+        assert "its client asked to keep it" in told
+        with contextlib.suppress(e2e.NotFound):
+            client.wait([key], e2e.Goal.DELETED, 40)
