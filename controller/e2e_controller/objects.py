@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status, find_condition, is_true
+from e2e_api.conditions import Action, Condition, ConditionType, Reason, Status, find_condition, is_true
 from e2e_api.manifests import Manifest, dependency_names
 from e2e_controller.drivers.base import Container, Key
 
@@ -45,11 +45,19 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One step of a start: `dependencies`, `pull`, `build`, `create`, `start` or `probe`. Seconds."""
+    """A step of a start (`pull`, `create`, `start`, ...), or what was waited for (`queue`, `network`, ...).
+
+    Duration in seconds.
+    """
 
     name: str
     started_at: datetime
     duration: float
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it ended."""
+        return self.started_at + timedelta(seconds=self.duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,15 @@ class Probe:
     answer: str
     time: datetime | None
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastContainer:
+    """The last that was seen of a container that is no more, or of its run before a restart."""
+
+    container: Container
+    restart_count: int
+    log_lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,13 @@ class ObjectStatus:
     end_seen_at: datetime | None = None
     """When it was first seen that the container has ended, by our own clock."""
     last_log_lines: tuple[str, ...] = ()
+    past: PastContainer | None = None
+    """The container before this one."""
+    action: Action | None = None
+    """What helps, where it has failed."""
+    waiting_for: str = ""
+    """The phase that it is in while something else has to come first: `network`, `dependencies`."""
+    waiting_since: datetime | None = None
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """External `host:port` by port name; empty while the workload does not run."""
     probe: Probe | None = None
@@ -161,6 +185,7 @@ __all__ = [
     "Key",
     "Object",
     "ObjectStatus",
+    "PastContainer",
     "Phase",
     "Probe",
     "Rejection",

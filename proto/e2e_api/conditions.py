@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 
 class ConditionType(StrEnum):
@@ -74,6 +75,31 @@ class Reason(StrEnum):
     ENGINE_UNAVAILABLE = "EngineUnavailable"
     ENGINE_ERROR = "EngineError"
     INTERNAL_ERROR = "InternalError"
+
+
+Action = Literal["retry", "fix-manifest", "fix-machine", "see-evidence"]
+"""What helps against a failure: trying again, another manifest (or call), something done to the machine (its
+engine, disk, network, ports), or nothing that is known before somebody has read the evidence."""
+
+_FIX_MANIFEST = frozenset(
+    {
+        *("Rejected", "ParseError", "ReadError", "Conflict", "CreateFailed", "StartFailed", "MountFailed"),
+        *("PolicyDenied", "ImagePullFailed", "ImageBuildFailed", "OOMKilled", "NotAsked", "DependencyCycle"),
+    }
+)
+_FIX_MACHINE = frozenset(
+    {"PortTaken", "NameConflict", "EngineUnavailable", "EngineError", "DirectoryFailed", "StateFolder"}
+)
+
+
+def action_for(reason: str, *, may_pass: bool = False) -> Action:
+    """What helps against a failure with that reason.
+
+    `may_pass`: its cause is none of the manifest's, such as a registry that does not answer.
+    """
+    if reason in _FIX_MACHINE or (may_pass and reason in _FIX_MANIFEST):
+        return "fix-machine"
+    return "fix-manifest" if reason in _FIX_MANIFEST else "see-evidence"
 
 
 @dataclass(frozen=True, slots=True)

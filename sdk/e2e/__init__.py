@@ -26,9 +26,9 @@ _HOMES = {
     "e2e.systems": ("AnyEnvironment", "AnyWorkload", "Linked"),
     "e2e.values": (
         *("Absent", "ContainerStatus", "Endpoint", "EnvironmentSummary", "ExecFailed", "ExecResult"),
-        *("Goal", "ProbeStatus", "Series", "WorkloadStatus"),
+        *("Goal", "Phase", "ProbeStatus", "Series", "WorkloadStatus"),
     ),
-    "e2e_api.conditions": ("Condition", "ConditionType", "Reason", "Status"),
+    "e2e_api.conditions": ("Action", "Condition", "ConditionType", "Reason", "Status"),
     "e2e_api.errors": (
         *("Conflict", "E2EError", "InvalidArgument", "LimitExceeded", "NotFound", "NotRunning"),
         *("Unavailable", "WaitFailed", "WaitTimeout"),

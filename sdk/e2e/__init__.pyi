@@ -24,11 +24,12 @@ from e2e.values import (
     ExecFailed,
     ExecResult,
     Goal,
+    Phase,
     ProbeStatus,
     Series,
     WorkloadStatus,
 )
-from e2e_api.conditions import Condition, ConditionType, Reason, Status
+from e2e_api.conditions import Action, Condition, ConditionType, Reason, Status
 from e2e_api.errors import (
     Conflict,
     E2EError,
@@ -61,6 +62,7 @@ from e2e_api.manifests import (
 
 __all__ = [
     "Absent",
+    "Action",
     "AnyEnvironment",
     "AnyWorkload",
     "AsyncClient",
@@ -98,6 +100,7 @@ __all__ = [
     "Metrics",
     "NotFound",
     "NotRunning",
+    "Phase",
     "Port",
     "ProbeStatus",
     "Readiness",

@@ -164,12 +164,24 @@ def with_state(manifest: Workload, state: State) -> Workload:
 
 
 def environment_spec(
-    *, resources: Resources | None, volumes: Sequence[Volume], labels: Mapping[str, str]
+    *,
+    resources: Resources | None,
+    volumes: Sequence[Volume],
+    labels: Mapping[str, str],
+    keep_on_failure: bool = False,
+    ttl: float | None = None,
 ) -> EnvironmentSpec | None:
-    """The environment's defaults, or None when there are none."""
-    if resources is None and not volumes and not labels:
+    """The environment's defaults and lifetime, or None when there is nothing to say. `ttl` in seconds."""
+    if ttl is not None and ttl <= 0:
+        raise InvalidArgument(f"ttl: expected seconds above 0, not {ttl}")
+    lifetime: dict[str, Any] = {"keep_on_failure": True} if keep_on_failure else {}
+    if ttl is not None:
+        lifetime["ttl"] = ttl
+    if resources is None and not volumes and not labels and not lifetime:
         return None
-    return EnvironmentSpec(resources=resources or Resources(), volumes=_volumes(volumes), labels=dict(labels))
+    return EnvironmentSpec(
+        resources=resources or Resources(), volumes=_volumes(volumes), labels=dict(labels), **lifetime
+    )
 
 
 def to_documents(manifests: Iterable[Manifest]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from e2e_api.conditions import Condition, ConditionType, is_true
+from e2e_api.conditions import Action, Condition, ConditionType, is_true
 from e2e_api.errors import E2EError
 
 
@@ -103,6 +103,10 @@ class ContainerStatus:
     restart_count: int
     last_log_lines: tuple[str, ...]
     """Kept when the container exited."""
+    signal: str = ""
+    """That ended it, such as `SIGKILL`; empty where it ended by itself."""
+    error: str = ""
+    """Why the engine could not start it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,17 @@ class ProbeStatus:
     request: str
     answer: str
     attempts: int
+    time: datetime | None = None
+    """When the answer came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A step of a start, such as `pull` or `probe`, or what was waited for, such as `network`."""
+
+    name: str
+    started_at: datetime
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +146,12 @@ class WorkloadStatus:
     container: ContainerStatus | None
     last_probe: ProbeStatus | None
     directory: str
+    previous_container: ContainerStatus | None = None
+    """The container before this one, or the same one before its restart."""
+    phases: tuple[Phase, ...] = ()
+    """Where the time of its start went."""
+    action: Action | None = None
+    """What helps, where it has failed."""
 
     @property
     def is_ready(self) -> bool:
@@ -158,3 +179,6 @@ class EnvironmentSummary:
     leases: int
     network: str
     shared_directory: str
+    ends: datetime | None = None
+    """When it is deleted unless somebody holds it again; None where nothing ends it."""
+    end_cause: str = ""

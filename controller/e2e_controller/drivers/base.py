@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from e2e_api.conditions import Reason
 
@@ -254,6 +254,10 @@ PullProgress = Callable[[str], None]
 """Is given a short line such as `pulling 42% (3 of 7 layers)`; called in the event loop."""
 
 
+Copied = Callable[[float], None]
+"""Is told how many seconds it took to copy files in."""
+
+
 class ExecSession(Protocol):
     """A running command. Iterating gives `Output`s, then one `ExitCode`."""
 
@@ -316,7 +320,9 @@ class Driver(Protocol):
     async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
         """Builds and tags an image. Raises `ImageFailed` with the last output."""
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates the container, files copied in, not started; returns its id.
 
         A container of ours that has the name already raises `NameTaken`. Raises `SpecRefused`,
@@ -349,6 +355,9 @@ class Driver(Protocol):
 
     async def unpause(self, container_id: str) -> None:
         """Thaws them; nothing to do where they are not frozen."""
+
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """All that the back end itself says of a container, secrets and all. Raises `ContainerGone`."""
 
     async def remove(self, container_id: str) -> None:
         """Removes the container, killing it if it runs, and its anonymous volumes."""

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
+from e2e_api.conditions import Action, Condition, ConditionType, Reason, Status, action_for, set_condition
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Key
 from e2e_controller.events import EventLog
-from e2e_controller.objects import CONTAINER_KINDS, Object, acceptance
+from e2e_controller.objects import CONTAINER_KINDS, Object, Phase, acceptance
 from e2e_controller.reconcile.execute import make_open_directory
 from e2e_controller.reconcile.status import Failure
 from e2e_controller.store import Store
@@ -45,12 +45,16 @@ class EnvironmentReconciler:
                 return None
             if self._info.local_files:
                 make_open_directory(self._directories.shared(key.environment))
+            began = self._now()
             network = await self._driver.ensure_network(key.environment)
         except DriverError as error:
             failure = Failure(str(error.reason), str(error), error.retry)
             if object_ is not None:
                 self._tell(object_, "", failure)
             return failure
+        if network != object_.status.network_id:
+            phase = Phase("network", began, max(0.0, (self._now() - began).total_seconds()))
+            object_ = replace(object_, status=replace(object_.status, phases=(phase,)))
         self._tell(object_, network, None)
         return None
 
@@ -96,6 +100,8 @@ class EnvironmentReconciler:
             summary="Ready" if failure is None else "Failed" if failure.terminal else "NotReady",
             progress=failure.message if failure else "",
             network_id=network,
+            phases=object_.status.phases,
+            action=_action(failure),
             directory=str(self._directories.shared(object_.key.environment)),
         )
         self._store.set_status(object_.key, status)
@@ -103,3 +109,9 @@ class EnvironmentReconciler:
             for other in self._store.select(object_.key.environment):
                 if other.key.kind in CONTAINER_KINDS:
                     self._queue.add(other.key)
+
+
+def _action(failure: Failure | None) -> Action | None:
+    if failure is None or not failure.terminal:
+        return None
+    return action_for(failure.reason, may_pass=failure.retry)

@@ -44,7 +44,9 @@ class Execution:
     now: Callable[[], datetime]
     created_id: str | None = None
     phases: list[Phase] = field(default_factory=list)
+    done: int = 0
     started: bool = False
+    _copying: float = 0.0
 
     async def run(self, plan: Plan) -> Outcome:
         """Executes until the end or the first failure, which is part of the outcome."""
@@ -61,15 +63,28 @@ class Execution:
                 reason = "PortRace" if chosen else str(error.reason)
                 failure = Failure(reason, str(error), retry)
                 break
-            elapsed = max(0.0, (self.now() - began).total_seconds())
-            self.phases.append(Phase(type(step).__name__.lower(), began, elapsed))
+            finally:
+                self._time(step, began)
+            self.done += 1
         return Outcome(
             failure=failure,
+            done=self.done,
             phases=tuple(self.phases),
             restarted=self.started and self.created_id is None,
             created=self.created_id is not None,
             waiting=plan.waiting,
         )
+
+    def _time(self, step: Step, began: datetime) -> None:
+        """Notes how long the step took, whether or not it could be done; copying counts apart."""
+        copying, self._copying = self._copying, 0.0
+        elapsed = max(0.0, (self.now() - began).total_seconds() - copying)
+        self.phases.append(Phase(type(step).__name__.lower(), began, elapsed))
+        if copying:
+            self.phases.append(Phase("copy", self.phases[-1].ends_at, copying))
+
+    def _copied(self, seconds: float) -> None:
+        self._copying = seconds
 
     async def _execute(self, step: Step) -> None:
         match step:
@@ -81,7 +96,7 @@ class Execution:
                 if self.directory is not None:
                     make_open_directory(self.directory.parent)
                     make_open_directory(self.directory)
-                self.created_id = await self.driver.create(self.key, spec, spec_hash)
+                self.created_id = await self.driver.create(self.key, spec, spec_hash, self._copied)
             case Refuse(cause=cause, reason=reason):
                 raise DriverError(cause, reason=reason, retry=False)
             case OnContainer():

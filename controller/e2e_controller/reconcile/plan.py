@@ -166,12 +166,17 @@ def _fresh(
         image = (Pull("imagePullPolicy is Always", desired.spec.image),)
     elif not observed.image_present:
         if desired.pull_policy == "Never":
-            message = f"image {desired.spec.image} is not there, and imagePullPolicy is Never"
+            message = (
+                f"image {desired.spec.image} is not there, and imagePullPolicy is Never; "
+                "build, load or pull it by hand, or allow to pull it"
+            )
             return Plan((*removal, Refuse(message, Reason.IMAGE_PULL_FAILED)))
         image = (Pull("it is not there", desired.spec.image),)
     waiting = observed.waiting or (None if observed.network_id else NO_NETWORK)
     if waiting is not None:
-        return Plan((*removal, *image), waiting=waiting)
+        # What every creation begins with would be done twice: now, and when nothing is waited for.
+        every_time = desired.build is not None or desired.pull_policy == "Always"
+        return Plan((*removal, *(() if every_time else image)), waiting=waiting)
     create = Create(cause, replace(desired.spec, attempt=attempt), desired.spec_hash)
     start = Start("it is to run once" if desired.is_job else f"state is {desired.state}", None)
     pause = (Pause("state is Paused", None),) if desired.state == "Paused" else ()

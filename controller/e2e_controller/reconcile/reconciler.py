@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import (
-    Container,
     ContainerPhase,
     Driver,
     DriverError,
@@ -19,10 +18,11 @@ from e2e_controller.drivers.base import (
 )
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
-from e2e_controller.objects import ENVIRONMENT, FILE, Object, environment_key
+from e2e_controller.objects import ENVIRONMENT, FILE, Object, PastContainer, Phase, environment_key
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
 from e2e_controller.reconcile.environments import EnvironmentReconciler
+from e2e_controller.reconcile.evidence import last_log_lines, past_container
 from e2e_controller.reconcile.execute import Execution
 from e2e_controller.reconcile.notes import Notebook
 from e2e_controller.reconcile.observe import Observer
@@ -35,8 +35,6 @@ from e2e_controller.workqueue import QueueClosed, WorkQueue
 
 log = logging.getLogger(__name__)
 
-LOG_LINES = 100
-LOG_LINE_LENGTH = 2_000
 MAX_MESSAGE = 4_000
 TERMINAL_RETRY = 60.0
 """Seconds until a failure that needs a person is tried again, in case one has acted."""
@@ -89,6 +87,7 @@ class Reconciler:
             except Exception as error:  # a bug of ours must not end the worker; the key is tried again
                 log.exception("reconcile of %s failed", key)
                 self._tell_bug(key, error)
+                self._instruments.retried(key.kind, Reason.INTERNAL_ERROR)
                 self._queue.add_rate_limited(key)
             finally:
                 self._queue.done(key)
@@ -104,9 +103,12 @@ class Reconciler:
             return failure
         return await self._reconcile_container(key)
 
-    async def plan(self, object_: Object) -> Plan:
-        """What would be done about this object, as it is given here, until it is true. Changes nothing."""
-        desired = self._desired(object_)
+    async def plan(self, object_: Object, environment: Object | None = None) -> Plan:
+        """What would be done about this object, as it is given here, until it is true. Changes nothing.
+
+        `environment` is the one that would have its defaults, where those are others than now.
+        """
+        desired = self._desired(object_, environment)
         observed = await self._observer.observe(object_, desired)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
@@ -129,11 +131,14 @@ class Reconciler:
         self, object_: Object, desired: Desired | None, observed: Observed
     ) -> Failure | None:
         key, outcome = object_.key, Outcome()
+        queued = self._queued(key)
         plan = make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
         try:
             self._note_rest(key, desired, observed)
+            self._note_adoption(object_, desired, observed, plan)
             if plan.steps:
-                outcome = await self._execute(object_, desired, plan)
+                past = await self._past(object_, desired, observed, plan)
+                outcome = replace(await self._execute(object_, desired, plan), past=past)
                 gone = desired is None and outcome.failure is None
                 container = None if gone else await self._driver.inspect(key)
                 observed = replace(observed, container=container)
@@ -141,6 +146,8 @@ class Reconciler:
                 outcome = Outcome(waiting=plan.waiting)
         except DriverError as error:
             outcome = replace(outcome, failure=_failure(error))
+        if plan.steps or (outcome.waiting_for and not object_.status.waiting_for):
+            outcome = replace(outcome, phases=(queued, *outcome.phases))
         retry_at = self._plan_retry(key, outcome.failure)
         if outcome.failure is None and plan.requeue_after is not None:
             self._queue.add_after(key, plan.requeue_after)
@@ -149,6 +156,29 @@ class Reconciler:
             return None
         await self._tell(object_, desired, observed, replace(outcome, retry_at=retry_at))
         return outcome.failure
+
+    def _queued(self, key: Key) -> Phase:
+        """The time from when the key was queued until now, when its work begins."""
+        waited = self._queue.waited(key)
+        return Phase("queue", self._now() - timedelta(seconds=waited), waited)
+
+    def _note_adoption(
+        self, object_: Object, desired: Desired | None, observed: Observed, plan: Plan
+    ) -> None:
+        """Tells of a container of before this controller's start that is as the manifest asks."""
+        container = observed.container
+        first = desired is not None and object_.status.observed_generation == 0
+        if not first or container is None or plan.steps:
+            return
+        self._instruments.adopted()
+        self._events.record(object_.key, "Adopt", f"{container.id[:12]} was there, and is as asked")
+
+    async def _past(
+        self, object_: Object, desired: Desired | None, observed: Observed, plan: Plan
+    ) -> PastContainer | None:
+        if desired is None:
+            return None  # nothing will be left that could tell of it
+        return await past_container(self._driver, observed.container, plan, object_.status)
 
     async def _not_seen(self, object_: Object, desired: Desired | None, failure: Failure) -> Failure:
         """A look that failed says nothing of the container: what is known of it stays."""
@@ -197,6 +227,7 @@ class Reconciler:
             self._queue.forget(key)
             self._held.pop(key, None)
             return None
+        self._instruments.retried(key.kind, failure.reason)
         if failure.terminal:
             delay = TERMINAL_RETRY
             self._queue.add_after(key, delay)
@@ -218,8 +249,9 @@ class Reconciler:
         directory = desired.directory if desired and self._info.local_files else None
         execution = Execution(self._driver, self._notebook, object_.key, directory, tell, self._now)
         outcome = await execution.run(plan)
-        done = plan.steps[: len(outcome.phases)]
-        for step in done:
+        if outcome.restarted:
+            self._instruments.restarted()
+        for step in plan.steps[: outcome.done]:
             self._events.record(object_.key, type(step).__name__, str(step))
         return outcome
 
@@ -237,7 +269,8 @@ class Reconciler:
     ) -> None:
         """Stores the status, and keeps the probe and the evidence up with it."""
         key, container = object_.key, observed.container
-        report = None
+        # Also of what has just ended: its last answer is evidence.
+        report = self._prober.report(key, container) if container is not None else None
         running = container is not None and container.phase is ContainerPhase.RUNNING
         if container is not None and running and desired is not None and desired.readiness is not None:
             self._prober.watch(key, container, desired.readiness, desired.ports)
@@ -245,7 +278,8 @@ class Reconciler:
         else:
             self._prober.forget(key)
         if container is not None and container.phase is ContainerPhase.EXITED:
-            outcome = replace(outcome, log_lines=await self._last_log_lines(object_, container))
+            lines = await last_log_lines(self._driver, container, object_.status)
+            outcome = replace(outcome, log_lines=lines)
         status = workload_status(object_, desired, observed, outcome, report, self._now())
         current = self._store.get(key)
         if current is None or current.generation != object_.generation:
@@ -256,21 +290,6 @@ class Reconciler:
             self._events.record(key, failed.reason, failed.message, warning=True)
         elif outcome.failure is not None:
             self._events.record(key, outcome.failure.reason, outcome.failure.message, warning=True)
-
-    async def _last_log_lines(self, object_: Object, container: Container) -> tuple[str, ...]:
-        """The evidence; read once for each end of a container."""
-        known = object_.status.container
-        if known is not None and (known.id, known.finished_at) == (container.id, container.finished_at):
-            return object_.status.last_log_lines
-        pieces = []
-        try:
-            async with asyncio.timeout(5):
-                async for output in self._driver.logs(container.id, tail=LOG_LINES):
-                    pieces.append(output.data)
-        except (DriverError, TimeoutError) as error:
-            return (f"(the log could not be read: {error or 'timeout'})",)
-        lines = b"".join(pieces).decode(errors="replace").splitlines()
-        return tuple(line[:LOG_LINE_LENGTH] for line in lines[-LOG_LINES:])
 
     def _gone(self, object_: Object) -> None:
         self._rests.forget(object_.key)
@@ -292,6 +311,6 @@ class Reconciler:
             # With the last of its objects an environment may go, one that no manifest knows included.
             self._queue.add(environment_key(object_.key.environment))
 
-    def _desired(self, object_: Object) -> Desired | None:
-        environment = self._store.get(environment_key(object_.key.environment))
+    def _desired(self, object_: Object, environment: Object | None = None) -> Desired | None:
+        environment = environment or self._store.get(environment_key(object_.key.environment))
         return desired_container(object_, environment, self._directories, mount_shared=self._info.local_files)

@@ -1,15 +1,23 @@
 """From what is wanted, seen and tried to the status that is told. Pure."""
 
-import contextlib
-import signal
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
+from e2e_api.conditions import (
+    Action,
+    Condition,
+    ConditionType,
+    Reason,
+    Status,
+    action_for,
+    set_condition,
+)
 from e2e_controller.drivers.base import Container, ContainerPhase
-from e2e_controller.objects import Object, ObjectStatus, Phase, Probe, acceptance
+from e2e_controller.objects import Object, ObjectStatus, PastContainer, Phase, Probe, acceptance
 from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.desired import Desired
+from e2e_controller.reconcile.endings import how_it_ended, lost_container
+from e2e_controller.reconcile.phases import start_phases, waiting_since
 from e2e_controller.reconcile.plan import is_over, restart_delay, will_restart
 from e2e_controller.reconcile.steps import (
     Build,
@@ -49,12 +57,23 @@ class Outcome:
     """How the execution of a plan went."""
 
     failure: Failure | None = None
+    done: int = 0
+    """How many steps of the plan."""
     phases: tuple[Phase, ...] = ()
     retry_at: datetime | None = None
     restarted: bool = False
     created: bool = False
     waiting: Waiting | None = None
     log_lines: tuple[str, ...] = ()
+    past: PastContainer | None = None
+    """What is kept of the container that was replaced, or started again."""
+
+    @property
+    def waiting_for(self) -> str:
+        """The phase in which something else has to come first; empty where nothing has to."""
+        if self.waiting is None or self.waiting.hopeless:
+            return ""
+        return "dependencies" if self.waiting.reason == Reason.WAITING_FOR_DEPENDENCIES else "network"
 
 
 def workload_status(
@@ -83,7 +102,15 @@ def workload_status(
     restarts = 0 if outcome.created else previous.restart_count + outcome.restarted
     if container is not None and desired is not None and desired.is_job:
         restarts = container.attempt
-    phases = _phases(previous, outcome, ready, container, now)
+    phases = start_phases(
+        previous,
+        outcome.phases,
+        restarted=outcome.restarted,
+        waiting_for=outcome.waiting_for,
+        ready=ready,
+        container=container,
+        now=now,
+    )
     return ObjectStatus(
         observed_generation=object_.generation,
         conditions=conditions,
@@ -95,8 +122,12 @@ def workload_status(
         retry_at=outcome.retry_at,
         end_seen_at=_end_seen_at(previous, container, now),
         last_log_lines=outcome.log_lines,
+        past=outcome.past or lost_container(previous, container) or previous.past,
+        action=_action(failed, outcome.failure),
+        waiting_for=outcome.waiting_for,
+        waiting_since=waiting_since(previous, outcome.waiting_for, now),
         endpoints=_endpoints(desired, container),
-        probe=_probe(report),
+        probe=_probe(report) or _last_probe(previous, container),
         phases=phases,
         directory=str(desired.directory) if desired else previous.directory,
         spec_hash=desired.spec_hash if desired else "",
@@ -174,7 +205,7 @@ def _running(
     if container.phase is ContainerPhase.PAUSED:
         return told(Reason.PAUSED), None
     if desired.state in ("Stopped", "Killed"):
-        return told(desired.state, _how_it_ended(container)), None
+        return told(desired.state, how_it_ended(container, asked=True)), None
     if container.phase is ContainerPhase.CREATED:
         return told(Reason.PENDING, container.error), None
     return _ended(desired, container, restarts)
@@ -190,7 +221,7 @@ def _failed(why: Failure | Waiting) -> Condition:
 
 def _ended(desired: Desired, container: Container, restarts: int) -> tuple[Condition, Condition | None]:
     """Of a container that ended by itself: as it should, to be tried again, or for good."""
-    told, message = _not_running, _how_it_ended(container)
+    told, message = _not_running, how_it_ended(container)
     if desired.is_job and container.exit_code == 0:
         return told(Reason.SUCCEEDED, message), None
     if desired.is_job and desired.retries:
@@ -202,6 +233,8 @@ def _ended(desired: Desired, container: Container, restarts: int) -> tuple[Condi
         message += f"; restart {restarts + 1} comes {restart_delay(restarts):g}s after it"
         return told(Reason.RESTARTING, message), None
     reason = Reason.OOM_KILLED if container.oom_killed else Reason.EXITED
+    if container.exit_code == 0:
+        message += "; a workload is meant to keep running: give it a command that does"
     return told(reason, message), Condition(ConditionType.FAILED, Status.TRUE, reason, message)
 
 
@@ -217,19 +250,11 @@ def _still_over(object_: Object, now: datetime) -> ObjectStatus:
     return replace(previous, observed_generation=object_.generation, conditions=conditions)
 
 
-def _how_it_ended(container: Container) -> str:
-    code = container.exit_code
-    text = f"exited with code {code}"
-    if code is not None and code > 128:
-        with contextlib.suppress(ValueError):
-            text += f" ({signal.Signals(code - 128).name})"
-    if container.started_at and container.finished_at:
-        text += f" after {(container.finished_at - container.started_at).total_seconds():.1f}s"
-    if container.oom_killed:
-        text += "; it ran out of memory: raise resources.memory"
-    if container.error:
-        text += f"; {container.error}"
-    return text
+def _action(failed: Condition | None, failure: Failure | None) -> Action | None:
+    """What helps. A failure that may pass, and did not, is the machine's."""
+    if failed is None:
+        return None
+    return action_for(failed.reason, may_pass=failure is not None and failure.retry)
 
 
 def _ready(
@@ -251,7 +276,9 @@ def _ready(
 
 def _probe_timeout(desired: Desired | None, report: ProbeReport) -> Condition:
     limit = desired.readiness.startup_timeout if desired and desired.readiness else 0
-    message = f"not ready within {limit:g}s of its start; the last probe, {report.request}: {report.answer}"
+    asked = f"the last of {report.attempts} probes, {report.request}: {report.answer or 'no answer yet'}"
+    remedy = "see its log, correct the probe, or raise readiness.startupTimeout"
+    message = f"not ready within {limit:g}s of its start; {asked}; {remedy}"
     return Condition(ConditionType.FAILED, Status.TRUE, Reason.PROBE_TIMEOUT, message)
 
 
@@ -308,26 +335,16 @@ def _endpoints(desired: Desired | None, container: Container | None) -> dict[str
     return {name: f"127.0.0.1:{port}" for name, port in found.items() if port}
 
 
+def _last_probe(previous: ObjectStatus, container: Container | None) -> Probe | None:
+    """The last answer of a run that is over; nobody asks any more."""
+    known = previous.container
+    if container is None or known is None or container.phase is ContainerPhase.RUNNING:
+        return None
+    same = (container.id, container.started_at) == (known.id, known.started_at)
+    return previous.probe if same else None
+
+
 def _probe(report: ProbeReport | None) -> Probe | None:
     if report is None:
         return None
     return Probe(report.ready, report.request, report.answer, report.time, report.attempts)
-
-
-def _phases(
-    previous: ObjectStatus, outcome: Outcome, ready: Condition, container: Container | None, now: datetime
-) -> tuple[Phase, ...]:
-    # The image may have been got before, while there was no network yet.
-    preparing = all(phase.name in ("pull", "build") for phase in previous.phases)
-    anew = (outcome.created or outcome.restarted) and not preparing
-    phases = outcome.phases if anew else (*previous.phases, *outcome.phases)
-    running = previous.condition(ConditionType.RUNNING)
-    if outcome.created and running and running.reason == Reason.WAITING_FOR_DEPENDENCIES:
-        began = running.last_transition_time or now
-        waited = max(0.0, (outcome.phases[0].started_at - began).total_seconds()) if outcome.phases else 0.0
-        phases = (Phase("dependencies", began, waited), *phases)
-    probed = ready.reason == Reason.NO_PROBE or any(phase.name == "probe" for phase in phases)
-    if ready.status is Status.TRUE and not probed and container is not None and container.started_at:
-        began = container.started_at
-        phases = (*phases, Phase("probe", began, max(0.0, (now - began).total_seconds())))
-    return phases[-20:]

@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from e2e_api.errors import Conflict, InvalidArgument
@@ -14,12 +13,13 @@ from e2e_api.v1 import manifest_service_pb2_grpc
 from e2e_controller.drivers.base import Key
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
-from e2e_controller.objects import ENVIRONMENT, Object
+from e2e_controller.objects import ENVIRONMENT
 from e2e_controller.reconcile.dependencies import find_cycle
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
 from e2e_controller.server.errors import not_found
+from e2e_controller.server.planning import Planning, action_of
 
 SMALL = 64 * 1024
 """Characters that are parsed in the event loop; more would stall it."""
@@ -33,7 +33,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         self._store = access.store
         self._intake = intake
         self._leases = leases
-        self._reconciler = reconciler
+        self._planning = Planning(access.store, reconciler)
 
     async def Apply(self, request: pb.ApplyRequest, context: Any) -> pb.ApplyResponse:
         await self._access.sync_folders()
@@ -41,11 +41,15 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             manifests = await asyncio.to_thread(self._parse, request)
         else:
             manifests = self._parse(request)
-        for key in manifests:
-            self._intake.check_writable(key)
+        for key, manifest in manifests.items():
+            unchanged = action_of(self._store.get(key), manifest) == pb.APPLY_ACTION_UNCHANGED
+            if not (request.dry_run and unchanged):
+                self._intake.check_writable(key)
+        if request.dry_run:
+            return pb.ApplyResponse(objects=await self._planning.of_changes(manifests))
         response = pb.ApplyResponse()
         for key, manifest in manifests.items():
-            response.objects.append(await self._apply(key, manifest, request.dry_run))
+            response.objects.append(await self._apply(key, manifest))
         return response
 
     async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
@@ -55,6 +59,8 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             if self._store.get(key) is None:
                 raise not_found(key)
             self._intake.check_writable(key)
+        if request.dry_run:
+            return pb.DeleteResponse(objects=await self._planning.of_deletions(keys))
         deleted: dict[Key, None] = {}
         for key in keys:
             if key.kind == ENVIRONMENT:
@@ -151,21 +157,10 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
                 way = " -> ".join(name for _, name in cycle)
                 yield key, f"spec.dependsOn: it would wait for itself: {way}"
 
-    async def _apply(self, key: Key, manifest: Manifest, dry_run: bool) -> pb.AppliedObject:
+    async def _apply(self, key: Key, manifest: Manifest) -> pb.AppliedObject:
         old = self._store.get(key)
-        unwanted = old is None or old.deleting or old.manifest is None
-        if unwanted:
-            action = pb.APPLY_ACTION_CREATED
-        elif old is not None and old.manifest == manifest:
-            action = pb.APPLY_ACTION_UNCHANGED
-        else:
-            action = pb.APPLY_ACTION_CHANGED
+        action = action_of(old, manifest)
         applied = pb.AppliedObject(key=key_to_proto(key), action=action)
-        if dry_run:
-            planned = replace(old or Object(key), manifest=manifest, deleting=False)
-            applied.generation = planned.generation
-            applied.plan.extend(await self._plan(planned))
-            return applied
         if action != pb.APPLY_ACTION_UNCHANGED or (old is not None and old.rejection is not None):
             await self._intake.write(key, manifest)
         current = self._store.get(key)
@@ -173,11 +168,6 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         if key.kind == ENVIRONMENT:
             self._leases.environment_changed(key.environment)
         return applied
-
-    async def _plan(self, object_: Object) -> list[str]:
-        if object_.key.kind == ENVIRONMENT:
-            return []
-        return [str(step) for step in (await self._reconciler.plan(object_)).steps]
 
 
 def _relative_paths(manifest: Manifest) -> list[str]:

@@ -13,13 +13,18 @@ from e2e_api.v1 import wait_service_pb2_grpc
 from e2e_controller.drivers.base import ContainerPhase, Key
 from e2e_controller.objects import ENVIRONMENT, JOB, Object
 from e2e_controller.server.access import Access, time_limit
-from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
+from e2e_controller.server.convert import (
+    key_from_proto,
+    key_to_proto,
+    object_to_proto,
+    shorten_evidence,
+)
 from e2e_controller.server.errors import not_found
 
 MAX_KEYS = 5_000
 PARSE_GRACE = 1.0
 """Seconds for which a file that does not parse may be one that is still being written."""
-_EVIDENCE_OBJECTS, _EVIDENCE_LINES, _EVIDENCE_LENGTH = 3, 10, 200
+_EVIDENCE_OBJECTS = 3
 _GOALS = {
     pb.WAIT_GOAL_READY: "ready",
     pb.WAIT_GOAL_RUNNING: "running",
@@ -251,10 +256,5 @@ def _evidence(objects: dict[Key, Object | None]) -> pb.WaitFailure:
             message.key.CopyFrom(key_to_proto(key))
             continue
         message.CopyFrom(object_to_proto(object_))
-        message.document = ""
-        lines = [
-            line[:_EVIDENCE_LENGTH] for line in message.status.container.last_log_lines[-_EVIDENCE_LINES:]
-        ]
-        if lines:
-            message.status.container.last_log_lines[:] = lines
+        shorten_evidence(message)
     return failure

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from e2e import evidence, live, naming
+from e2e import bundles, evidence, live, naming
 from e2e._sync.job import Job
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
@@ -37,6 +37,8 @@ class Environment:
         *,
         controller: str | None = None,
         keep: bool = False,
+        keep_on_failure: bool = False,
+        ttl: float | None = None,
         labels: Mapping[str, str] | None = None,
         resources: manifests.Resources | None = None,
         volumes: Sequence[manifests.Volume] = (),
@@ -49,6 +51,8 @@ class Environment:
             controller: `unix:///path` or `host:port`; None is the one that `E2E_CONTROLLER` names, else the
                 embedded one, which is started when it does not run.
             keep: leave everything as it is at the end.
+            keep_on_failure: leave everything as it is when the block ends by an exception, for `ttl`.
+            ttl: seconds from the end until what was kept is deleted; None: it stays until somebody does.
             labels: of every workload, unless it has them.
             resources: limits of every workload that has none.
             volumes: added to every workload.
@@ -60,8 +64,15 @@ class Environment:
             raise InvalidArgument(f"timeout: expected seconds above 0, not {timeout}")
         self._controller = controller
         self._keep = keep
+        self._keep_on_failure = keep_on_failure
         self._attached = False
-        self._spec = environment_spec(resources=resources, volumes=volumes, labels=labels or {})
+        self._spec = environment_spec(
+            resources=resources,
+            volumes=volumes,
+            labels=labels or {},
+            keep_on_failure=keep_on_failure,
+            ttl=ttl,
+        )
         self._session = Session(chosen, controller, timeout)
 
     @classmethod
@@ -134,9 +145,24 @@ class Environment:
         try:
             if isinstance(error, Exception):
                 live.note_failure(self.name, self.describe())
+                self._bundle_if_asked(error)
+            if self._keep_on_failure and not self._keep:
+                self._session.keep()
+                self._keep = True
+                error.add_note(f"environment {self.name} is kept: `e2e describe environment/{self.name}`")
             self.close()
         except E2EError as second:
             error.add_note(f"and environment {self.name} was not deleted: {second}")
+
+    def _bundle_if_asked(self, error: Exception) -> None:
+        """Writes a bundle where `E2E_BUNDLE_DIR` asks for one; the error gets a note of its path."""
+        path = bundles.automatic_path(self.name)
+        if path is None:
+            return
+        try:
+            error.add_note(f"evidence of environment {self.name}: {self.bundle(path)}")
+        except E2EError as second:
+            error.add_note(f"and there is no evidence bundle of environment {self.name}: {second}")
 
     def workload(self, name: str, **options: Unpack[WorkloadOptions]) -> Workload:
         """Defines a workload; nothing is sent before its start.
@@ -184,7 +210,7 @@ class Environment:
         if not found.document:
             raise InvalidArgument(evidence.reason_line(found, Goal.READY))
         document: dict[str, Any] = json.loads(found.document)
-        masked = MASK in document["spec"].get("env", {}).values()
+        masked = any(MASK in value for value in document["spec"].get("env", {}).values())
         return document, found.managed_by_api and not masked
 
     def start_and_wait_ready(self, *workloads: Workload | Job, timeout: float | None = None) -> None:
@@ -228,6 +254,10 @@ class Environment:
     def describe(self) -> str:
         """A table of its objects for people, with the evidence of those that are not ready."""
         return evidence.describe(self._session.client.list_objects(self.name))
+
+    def bundle(self, path: str | Path | None = None, *, log_bytes: int = 0) -> Path:
+        """Writes an archive of all that is known of it, secrets masked; see `Client.bundle`."""
+        return self._session.client.bundle(self.name, path, log_bytes=log_bytes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

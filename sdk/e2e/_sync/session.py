@@ -89,6 +89,11 @@ class Session:
             if found.environment == self.environment:
                 self._shared_directory = found.shared_directory
 
+    def keep(self) -> None:
+        """Asks the controller to leave everything as it is when the claim ends."""
+        held = self.client.hold(self.environment, fresh=False, keep=True, timeout=self.timeout)
+        held.release()
+
     def close(self, *, delete: bool) -> None:
         """Ends the claim and the connection; with `delete`, all that was applied first."""
         if self._client is None:

@@ -37,7 +37,7 @@ def test_apply_for_machines(controller: CliController, e2e: RunE2E, manifest: Pa
 
 def test_a_dry_run_shows_the_plan(controller: CliController, e2e: RunE2E, manifest: Path) -> None:
     _, out, _ = e2e("apply", "-f", manifest, "--dry-run", "--wait")
-    assert out == "default/Workload/web created (dry run)\n  create img:1: it is not there\n"
+    assert out == "default/Workload/web created (dry run)\n  plan:\n    create img:1: it is not there\n"
     assert controller.objects == {}
     assert controller.asked(wait_service_pb2.WaitConditionsRequest) == []
 

@@ -72,7 +72,8 @@ def test_pull_always_pulls_what_is_there() -> None:
 
 def test_pull_never_refuses_what_is_not_there() -> None:
     assert str(plan(desired(imagePullPolicy="Never"), None, image_present=False)) == (
-        "refuse: image busybox:1.36 is not there, and imagePullPolicy is Never"
+        "refuse: image busybox:1.36 is not there, and imagePullPolicy is Never; "
+        "build, load or pull it by hand, or allow to pull it"
     )
 
 

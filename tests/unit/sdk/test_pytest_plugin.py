@@ -6,7 +6,8 @@ from pathlib import Path
 
 from .fake_controller import FakeController
 
-SCOPE = ["-o", "asyncio_default_fixture_loop_scope=function"]
+SCOPE = ["-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:looptime_plugin"]
+"""looptime makes event loops that nobody closes; when the collector finds one is chance."""
 TESTS = """
 import asyncio
 import e2e

@@ -181,6 +181,15 @@ def owner_text(labels: Mapping[str, str] | None) -> str:
     return f"{labels.get(LABEL_KIND, 'something')} {labels.get(LABEL_NAME, '')} of controller {controller}"
 
 
+def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int) -> str:
+    """Which of the listed containers publishes a host port, in words; "" where none does."""
+    for item in listed:
+        if any(published.get("PublicPort") == port for published in item.get("Ports") or ()):
+            name = (item.get("Names") or [item["Id"][:12]])[0].lstrip("/")
+            return f"container {name} has port {port}; it belongs to {owner_text(item.get('Labels'))}"
+    return ""
+
+
 def chosen_ports(inspected: Mapping[str, Any]) -> frozenset[int]:
     """Host ports of a container that the driver chose."""
     text = (inspected["Config"]["Labels"] or {}).get(LABEL_CHOSEN_PORTS, "")

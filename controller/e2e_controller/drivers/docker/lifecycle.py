@@ -15,8 +15,10 @@ from docker.errors import NotFound
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     Container,
+    ContainerGone,
     ContainerNotRunning,
     ContainerSpec,
+    Copied,
     DriverError,
     FileContent,
     Key,
@@ -30,7 +32,7 @@ from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
-from e2e_controller.drivers.docker.ports import PortChooser
+from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
 
 T = TypeVar("T")
 
@@ -78,7 +80,16 @@ class Lifecycle:
             return replace(container, oom_killed=True, error=_PRESUMED_OUT_OF_MEMORY)
         return container
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """All that the engine says of it."""
+        found = await self._look(container_id, dict)
+        if found is None:
+            raise ContainerGone(f"inspect {self._name(container_id)}: no such container")
+        return found
+
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates the container with its files; all of it or nothing."""
         spec = await self._with_entrypoint(spec)
         ports, chosen = self._ports.assign(spec.ports, self._known.ports)
@@ -95,12 +106,15 @@ class Lifecycle:
             raise await self._taken_by(key, error) from error
         self._known.learn(container_id, key, ports.values())
         if spec.files:
+            began = time.monotonic()
             try:
                 await self.put_files(container_id, spec.files)
             except DriverError:
                 with suppress(DriverError):  # what is left is known to be half made
                     await self.remove(container_id)
                 raise
+            if copied is not None:
+                copied(time.monotonic() - began)
         self._known.finish(container_id)
         return container_id
 
@@ -235,7 +249,22 @@ class Lifecycle:
         ports = await self._look(container_id, containers.chosen_ports) or frozenset()
         number = _PORT_IN_MESSAGE.search(str(error))
         chosen = int(number[1]) in ports if number else bool(ports)
-        return PortTaken(str(error), chosen=chosen)
+        if chosen or not number:
+            return PortTaken(str(error), chosen=chosen, remedy="" if chosen else PORT_REMEDY)
+        holder = await self._holder(container_id, int(number[1]), str(error))
+        return PortTaken(f"{error}; {holder}" if holder else str(error), remedy=PORT_REMEDY)
+
+    async def _holder(self, container_id: str, port: int, text: str) -> str:
+        """Who has the port, in words, as far as the engine knows."""
+        try:
+            listed = await self._engine.call("list", lambda client: client.containers())
+        except DriverError:
+            return ""
+        if holder := containers.holder_of_port(listed, port):
+            return holder
+        if rival := self._known.rival(container_id, port):
+            return f"{rival} asks for port {port}, too"  # and is being started just now
+        return no_container_has(port) if "address already in use" in text else ""
 
     async def _wait_until_gone(self, container_id: str, what: str) -> None:
         """Somebody else is removing it already."""

@@ -28,6 +28,7 @@ READS = frozenset(
         "list_environments",
         "logs",
         "copy_out",
+        "describe",
     }
 )
 
