@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from e2e_api.patterns import compile_pattern
 from e2e_api.quantities import Bytes, Cpus, Duration
 
 API_VERSION: Literal["e2e/v1"] = "e2e/v1"
@@ -167,16 +168,13 @@ class LogProbe(Model):
     """Ready when a line of the output, since the container's start, matches."""
 
     pattern: NonEmpty
-    """A regular expression, searched in each line."""
+    """A regular expression in RE2's syntax, searched in each line."""
     count: Annotated[int, Field(ge=1)] = 1
 
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"not a regular expression: {error}") from error
+        compile_pattern(value)
         return value
 
 

@@ -1,7 +1,7 @@
 """MetricService: reads workloads' metrics, and waits for them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from e2e_controller.metrics import (
     AbsentMetric,
     Expectation,
     History,
+    LabelMatcher,
     Page,
     Sample,
     ScrapeError,
@@ -34,6 +35,7 @@ from e2e_controller.metrics.messages import (
     wait_from_proto,
 )
 from e2e_controller.objects import Object
+from e2e_controller.offload import offload
 from e2e_controller.probes import address_of
 from e2e_controller.server.access import Access, time_limit
 from e2e_controller.server.convert import key_from_proto, object_to_proto
@@ -95,10 +97,9 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         target = await self._target(key)
         await self._access.running(key)
         try:
-            found = await asyncio.to_thread(series, await target.fetch(), names, matchers)
+            return await offload(_series_response, await target.fetch(), names, matchers)
         except ScrapeError as error:
             raise _scrape_failed(key, str(error)) from error
-        return pb.GetMetricsResponse(series=map(series_to_proto, found))
 
     async def _target(self, key: Key) -> "_Target":
         object_ = await self._access.find(key)
@@ -224,7 +225,7 @@ class _MetricWait:
         if page is None or not samples:
             return []
         absent = [sum_.name for sum_ in samples[-1].sums if sum_.value is None]
-        found = [await asyncio.to_thread(similar_names, page, name) for name in absent[:3]]
+        found = [await offload(similar_names, page, name) for name in absent[:3]]
         return [name for names in found for name in names]
 
 
@@ -241,6 +242,12 @@ async def _unless_ended(work: Awaitable[Result], target: _Target) -> Result:
         for task in (working, ending):
             task.cancel()
         await asyncio.gather(working, ending, return_exceptions=True)
+
+
+def _series_response(
+    page: Page, names: Sequence[str], matchers: Sequence[LabelMatcher]
+) -> pb.GetMetricsResponse:
+    return pb.GetMetricsResponse(series=map(series_to_proto, series(page, names, matchers)))
 
 
 def _describe(sample: Sample) -> str:

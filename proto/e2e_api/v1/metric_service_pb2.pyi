@@ -34,7 +34,9 @@ class _LabelMatchTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LabelM
     LABEL_MATCH_TYPE_NOT_REGEX: _LabelMatchType.ValueType  # 4
 
 class LabelMatchType(_LabelMatchType, metaclass=_LabelMatchTypeEnumTypeWrapper):
-    """LabelMatchType is one of Prometheus' operators; regular expressions are anchored at both ends."""
+    """LabelMatchType is one of Prometheus' operators; regular expressions have RE2's syntax and are anchored at
+    both ends.
+    """
 
 LABEL_MATCH_TYPE_UNSPECIFIED: LabelMatchType.ValueType  # 0
 LABEL_MATCH_TYPE_EQUAL: LabelMatchType.ValueType  # 1

@@ -42,6 +42,8 @@ class Control:
         self.engine = engine
         self.available = True
         """Whether the engine answers."""
+        self.containers_reachable = True
+        """Whether containers have addresses that this process seems to reach; nothing answers there."""
         self.calls: list[str] = []
         """All calls, such as `create thanos/Workload/query-1`; the first word is the operation."""
         self.latency = dict(latency or {})
