@@ -38,9 +38,11 @@ from e2e_controller.objects import Object
 from e2e_controller.offload import offload
 from e2e_controller.probes import address_of
 from e2e_controller.server.access import Access, time_limit
-from e2e_controller.server.convert import key_from_proto, object_to_proto
+from e2e_controller.server.convert import key_from_proto
+from e2e_controller.server.evidence import metric_failure
 
 _ERROR_LENGTH = 300
+_MOST_LISTED = 10
 Result = TypeVar("Result")
 
 
@@ -201,24 +203,16 @@ class _MetricWait:
 
     def text(self, how: str) -> str:
         """What was waited for, and why it did not come."""
-        names = ", ".join(self._selection.names)
+        names = _listed(self._selection.names)
         samples = self._history.samples
         last = f"; last: {_describe(samples[-1])}" if samples else "; it was never scraped"
         return f"waited for {names} of {self._target.key} to be: {self._expectation}; {how}{last}"
 
     async def evidence(self) -> pb.MetricFailure:
         """The history, near misses for absent names, and the workload's state."""
-        failure = pb.MetricFailure(expected=str(self._expectation), scrapes=self._history.scrapes)
-        for sample in self._history.samples:
-            message = sample_to_proto(sample)
-            message.error = message.error[:_ERROR_LENGTH]
-            failure.history.append(message)
-        failure.similar.extend(await self._similar())
-        if self._target.object is not None:
-            failure.object.CopyFrom(object_to_proto(self._target.object))
-            failure.object.document = ""
-            del failure.object.status.container.last_log_lines[:-10]
-        return failure
+        return metric_failure(
+            str(self._expectation), self._history, await self._similar(), self._target.object
+        )
 
     async def _similar(self) -> list[str]:
         samples, page = self._history.samples, self._target.page
@@ -253,8 +247,12 @@ def _series_response(
 def _describe(sample: Sample) -> str:
     if sample.error:
         return sample.error[:_ERROR_LENGTH]
-    values = ("absent" if s.value is None else f"{s.value:g} ({s.series} series)" for s in sample.sums)
-    return ", ".join(values)
+    return _listed(["absent" if s.value is None else f"{s.value:g} ({s.series} series)" for s in sample.sums])
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _MOST_LISTED} more" if len(texts) > _MOST_LISTED else ""
+    return ", ".join(texts[:_MOST_LISTED]) + more
 
 
 def _scrape_failed(key: Key, error: str) -> NotRunning:
