@@ -119,7 +119,21 @@ class Control:
 
     def break_events(self) -> None:
         """The stream of events breaks and comes back; what happened in between is lost."""
+        self._interrupt("disconnected", "reconnected")
+
+    def go_away(self) -> None:
+        """The engine ends, with its stream of events."""
+        self.available = False
+        self._interrupt("disconnected")
+
+    def come_back(self) -> None:
+        """The engine is there again."""
+        self.available = True
+        self._interrupt("reconnected")
+
+    def _interrupt(self, *actions: str) -> None:
         for _, queue in self.engine.followers:
             while not queue.empty():
                 queue.get_nowait()
-            queue.put_nowait(ContainerEvent(None, "reconnected"))
+            for action in actions:
+                queue.put_nowait(ContainerEvent(None, action))
