@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from e2e_api.errors import LimitExceeded
 from e2e_controller.metrics.matchers import LabelMatcher
-from e2e_controller.metrics.page import Found, Page, Patience, ScrapeError, Series, find, find_all, parse
+from e2e_controller.metrics.page import Found, Page, Patience, Series, find, find_all, parse
 
 _DISTRIBUTIONS = {
     "histogram": ("_sum", "_count"),
@@ -98,8 +99,8 @@ def select(
 def series(page: Page, names: Sequence[str] = (), matchers: Sequence[LabelMatcher] = ()) -> list[Series]:
     """All sample lines of these families (or samples) that match; of all families without names.
 
-    Raises `ScrapeError` where one of their lines is not a metric, where there are more than `MOST_SERIES`, or
-    where it takes too long.
+    Raises `ScrapeError` where one of their lines is not a metric, or it takes too long, and `LimitExceeded`
+    where there are more than `MOST_SERIES`.
     """
     patience = Patience()
     if names:
@@ -116,7 +117,7 @@ def series(page: Page, names: Sequence[str] = (), matchers: Sequence[LabelMatche
         name, labels, value = parse(page, raw)
         if all(matcher.matches(name, labels) for matcher in matchers):
             if len(result) == MOST_SERIES:
-                raise ScrapeError(f"more than {MOST_SERIES} series match: name families, or labels")
+                raise LimitExceeded(f"more than {MOST_SERIES} series match: name families, or labels")
             result.append(Series(found.family_of(name), name, labels, value))
     return result
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from e2e_api.conditions import ConditionType
-from e2e_api.errors import InvalidArgument, NotFound, NotRunning, WaitFailed, WaitTimeout
+from e2e_api.errors import InvalidArgument, NotFound, Unavailable, WaitFailed, WaitTimeout
 from e2e_api.manifests import Workload
 from e2e_api.v1 import metric_service_pb2 as pb
 from e2e_api.v1 import metric_service_pb2_grpc
@@ -105,6 +105,9 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
 
     async def _target(self, key: Key) -> "_Target":
         object_ = await self._access.find(key)
+        if object_.manifest is None and object_.rejection is not None:
+            message = f"{key}: its manifest was rejected: {object_.rejection.message}"
+            raise InvalidArgument(message, reason=object_.rejection.reason)
         if not isinstance(object_.manifest, Workload) or object_.manifest.spec.metrics is None:
             message = f"{key} serves no metrics: its manifest has no `metrics` (port, path)"
             raise InvalidArgument(message, reason="NotInstrumented")
@@ -150,7 +153,7 @@ class _Target:
         if object_.settled and failed is not None and not runs:
             raise _EndedError(f"never will be: {failed.reason}: {failed.message}", failed.reason)
         state = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else "Running"
-        if object_.settled and state in ("Stopped", "Killed"):
+        if object_.settled and state != "Running":
             raise _EndedError(f"never will be: its manifest asks for state {state}", "NotAsked")
 
     async def ended(self) -> None:
@@ -255,5 +258,5 @@ def _listed(texts: Sequence[str]) -> str:
     return ", ".join(texts[:_MOST_LISTED]) + more
 
 
-def _scrape_failed(key: Key, error: str) -> NotRunning:
-    return NotRunning(f"{key}: {error}", reason="ScrapeFailed")
+def _scrape_failed(key: Key, error: str) -> Unavailable:
+    return Unavailable(f"{key}: {error}", reason="ScrapeFailed")

@@ -114,7 +114,11 @@ class AsyncInstrumented:
         return (await self.sum_metrics(name, matchers=matchers, count=count))[name]
 
     async def metrics(self, *names: str, matchers: LabelMatchers | None = None) -> list[Series]:
-        """The matching lines of the metrics page now; of all families when none is named."""
+        """The matching lines of the metrics page now; of all families when none is named.
+
+        Raises NotRunning while the workload does not run, Unavailable when the scrape failed, and
+        LimitExceeded where more lines match than anybody reads.
+        """
         transport = self._session.client.transport
         request = metric_service_pb2.GetMetricsRequest(
             key=self._session.key(self._name),

@@ -22,6 +22,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as from_text
 from prometheus_client.registry import Collector
 
+from e2e_api.errors import LimitExceeded
 from e2e_controller.metrics import (
     LabelMatcher,
     MatchType,
@@ -355,7 +356,7 @@ def test_the_time_for_a_page_is_bounded() -> None:
 def test_more_series_than_anybody_reads_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "MOST_SERIES", 2)
     assert len(series(Page("m 1\nn 1\n"))) == 2
-    with pytest.raises(ScrapeError, match="more than 2 series match: name families, or labels"):
+    with pytest.raises(LimitExceeded, match="more than 2 series match: name families, or labels"):
         series(Page("m 1\nn 1\no 1\n"))
 
 

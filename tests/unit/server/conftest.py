@@ -150,11 +150,11 @@ class MetricsPage:
         self.status = 200
         self.scrapes = 0
 
-    async def workload(self, client: Client, name: str = "web") -> None:
-        """Makes a running workload of which this is the metrics page."""
+    async def workload(self, client: Client, name: str = "web", **spec: Any) -> None:
+        """Makes a workload of which this is the metrics page."""
         ports = {"http": {"containerPort": 80, "hostPort": self.port}}
-        await client.apply(document(name, ports=ports, metrics={"port": "http"}))
-        await client.wait(key(name))
+        await client.apply(document(name, ports=ports, metrics={"port": "http"}, **spec))
+        await client.wait(key(name), goal=Goal.WAIT_GOAL_RECONCILED)
 
 
 def selection(*names: str, name: str = "web", **fields: object) -> metrics.MetricSelection:

@@ -3,11 +3,23 @@
 import asyncio
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from e2e_api.errors import InvalidArgument, NotRunning, Unavailable, WaitFailed
 from e2e_api.v1 import metric_service_pb2 as pb
 
-from .conftest import Client, Harness, MetricsPage, checked, wait_request
+from .conftest import (
+    Client,
+    Harness,
+    MetricsPage,
+    checked,
+    document,
+    eventually,
+    key,
+    selection,
+    wait_request,
+)
 
 
 async def test_health_answers_while_a_large_page_is_worked_on(
@@ -28,3 +40,54 @@ async def test_health_answers_while_a_large_page_is_worked_on(
             longest = max(longest, loop.time() - began)
     assert (await waiting).sample.sums[0].series == 250_000
     assert longest < (loop.time() - started) / 2  # nearly all of it where the page holds the loop
+
+
+async def test_a_failed_scrape_of_a_running_workload_may_be_tried_again(
+    client: Client, page: MetricsPage
+) -> None:
+    await page.workload(client)
+    page.status = 503
+    calls = (
+        client.metrics.SumMetrics(pb.SumMetricsRequest(selection=selection("up")), timeout=60),
+        client.metrics.GetMetrics(pb.GetMetricsRequest(key=key()), timeout=60),
+    )
+    for call in calls:
+        with pytest.raises(Unavailable, match="503 Service Unavailable") as failed:
+            await checked(call)
+        assert failed.value.reason == "ScrapeFailed"
+
+
+async def test_metrics_of_a_workload_that_does_not_run(client: Client) -> None:
+    await client.apply(document(ports={"http": 80}, metrics={"port": "http"}, state="Stopped"))
+    with pytest.raises(NotRunning, match="test/Workload/web does not run"):
+        await checked(client.metrics.SumMetrics(pb.SumMetricsRequest(selection=selection("up")), timeout=60))
+
+
+async def test_metrics_of_a_manifest_that_never_was_valid(harness: Harness) -> None:
+    file = harness.write("test/web.json", document(imag="busybox"))
+    async with harness.running() as client:
+        for call in (
+            client.metrics.SumMetrics(pb.SumMetricsRequest(selection=selection("up")), timeout=60),
+            client.metrics.WaitMetrics(wait_request("up", equals=1), timeout=60),
+        ):
+            with pytest.raises(
+                InvalidArgument, match=f"its manifest was rejected: {file}:1:.*imag"
+            ) as failed:
+                await checked(call)
+            assert failed.value.reason == "Rejected"
+
+
+@pytest.mark.parametrize("state", ["Stopped", "Killed", "Paused"])
+async def test_a_metric_wait_ends_when_the_manifest_asks_for_another_state(
+    client: Client, page: MetricsPage, state: str
+) -> None:
+    page.text = "up 0\n"
+    await page.workload(client)
+    waiting = asyncio.create_task(
+        checked(client.metrics.WaitMetrics(wait_request("up", equals=1), timeout=60))
+    )
+    await eventually(lambda: page.scrapes)
+    await page.workload(client, state=state)
+    with pytest.raises(WaitFailed, match=f"its manifest asks for state {state}") as failed:
+        await waiting
+    assert failed.value.reason == "NotAsked"
