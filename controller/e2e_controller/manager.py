@@ -24,10 +24,11 @@ from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.event_service import EventServicer
 from e2e_controller.server.evidence_service import EvidenceServicer
-from e2e_controller.server.grpc_server import GrpcServer, ListenError
+from e2e_controller.server.grpc_server import GrpcServer
 from e2e_controller.server.http_server import HttpServer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
+from e2e_controller.server.unix_socket import ListenError
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
 from e2e_controller.sources import FolderSource

@@ -166,7 +166,7 @@ class Store:
     def _update_desired(self, key: Key) -> None:
         """Brings the object in line with its first claim."""
         path = next(iter(self._claimants.get(key, ())), None)
-        claim = self._files[path][key] if path is not None else self._conflicts.get(key)
+        claim = _merged(self._files[path][key] if path is not None else None, self._conflicts.get(key))
         current = self._objects.get(key)
         if claim is None and not self._is_implied(key):
             self._unwant(key, current)
@@ -265,6 +265,14 @@ def _keep_last_good(claim: Claim, old: Claim | None) -> Claim:
     if claim.rejection is not None and claim.manifest is None and old is not None:
         return replace(claim, manifest=old.manifest)
     return claim
+
+
+def _merged(claim: Claim | None, conflict: Claim | None) -> Claim | None:
+    """What is said of a File: why it counts for nothing, and what another file had first."""
+    if claim is None or conflict is None or claim.rejection is None or conflict.rejection is None:
+        return claim or conflict
+    message = f"{claim.rejection.message}; {conflict.rejection.message}"
+    return replace(claim, rejection=replace(claim.rejection, message=message))
 
 
 class Subscription:

@@ -85,7 +85,8 @@ class Upkeep:
             keys = set(await self._driver.list_containers())
             environments = set(await self._driver.list_environments())
         except DriverError as error:
-            log.warning("cannot list what the engine has: %s", error)
+            if str(error) != self.engine_trouble:
+                log.warning("cannot list what the engine has: %s", error)
             self.engine_trouble = str(error)
             return False
         self.engine_trouble = ""

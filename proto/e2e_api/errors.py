@@ -23,6 +23,13 @@ DEADLINE_MARGIN = 0.2
 
 _RETRY = frozenset({"Held", "ScrapeFailed", "EngineUnavailable", "Timeout"})
 """Reasons that may be gone at the next attempt, whichever the class."""
+
+EVIDENCE_BYTES = 3_300
+"""Most bytes of an error's evidence. Clients of gRPC take 8 KiB of trailers, unless told otherwise."""
+_TRAILER_BYTES = 7_500
+"""Of the 8 KiB; the rest is for what gRPC adds."""
+_ELLIPSIS_BYTES = 14
+
 _EVIDENCE: tuple[type[Message], ...] = (wait_service_pb2.WaitFailure, metric_service_pb2.MetricFailure)
 
 
@@ -47,7 +54,7 @@ class E2EError(Exception):
         self.violations = tuple(violations)
         """(field, what is wrong with it) for each field of an invalid request or manifest."""
         self.details = tuple(details)
-        """The evidence: `WaitFailure` or `MetricFailure` messages."""
+        """The evidence: `WaitFailure` or `MetricFailure`; one of more than `EVIDENCE_BYTES` is not sent."""
 
     @property
     def failed(self) -> tuple[object_pb2.Object, ...]:
@@ -144,19 +151,54 @@ _CLASSES: dict[int, type[E2EError]] = {
 
 
 def to_status(error: E2EError) -> Any:
-    """The error as a gRPC status with `google.rpc` details, for `context.abort_with_status`."""
-    messages: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    """The error as a gRPC status with `google.rpc` details, for `context.abort_with_status`.
+
+    It fits into the trailers that every client takes: of too many violations the last ones are left out, of a
+    too long message the end.
+    """
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    details: list[Message] = [
+        info,
+        *(detail for detail in error.details if detail.ByteSize() <= EVIDENCE_BYTES),
+    ]
+    room = _TRAILER_BYTES - sum(map(_encoded_size, details))
     if error.violations:
-        violation = error_details_pb2.BadRequest.FieldViolation
-        fields = [violation(field=field, description=text) for field, text in error.violations]
-        messages.append(error_details_pb2.BadRequest(field_violations=fields))
+        details.insert(1, _bad_request(error.violations, room // 3))
+        room -= _encoded_size(details[1])
     packed = []
-    for message in (*messages, *error.details):
+    for detail in details:
         packed.append(any_pb2.Any())
-        packed[-1].Pack(message)
-    # Trailers have a limit of their own: the message must leave room for the evidence.
-    status = status_pb2.Status(code=error.code.value[0], message=error.message[:4000], details=packed)
-    return rpc_status.to_status(status)
+        packed[-1].Pack(detail)
+    message = _shortened(error.message, room)
+    return rpc_status.to_status(status_pb2.Status(code=error.code.value[0], message=message, details=packed))
+
+
+def _bad_request(violations: Sequence[tuple[str, str]], room: int) -> error_details_pb2.BadRequest:
+    """As many of the violations as fit, their texts shortened."""
+    request = error_details_pb2.BadRequest()
+    for field, text in violations:
+        request.field_violations.add(field=field[:100], description=text[:300])
+        if _encoded_size(request) > room:
+            del request.field_violations[-1]
+            break
+    return request
+
+
+def _encoded_size(detail: Message) -> int:
+    """Bytes in the trailers: packed with its type's name, and in base64."""
+    return (detail.ByteSize() + 64) * 4 // 3 + 4
+
+
+def _shortened(text: str, room: int) -> str:
+    """The text as far as it fits, where each letter stands twice: percent-encoded, and in base64."""
+    thirds = 3 * (room - _ELLIPSIS_BYTES)
+    for index, letter in enumerate(text):
+        size = len(letter.encode("utf-8", "replace"))
+        plain = size == 1 and " " <= letter <= "~" and letter != "%"
+        thirds -= 4 * size + 3 * (1 if plain else 3 * size)
+        if thirds < 0:
+            return text[:index] + "…"
+    return text
 
 
 def from_rpc_error(error: grpc.RpcError) -> E2EError:

@@ -17,7 +17,7 @@ class Absent(StrEnum):
     FAIL = "fail"
     """Raise NotFound at once."""
     SKIP = "skip"
-    """Judge the other names alone."""
+    """Judge the other names alone; where that leaves nothing to judge, go on."""
 
 
 class Goal(StrEnum):

@@ -289,8 +289,9 @@ class Driver(Protocol):
         """What happens to our objects, for ever; reconnects by itself.
 
         Yields `key` None each time that it is connected (`connected`, later `reconnected`): what happens
-        from there on is told, what happened before has to be looked at. An event of a network has the
-        container's key where a container left it, else the key of the `Environment`.
+        from there on is told, what happened before has to be looked at. Also each time that the connection
+        is lost or cannot be made (`disconnected`): a look shows whether the engine is away. An event of a
+        network has the container's key where a container left it, else the key of the `Environment`.
         """
 
     async def list_containers(self) -> Sequence[Key]:

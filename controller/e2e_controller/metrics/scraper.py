@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from e2e_api.quantities import format_duration
 from e2e_controller.httpclient import LazySession, explain, shorten
-from e2e_controller.metrics.page import Page, ScrapeError, ensure_metrics
+from e2e_controller.metrics.page import QUICK, Page, ScrapeError, decode, ensure_metrics
+from e2e_controller.offload import offload
 
 if TYPE_CHECKING:
     import aiohttp
@@ -57,12 +58,12 @@ class Scraper:
             raise ScrapeError(f"GET {url}: timeout after {format_duration(timeout)}{progress}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ScrapeError(f"GET {url}: {explain(error)}") from error
-        page = Page(received.decode("utf-8", "replace").removeprefix("\ufeff"), content_type)
         try:
-            ensure_metrics(page)
+            if len(received) <= QUICK:
+                return _page(received, content_type)
+            return await offload(_page, received, content_type)
         except ScrapeError as error:
             raise ScrapeError(f"GET {url}: {error}") from None
-        return page
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -92,6 +93,12 @@ class Scraper:
             received += chunk
             if len(received) > self._limit:
                 raise ScrapeError(f"GET {url}: the page is larger than {self._limit / _MEBIBYTE:g} MiB")
+
+
+def _page(received: bytearray, content_type: str) -> Page:
+    page = Page(decode(received), content_type)
+    ensure_metrics(page)
+    return page
 
 
 def _redirected(url: str, target: URL, location: str) -> URL:

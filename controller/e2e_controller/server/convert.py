@@ -18,7 +18,6 @@ from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, FILE, WORKLOAD,
 from e2e_controller.reconcile.endings import signal_name
 from e2e_controller.server.secrets import masked_manifest
 
-_TRAILER_LINES, _TRAILER_LENGTH, _TRAILER_MESSAGE = 10, 200, 1_000
 _STATUS = {
     Status.TRUE: object_pb2.CONDITION_STATUS_TRUE,
     Status.FALSE: object_pb2.CONDITION_STATUS_FALSE,
@@ -58,21 +57,6 @@ def object_to_proto(object_: Object) -> object_pb2.Object:
     )
     _fill_status(message.status, object_)
     return message
-
-
-def shorten_evidence(message: object_pb2.Object) -> None:
-    """Leaves of an object what fits into a call's trailers: conditions, ends, the last log lines."""
-    message.document = ""
-    del message.status.phases[:]
-    for name in ("container", "previous_container"):
-        if message.status.HasField(name):
-            container: object_pb2.ContainerState = getattr(message.status, name)
-            lines = [line[:_TRAILER_LENGTH] for line in container.last_log_lines[-_TRAILER_LINES:]]
-            container.ClearField("last_log_lines")
-            container.last_log_lines.extend(lines)
-    for condition in message.status.conditions:
-        condition.message = condition.message[:_TRAILER_MESSAGE]
-    message.status.progress = message.status.progress[:_TRAILER_MESSAGE]
 
 
 def masked_document(object_: Object) -> dict[str, Any]:

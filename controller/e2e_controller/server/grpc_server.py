@@ -32,6 +32,7 @@ from e2e_controller.server.event_service import EventServicer
 from e2e_controller.server.evidence_service import EvidenceServicer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
+from e2e_controller.server.unix_socket import ListenError, UnixSocket
 from e2e_controller.server.wait_service import WaitServicer
 
 MAX_MESSAGE = 64 * 2**20
@@ -60,10 +61,6 @@ _SERVICES = [
 ]
 
 
-class ListenError(Exception):
-    """An address cannot be listened on."""
-
-
 class GrpcServer:
     """All services behind one or several addresses."""
 
@@ -79,7 +76,7 @@ class GrpcServer:
     ) -> None:
         self._interceptor = ErrorInterceptor()
         self._health = health.aio.HealthServicer()
-        self._sockets: list[Path] = []
+        self._sockets: list[UnixSocket] = []
         server = self._server = grpc.aio.server(interceptors=[self._interceptor], options=_OPTIONS)
         manifest_service_pb2_grpc.add_ManifestServiceServicer_to_server(manifests, server)
         environment_service_pb2_grpc.add_EnvironmentServiceServicer_to_server(environments, server)
@@ -103,10 +100,12 @@ class GrpcServer:
 
         Raises `ListenError`.
         """
-        bound = [self._bind(address) for address in addresses]
+        try:
+            bound = [self._bind(address) for address in addresses]
+        except ListenError:
+            self._remove_sockets()
+            raise
         await self._server.start()
-        for path in self._sockets:
-            path.chmod(0o600)
         for service in ("", *_SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return bound
@@ -115,21 +114,28 @@ class GrpcServer:
         """Ends calls, at the latest after `grace` seconds."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
-        for path in self._sockets:
-            path.unlink(missing_ok=True)
+        self._remove_sockets()
 
     def _bind(self, address: str) -> str:
-        if address.startswith("unix:"):
-            path = Path(address.removeprefix("unix://").removeprefix("unix:"))
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Our lock on the state folder says that nobody serves there any more.
-            path.unlink(missing_ok=True)
-            self._sockets.append(path)
+        if not address.startswith("unix:"):
+            return f"{address.rpartition(':')[0]}:{self._listen(address, address)}"
+        socket = UnixSocket(Path(address.removeprefix("unix://").removeprefix("unix:")))
+        self._listen(f"unix:{socket.temporary}", address)
+        socket.place()
+        self._sockets.append(socket)
+        return address
+
+    def _listen(self, place: str, address: str) -> int:
+        """Binds; returns the port. `address` is what a person knows the place by."""
         previous = os.umask(0o177)
         try:
-            port: Any = self._server.add_insecure_port(address)
+            port: Any = self._server.add_insecure_port(place)
         except RuntimeError as error:
             raise ListenError(f"cannot listen on {address}; is the address in use?") from error
         finally:
             os.umask(previous)
-        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+        return int(port)
+
+    def _remove_sockets(self) -> None:
+        for socket in self._sockets:
+            socket.remove()

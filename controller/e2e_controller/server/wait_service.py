@@ -13,18 +13,13 @@ from e2e_api.v1 import wait_service_pb2_grpc
 from e2e_controller.drivers.base import ContainerPhase, Key
 from e2e_controller.objects import ENVIRONMENT, JOB, Object
 from e2e_controller.server.access import Access, time_limit
-from e2e_controller.server.convert import (
-    key_from_proto,
-    key_to_proto,
-    object_to_proto,
-    shorten_evidence,
-)
+from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
 from e2e_controller.server.errors import not_found
+from e2e_controller.server.evidence import wait_failure
 
 MAX_KEYS = 5_000
 PARSE_GRACE = 1.0
 """Seconds for which a file that does not parse may be one that is still being written."""
-_EVIDENCE_OBJECTS = 3
 _GOALS = {
     pb.WAIT_GOAL_READY: "ready",
     pb.WAIT_GOAL_RUNNING: "running",
@@ -208,13 +203,15 @@ class _Wait:
             if limit < self._limit:
                 return list(self._unreadable_since)
         objects = {key: self._store.get(key) for key in self.pending}
-        raise WaitTimeout(self._text("not in time", objects), reason="Timeout", details=[_evidence(objects)])
+        raise WaitTimeout(
+            self._text("not in time", objects), reason="Timeout", details=[wait_failure(objects)]
+        )
 
     def raise_if_impossible(self) -> None:
         """Raises `WaitFailed` for what can no longer be."""
         if self._impossible:
             objects = self._impossible
-            details = [_evidence(objects)]
+            details = [wait_failure(objects)]
             raise WaitFailed(self._text("never will be", objects), reason=_reason(objects), details=details)
 
     def _text(self, how: str, objects: dict[Key, Object | None]) -> str:
@@ -245,16 +242,3 @@ def _why(object_: Object | None) -> str:
     asked = f" (its manifest asks for state {state})" if state else ""
     progress = f": {object_.status.progress[:500]}" if object_.status.progress else ""
     return f"{object_.status.summary}{asked}{progress}"
-
-
-def _evidence(objects: dict[Key, Object | None]) -> pb.WaitFailure:
-    """What fits into a call's trailers; the stream has sent the objects whole."""
-    failure = pb.WaitFailure()
-    for key, object_ in list(objects.items())[:_EVIDENCE_OBJECTS]:
-        message = failure.failed.add()
-        if object_ is None:
-            message.key.CopyFrom(key_to_proto(key))
-            continue
-        message.CopyFrom(object_to_proto(object_))
-        shorten_evidence(message)
-    return failure

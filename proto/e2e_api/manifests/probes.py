@@ -1,11 +1,11 @@
 """Readiness: how it is known that a workload can be used."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from e2e_api.manifests.base import Model, NonEmpty, PortName, as_tuple
+from e2e_api.patterns import compile_pattern
 from e2e_api.quantities import Duration
 
 
@@ -45,16 +45,13 @@ class LogProbe(Model):
     """Ready when a line of the output, since the container's start, matches."""
 
     pattern: NonEmpty
-    """A regular expression, searched in each line."""
+    """A regular expression in RE2's syntax, searched in each line."""
     count: Annotated[int, Field(ge=1)] = 1
 
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"not a regular expression: {error}") from error
+        compile_pattern(value)
         return value
 
 

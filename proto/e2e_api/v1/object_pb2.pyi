@@ -55,7 +55,9 @@ class ObjectKey(_message.Message):
     kind: _builtins.str
     """Kind is `Workload`, `Job`, `Environment`, or `File` (a manifest file that could not be read)."""
     name: _builtins.str
-    """Name is a DNS label; for `File` the path below its watched folder."""
+    """Name is a DNS label; for `File` the path below its watched folder, or the whole path where another
+    watched folder has such a file too.
+    """
     def __init__(
         self,
         *,

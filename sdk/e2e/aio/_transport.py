@@ -8,7 +8,7 @@ from __future__ import annotations  # gRPC's generic types exist for type checke
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
@@ -91,6 +91,21 @@ class AsyncTransport:
             call.cancel()
 
     @contextlib.asynccontextmanager
+    async def repeating(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        timeout: float | None,
+        interval: float,
+    ) -> AsyncIterator[AsyncIterator[_Response]]:
+        """As `stream`; after each `interval` seconds without a response comes the last one again."""
+        async with (
+            self.stream(method, request, timeout) as responses,
+            contextlib.aclosing(_repeated(responses, interval)) as repeated,
+        ):
+            yield repeated
+
+    @contextlib.asynccontextmanager
     async def exchange(
         self,
         method: grpc.aio.StreamStreamMultiCallable[_Request, _Response],
@@ -127,3 +142,18 @@ class AsyncTransport:
         if first is grpc.aio.EOF:
             raise Unavailable("the controller ended the stream at once")
         return AsyncHeld(call, first)
+
+
+async def _repeated(responses: AsyncIterator[_Response], interval: float) -> AsyncGenerator[_Response, None]:
+    last = await anext(responses, None)
+    pending: asyncio.Future[_Response | None] | None = None
+    try:
+        while last is not None:
+            yield last
+            pending = pending or asyncio.ensure_future(anext(responses, None))
+            if (await asyncio.wait((pending,), timeout=interval))[0]:
+                last, pending = pending.result(), None
+    finally:
+        if pending is not None:
+            pending.cancel()
+            await asyncio.gather(pending, return_exceptions=True)

@@ -206,8 +206,8 @@ def test_a_build_instead_of_an_image() -> None:
         ("user: !!python/name:os.system", "6:9: not YAML: could not determine a constructor for the tag"),
         ("readiness: {log: {pattern: '('}}", "6:30: spec.readiness.log.pattern: not a regular expression"),
         (
-            "readiness: {log: {pattern: 'a{99999999999}'}}",
-            "not a regular expression: the repetition number is",
+            "readiness: {log: {pattern: 'a(?=b)'}}",
+            "not a regular expression in RE2's syntax: invalid perl operator: (?=",
         ),
     ],
 )
@@ -215,11 +215,9 @@ def test_what_is_wrong_and_where(spec: str, problem: str) -> None:
     assert [found for found in problems(workload(spec)) if problem in found]
 
 
-def test_a_pattern_that_nests_too_deep() -> None:
-    pattern = "(" * 5000 + ")" * 5000
-    assert (
-        "not a regular expression" in problems(workload(f"readiness: {{log: {{pattern: '{pattern}'}}}}"))[0]
-    )
+def test_a_pattern_that_nests_deep_does_no_harm() -> None:
+    pattern = "(" * 2000 + ")" * 2000
+    assert problems(workload(f"readiness: {{log: {{pattern: '{pattern}'}}}}")) == []
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,25 @@ async def test_the_controllers_own_metrics_and_health(harness: Harness) -> None:
             assert (await http.get(base + path)).status == 200
 
 
+async def test_readiness_follows_the_engine_at_once(harness: Harness) -> None:
+    import aiohttp
+
+    async with harness.running(http="127.0.0.1:0"), aiohttp.ClientSession() as http:
+        url = f"http://{harness.manager.http_address}/readyz"
+
+        async def until(status: int) -> str:
+            async with asyncio.timeout(10):  # a resync comes after a minute
+                while (answer := await http.get(url)).status != status:
+                    await answer.release()
+            return await answer.text()
+
+        await until(200)
+        harness.driver.go_away()
+        assert "the fake engine does not answer" in await until(503)
+        harness.driver.come_back()
+        await until(200)
+
+
 async def test_a_second_controller_on_one_state_folder_is_refused(harness: Harness) -> None:
     async with harness.running():
         second = Manager(Settings(state_dir=harness.state), make_driver=lambda *_: harness.driver)

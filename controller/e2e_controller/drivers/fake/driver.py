@@ -69,7 +69,7 @@ class FakeDriver(Control):
     async def info(self) -> EngineInfo:
         """About the fake."""
         await self.enter("info")
-        return EngineInfo("fake", "0", "0", "memory", containers_reachable=True, local_files=True)
+        return EngineInfo("fake", "0", "0", "memory", self.containers_reachable, local_files=True)
 
     async def events(self) -> AsyncGenerator[ContainerEvent, None]:
         """What happens to this controller's objects."""
