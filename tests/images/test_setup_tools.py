@@ -1,5 +1,3 @@
-import hashlib
-import json
 import shutil
 import socket
 import threading
@@ -8,7 +6,7 @@ from pathlib import Path
 import pytest
 from setup import go_programs, images, recipes
 from setup.dockerd import Way, _next_way
-from setup.endpoint import DEFAULT_HOST, EndpointError, find_endpoint, ping
+from setup.endpoint import EndpointError, find_endpoint, ping
 from setup.locks import LockTimeoutError, exclusive
 from setup.recipes import RecipeError, Reference
 
@@ -89,21 +87,6 @@ def test_the_version_is_upstreams_not_debians() -> None:
 )
 def test_a_replacement_is_copied_as_go_wants_it(line: dict[str, dict[str, str]], text: str) -> None:
     assert go_programs._replacement(line) == text
-
-
-def test_the_engine_is_found_as_the_docker_command_finds_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    assert find_endpoint().host == DEFAULT_HOST
-    meta = tmp_path / "docker/contexts/meta" / hashlib.sha256(b"mine").hexdigest()
-    meta.mkdir(parents=True)
-    (meta / "meta.json").write_text(json.dumps({"Endpoints": {"docker": {"Host": "unix:///mine"}}}))
-    (tmp_path / "docker/config.json").write_text('{"currentContext": "mine"}')
-    assert find_endpoint().host == "unix:///mine"
-    monkeypatch.setenv("DOCKER_CONTEXT", "default")
-    assert find_endpoint().host == DEFAULT_HOST
-    monkeypatch.setenv("DOCKER_HOST", "tcp://there:1")
-    assert find_endpoint().host == "tcp://there:1"
 
 
 def test_an_engine_that_is_silent_or_absent_is_told_from_one_that_answers(

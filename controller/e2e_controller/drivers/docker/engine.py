@@ -18,7 +18,7 @@ from docker import APIClient
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 
 from e2e_controller.drivers.base import EngineUnavailable
-from e2e_controller.drivers.docker.endpoint import Endpoint, find_endpoint
+from e2e_controller.drivers.docker.endpoint import Endpoint, check_local, find_endpoint
 from e2e_controller.drivers.docker.failures import EngineRefusal, to_driver_error
 from e2e_controller.drivers.docker.hijack import Hijacked, hijack
 from e2e_controller.drivers.docker.sockets import OnePoolAdapter
@@ -56,9 +56,9 @@ class Engine:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where the engine is. Raises `EngineUnavailable` where none is named properly."""
+        """Where the engine is. Raises `EngineUnavailable` where none is named properly, or one elsewhere."""
         if self._endpoint is None:
-            self._endpoint = find_endpoint(self._engine, os.environ)
+            self._endpoint = check_local(find_endpoint(self._engine, os.environ))
         return self._endpoint
 
     async def connect(self) -> APIClient:
