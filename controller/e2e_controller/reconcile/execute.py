@@ -1,5 +1,6 @@
 """Executes plans through the driver, a step at a time. It decides nothing."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,8 @@ from e2e_controller.reconcile.steps import (
     Stop,
     Unpause,
 )
+
+log = logging.getLogger(__name__)
 
 StepBegins = Callable[[Step, str], None]
 """Is told of each step as it begins, and of its progress."""
@@ -60,8 +63,9 @@ class Execution:
                 # A port that we chose is our own matter: the next attempt takes another.
                 reason = "PortRace" if chosen else str(error.reason)
                 failure = Failure(reason, str(error), retry)
+                self._log(step, began, error)
                 break
-            elapsed = max(0.0, (self.now() - began).total_seconds())
+            elapsed = self._log(step, began)
             self.phases.append(Phase(type(step).__name__.lower(), began, elapsed))
         return Outcome(
             failure=failure,
@@ -70,6 +74,16 @@ class Execution:
             created=self.created_id is not None,
             waiting=plan.waiting,
         )
+
+    def _log(self, step: Step, began: datetime, error: DriverError | None = None) -> float:
+        """Tells how a step ended; gives the seconds that it took."""
+        name, elapsed = type(step).__name__.lower(), max(0.0, (self.now() - began).total_seconds())
+        fields = {"key": str(self.key), "step": name, "duration": elapsed}
+        if error is None:
+            log.info("%s: %s took %.3fs", self.key, name, elapsed, extra=fields)
+        else:
+            log.warning("%s: %s failed after %.3fs: %s", self.key, name, elapsed, error, extra=fields)
+        return elapsed
 
     async def _execute(self, step: Step) -> None:
         match step:

@@ -87,7 +87,7 @@ class Reconciler:
             try:
                 success = await self.reconcile(key) is None
             except Exception as error:  # a bug of ours must not end the worker; the key is tried again
-                log.exception("reconcile of %s failed", key)
+                log.exception("reconcile of %s failed", key, extra={"key": str(key)})
                 self._tell_bug(key, error)
                 self._queue.add_rate_limited(key)
             finally:
@@ -208,7 +208,8 @@ class Reconciler:
         return self._now() + timedelta(seconds=delay)
 
     async def _execute(self, object_: Object, desired: Desired | None, plan: Plan) -> Outcome:
-        log.info("%s: %s", object_.key, "; ".join(str(step) for step in plan.steps))
+        steps = [str(step) for step in plan.steps]
+        log.info("%s: %s", object_.key, "; ".join(steps), extra={"key": str(object_.key), "plan": steps})
 
         def tell(step: Step, progress: str) -> None:
             current = self._store.get(object_.key)
