@@ -12,7 +12,8 @@ from e2e_controller.drivers.base import ContainerSpec, DriverError, Key
 from e2e_controller.drivers.fake import FakeDriver
 from e2e_controller.logs import json_formatter, text_formatter
 from e2e_controller.reconcile.execute import Execution
-from e2e_controller.reconcile.plan import Create, Plan, Start
+from e2e_controller.reconcile.notes import Notebook
+from e2e_controller.reconcile.steps import Create, Plan, Start
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 KEY = Key("shop", "Workload", "web")
@@ -64,7 +65,7 @@ async def test_steps_tell_their_key_and_duration(page: Page) -> None:
     times = iter(NOW + timedelta(seconds=seconds) for seconds in (0, 0.25, 1, 3))
     driver = FakeDriver(images=["busybox:1.36"])
     driver.fail("start", DriverError("no more room"))
-    execution = Execution(driver, KEY, None, lambda _step, _text: None, lambda: next(times))
+    execution = Execution(driver, Notebook(driver), KEY, None, lambda _step, _text: None, lambda: next(times))
     create = Create("there is none", ContainerSpec("busybox:1.36"), "hash")
     await driver.ensure_network("shop")
     await execution.run(Plan((create, Start("it is new", None))))

@@ -21,6 +21,7 @@ from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
 from e2e_controller.objects import ENVIRONMENT, FILE, Object, environment_key
 from e2e_controller.probes import Prober
+from e2e_controller.reconcile.contexts import Contexts
 from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
 from e2e_controller.reconcile.environments import EnvironmentReconciler
 from e2e_controller.reconcile.execute import Execution
@@ -70,6 +71,7 @@ class Reconciler:
         self._info = info
         self._instruments = instruments
         self._now = now
+        self._contexts = Contexts(driver)
         self._notebook = Notebook(driver)
         self._rests = Rests(directories.rests)
         self._observer = Observer(store, queue, driver, self._notebook, self._rests)
@@ -106,14 +108,19 @@ class Reconciler:
 
     async def plan(self, object_: Object) -> Plan:
         """What would be done about this object, as it is given here, until it is true. Changes nothing."""
+        object_ = await self._contexts.fresh(object_)
         desired = self._desired(object_)
         observed = await self._observer.observe(object_, desired)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
         return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
 
+    async def context_changed(self, object_: Object) -> bool:
+        """Whether what its image was built of is not what it would be built of now."""
+        return await self._contexts.changed(object_)
+
     async def _reconcile_container(self, key: Key) -> Failure | None:
-        object_ = self._store.get(key) or Object(key, deleting=True)
+        object_ = await self._contexts.complete(self._store.get(key) or Object(key, deleting=True))
         desired = self._desired(object_)
         wait = self._held_back(object_, desired)
         if wait > 0:

@@ -156,7 +156,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         unwanted = old is None or old.deleting or old.manifest is None
         if unwanted:
             action = pb.APPLY_ACTION_CREATED
-        elif old is not None and old.manifest == manifest:
+        elif old is not None and old.manifest == manifest and not await self._reconciler.context_changed(old):
             action = pb.APPLY_ACTION_UNCHANGED
         else:
             action = pb.APPLY_ACTION_CHANGED
@@ -168,6 +168,8 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             return applied
         if action != pb.APPLY_ACTION_UNCHANGED or (old is not None and old.rejection is not None):
             await self._intake.write(key, manifest)
+        if action == pb.APPLY_ACTION_CHANGED and old is not None and old.manifest == manifest:
+            self._store.renew(key)
         current = self._store.get(key)
         applied.generation = current.generation if current else 0
         if key.kind == ENVIRONMENT:
