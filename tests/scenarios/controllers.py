@@ -11,7 +11,7 @@ from tests.engine import docker_client
 
 
 class Controller:
-    """A controller that watches a folder, as a user runs it. It deletes on exit, unless `options` say not to."""
+    """Deletes what it made when it is stopped, unless `options` say something else."""
 
     def __init__(self, base: Path, options: Sequence[str] = ()) -> None:
         self.folder = base / "manifests"

@@ -12,7 +12,7 @@ from controllers import Controller, names_on_engine
 from small import BUSYBOX, until_stopped
 
 from e2e import Client, Goal
-from e2e.messages import workload_key
+from e2e.messages import container_key
 from tests.engine import docker_client
 
 
@@ -48,7 +48,7 @@ def test_containers_stay_when_it_ends_and_are_adopted(
     (controller.folder / environment).mkdir()
     (controller.folder / environment / "web.yaml").write_text(manifest("web"))
     with Client.connect(controller.address) as client:
-        client.wait([workload_key(environment, "web")], Goal.READY, 60)
+        client.wait([container_key(environment, "web")], Goal.READY, 60)
     before = running(environment)
     assert len(before) == 1
     assert controller.end(number) == (-number if number is signal.SIGKILL else 0)
@@ -56,8 +56,8 @@ def test_containers_stay_when_it_ends_and_are_adopted(
 
     controller.start()
     with Client.connect(controller.address) as client:
-        client.wait([workload_key(environment, "web")], Goal.READY, 60)
-        assert client.get(workload_key(environment, "web")).status.container.restart_count == 0
+        client.wait([container_key(environment, "web")], Goal.READY, 60)
+        assert client.get(container_key(environment, "web")).status.container.restart_count == 0
     assert running(environment) == before
 
 
@@ -67,7 +67,7 @@ def test_json_logs_tell_what_was_done_to_what_and_how_long_it_took(start: Callab
     (controller.folder / environment).mkdir()
     (controller.folder / environment / "web.yaml").write_text(manifest("web"))
     with Client.connect(controller.address) as client:
-        client.wait([workload_key(environment, "web")], Goal.READY, 60)
+        client.wait([container_key(environment, "web")], Goal.READY, 60)
     documents = [json.loads(line) for line in controller.log().splitlines()]
     assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, documents))
     ours = [line for line in documents if line.get("key") == f"{environment}/Workload/web"]
@@ -84,7 +84,7 @@ def test_nothing_is_left_on_request(start: Callable[..., Controller]) -> None:
     (controller.folder / environment).mkdir()
     (controller.folder / environment / "web.yaml").write_text(manifest("web"))
     with Client.connect(controller.address) as client:
-        client.wait([workload_key(environment, "web")], Goal.READY, 60)
+        client.wait([container_key(environment, "web")], Goal.READY, 60)
     directory = controller.state / "environments" / environment
     (directory / "web" / "file").touch()
     assert controller.end(signal.SIGTERM) == 0
