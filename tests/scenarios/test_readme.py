@@ -79,3 +79,9 @@ def test_a_controller_by_hand_beside_an_embedded_one_is_told_what_to_do(home: Pa
     assert ended.returncode == 4
     assert f"is in use by process {process}, which a test or an `e2e` command has started" in ended.stderr
     assert "ends by itself when it is unused for 10s; end it, or give this one its own" in ended.stderr
+
+
+def test_the_schema_is_where_the_manifest_says() -> None:
+    named = re.search(r"\$schema=(\S+)", block("The YAML way", "yaml"))
+    assert named is not None
+    assert (README.parent / "manifests" / named[1]).resolve().is_file()
