@@ -138,6 +138,13 @@ class Store:
             del self._pinned[environment]
         self._update_desired(environment_key(environment))
 
+    def renew(self, key: Key) -> None:
+        """What the object's manifest points to has changed, though the manifest has not."""
+        current = self._objects.get(key)
+        if current is not None and not current.deleting:
+            self._put(replace(current, generation=current.generation + 1))
+            self._enqueue(key)
+
     # Status
 
     def set_status(self, key: Key, status: ObjectStatus) -> None:
