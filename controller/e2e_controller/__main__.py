@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 from typing import NoReturn
 
@@ -23,7 +24,7 @@ def main() -> None:
     """Runs until a signal comes; the exit codes are explained by `--help`."""
     settings = _settings(sys.argv[1:])
     set_up_logging(settings.log_level, settings.log_format)
-    lock = StateLock(settings.state_dir.absolute(), settings.idle_timeout)
+    lock = StateLock(settings.state_dir.absolute(), _about(settings))
     try:
         # Before the rest is loaded: of two that are started together, the first one has the folder.
         with lock:
@@ -50,6 +51,17 @@ def _run(settings: Settings, lock: StateLock) -> None:
         _fail(str(error), EXIT_START)
     except LeftBehind as error:
         _fail(str(error), EXIT_LEFT_BEHIND)
+
+
+def _about(settings: Settings) -> str:
+    """What another controller is told that wants the same state folder."""
+    process = f"process {os.getpid()}"
+    if not settings.idle_timeout:
+        return process
+    return (
+        f"{process}, which a test or an `e2e` command has started, and which ends by itself when it is "
+        f"unused for {settings.idle_timeout:g}s"
+    )
 
 
 def _settings(arguments: list[str]) -> Settings:

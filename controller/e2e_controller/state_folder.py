@@ -24,12 +24,12 @@ def controller_id(state: Path) -> str:
 class StateLock:
     """Held by the controller that uses a state folder. Entering raises `StateFolderError`.
 
-    `idle_timeout`: seconds unused after which this controller ends, which others are told; 0: never.
+    `holder` is what another one is told of this one; default: its process.
     """
 
-    def __init__(self, state: Path, idle_timeout: float = 0.0) -> None:
+    def __init__(self, state: Path, holder: str = "") -> None:
         self._path = state / "lock"
-        self._idle_timeout = idle_timeout
+        self._holder = holder or f"process {os.getpid()}"
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -50,7 +50,7 @@ class StateLock:
             )
             raise StateFolderInUse(message) from None
         file.truncate(0)
-        file.write(self._about())
+        file.write(self._holder)
         file.flush()
         self._file = file
         return self
@@ -59,12 +59,3 @@ class StateLock:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def _about(self) -> str:
-        process = os.getpid()
-        if not self._idle_timeout:
-            return f"process {process}"
-        return (
-            f"process {process}, which a test or an `e2e` command has started, and which ends by itself when "
-            f"it is unused for {self._idle_timeout:g}s"
-        )
