@@ -2,7 +2,6 @@
 
 import asyncio
 import posixpath
-import shutil
 import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +27,10 @@ from e2e_controller.drivers.base import (
 from e2e_controller.drivers.fake import archives, creation
 from e2e_controller.drivers.fake.control import Control
 from e2e_controller.drivers.fake.engine import KILLED, TERMINATED, FakeContainer, FakeEngine, FakeImage
+from e2e_controller.drivers.fake.inventory import FakeInventory, remove_tree
 from e2e_controller.drivers.fake.processes import FakeExec, find_program
+from e2e_controller.drivers.inventory import Inventory, Owner
+from e2e_controller.drivers.labels import environment_of_tag
 
 
 class FakeDriver(Control):
@@ -45,6 +47,7 @@ class FakeDriver(Control):
         images: Iterable[str] = (),
         pullable: Iterable[str] = (),
         state_dir: Path | None = None,
+        host: str = "",
         latency: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(controller_id, engine or FakeEngine(), latency)
@@ -53,8 +56,15 @@ class FakeDriver(Control):
         self.missing_paths: set[str] = set()
         """Host paths that are not there."""
         self._state_dir = state_dir
+        self.engine.owners[controller_id] = Owner(controller_id, str(state_dir or ""), host)
+        self._inventory = FakeInventory(self.engine, self.enter)
         for reference in images:
             self.engine.images.setdefault(reference, FakeImage())
+
+    @property
+    def inventory(self) -> Inventory:
+        """What all controllers have on the same engine."""
+        return self._inventory
 
     async def start(self) -> None:
         """Connects."""
@@ -117,8 +127,11 @@ class FakeDriver(Control):
         return self._network(environment)
 
     async def remove_environment(self, environment: str) -> None:
-        """Removes network and volumes."""
+        """Removes what was built, network and volumes."""
         await self.enter("remove_environment", environment)
+        for reference, image in list(self.engine.images.items()):
+            if image.environment == environment and self._is_ours(image.owner):
+                del self.engine.images[reference]
         network = self.engine.networks.get(environment)
         if network is not None and self._is_ours(network[1]):
             del self.engine.networks[environment]
@@ -143,7 +156,8 @@ class FakeDriver(Control):
         """Always works, unless told to `fail`."""
         await self.enter("build", spec.tag)
         progress("building: Step 1/1 : FROM scratch")
-        self.engine.images.setdefault(spec.tag, FakeImage())
+        environment = environment_of_tag(spec.tag)
+        self.engine.images.setdefault(spec.tag, FakeImage(owner=self.controller_id, environment=environment))
 
     async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
         """Creates a container."""
@@ -289,11 +303,7 @@ class FakeDriver(Control):
         await self.enter("remove_tree", path)
         if self._state_dir is None:
             return
-        root = self._state_dir.resolve()
-        tree = Path(path).parent.resolve() / Path(path).name
-        if not tree.is_relative_to(root) or tree == root or tree.name == "..":
-            raise base.DriverError(f"{path} is not below {root}, so it is not removed", retry=False)
-        shutil.rmtree(tree, ignore_errors=True)
+        remove_tree(self._state_dir, path)
 
     async def _enter_container(self, operation: str, container_id: str, more: str = "") -> FakeContainer:
         container = self.engine.find(container_id)
