@@ -1,34 +1,44 @@
 """Leases: clients' claims on environments, and what happens when the last one is gone."""
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from e2e_api.conditions import ConditionType
-from e2e_api.errors import Conflict
+from e2e_api.errors import Conflict, E2EError
 from e2e_api.manifests import Environment
 from e2e_controller.directories import Directories
 from e2e_controller.events import EventLog
 from e2e_controller.intake import Intake
+from e2e_controller.marks import Marks
 from e2e_controller.objects import environment_key
 from e2e_controller.store import Store
 
 log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
+"""Seconds between tries to end an environment."""
 
 
 class Leases:
     """Who holds which environment. A file for each tells a restarted controller what had been held."""
 
     def __init__(
-        self, store: Store, intake: Intake, events: EventLog, directories: Directories, grace: float
+        self,
+        store: Store,
+        intake: Intake,
+        events: EventLog,
+        directories: Directories,
+        grace: float,
+        evicted: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._intake = intake
         self._events = events
-        self._directories = directories
+        self._marks = Marks(directories.leases)
         self._grace = grace
+        self._evicted = evicted
         self._held: dict[str, int] = {}
         self._keep: set[str] = set()
         self._ends: dict[str, asyncio.Task[None]] = {}  # environments whose time runs out
@@ -44,9 +54,11 @@ class Leases:
 
     def recover(self) -> None:
         """At start: what was held before gets a grace time for its clients to come back."""
-        marked = {path.name for path in self._directories.leases.glob("*")}
-        for environment in marked:
+        marked = self._marks.read()
+        for environment, keep in marked.items():
             if environment not in self._held:
+                if keep:
+                    self._keep.add(environment)
                 log.info("environment %s was held before the restart", environment)
                 self._plan_end(environment)
         for environment in self._store.environments():
@@ -123,19 +135,36 @@ class Leases:
                 await asyncio.sleep(self._grace)
             if only_ttl or self._is_kept(environment):
                 if ttl is None:
-                    self._unmark(environment)
+                    await self._insist(environment, self._stop_marking)
                     return
                 await asyncio.sleep(ttl)
-            keys = await self._intake.delete_environment(environment)
-            self._unmark(environment)
-            if keys:
-                message = f"nobody holds it any more: {len(keys)} objects are deleted"
-                self._events.record(environment_key(environment), "LeaseEnded", message)
-        except Exception:  # must be told, since nobody awaits this task
-            log.exception("the end of environment %s failed", environment)
+            await self._insist(environment, self._evict)
         finally:
             if self._ends.get(environment) is asyncio.current_task():
                 del self._ends[environment]
+
+    async def _insist(self, environment: str, work: Callable[[str], Awaitable[None]]) -> None:
+        """Does it in the end: nobody else would, and what fails here (a full disk) may pass."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await work(environment)
+                return
+            except Exception:  # must be told, since nobody awaits this task
+                log.exception("the end of environment %s failed; again in %gs", environment, pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
+
+    async def _evict(self, environment: str) -> None:
+        keys = await self._intake.delete_environment(environment)
+        self._unmark(environment)
+        if keys:
+            message = f"nobody holds it any more: {len(keys)} objects are deleted"
+            self._events.record(environment_key(environment), "LeaseEnded", message)
+            self._evicted()
+
+    async def _stop_marking(self, environment: str) -> None:
+        self._unmark(environment)
 
     def _is_kept(self, environment: str) -> bool:
         if environment in self._keep:
@@ -157,10 +186,12 @@ class Leases:
             task.cancel()
 
     def _mark(self, environment: str) -> None:
-        self._directories.leases.mkdir(parents=True, exist_ok=True)
-        marker = {"environment": environment, "keep": environment in self._keep}
-        (self._directories.leases / environment).write_text(json.dumps(marker) + "\n")
+        try:
+            self._marks.write(environment, keep=environment in self._keep)
+        except OSError as error:
+            message = f"cannot keep in mind that {environment} is held: {error.strerror}: {error.filename}"
+            raise E2EError(message, reason="StateFolder") from error
 
     def _unmark(self, environment: str) -> None:
         self._keep.discard(environment)
-        (self._directories.leases / environment).unlink(missing_ok=True)
+        self._marks.remove(environment)

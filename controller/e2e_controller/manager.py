@@ -9,10 +9,12 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from e2e_controller.collector import collect_at_start
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, EngineInfo, EngineUnavailable, Key
 from e2e_controller.drivers.docker import DockerDriver
 from e2e_controller.events import EventLog
+from e2e_controller.garbage import Garbage
 from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
@@ -30,7 +32,13 @@ from e2e_controller.server.metric_service import MetricServicer
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
 from e2e_controller.sources import FolderSource
-from e2e_controller.state_folder import StateFolderError, StateLock, controller_id
+from e2e_controller.state_folder import (
+    StateFolderError,
+    StateLock,
+    controller_id,
+    host_identity,
+    write_controller_id,
+)
 from e2e_controller.store import Store
 from e2e_controller.upkeep import TaskSet, Upkeep
 from e2e_controller.workqueue import WorkQueue
@@ -119,7 +127,9 @@ class Manager:
         queue = self._queue = WorkQueue[Key]()
         store = self._store = Store(queue.add, events)
         intake = Intake(store, directories, settings.default_environment)
-        leases = self._leases = Leases(store, intake, events, directories, settings.lease_grace)
+        leases = self._leases = Leases(
+            store, intake, events, directories, settings.lease_grace, instruments.evicted
+        )
         prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
@@ -151,8 +161,12 @@ class Manager:
             MetricServicer(access, scraper),
             ContainerServicer(access),
             EventServicer(events),
+            keepalive=settings.keepalive,
         )
         await self._serve(stack, server, instruments)
+        if settings.collect_garbage != "none":
+            garbage = Garbage(driver.inventory, host_identity())
+            self._tasks.spawn(collect_at_start(garbage, identity, settings.collect_garbage, instruments))
         if settings.idle_timeout:
             self._tasks.spawn(self._stop_when_unused(server, leases))
 
@@ -160,10 +174,10 @@ class Manager:
         """Takes the state folder; gives the id of its controller."""
         try:
             stack.enter_context(StateLock(state))
+            identity = self._settings.controller_id or controller_id(state)
+            write_controller_id(state, identity)
         except StateFolderError as error:
             raise StartError(str(error)) from error
-        identity = self._settings.controller_id or controller_id(state)
-        (state / "controller-id").write_text(identity + "\n")
         return identity
 
     async def _start_sources(
@@ -237,6 +251,7 @@ def docker_driver(settings: Settings, identity: str, instruments: Instruments) -
         identity,
         engine=settings.engine or None,
         state_dir=settings.state_dir.absolute(),
+        host=host_identity(),
         parallelism=settings.engine_parallelism,
         call_timeout=settings.engine_timeout,
         address_pool=settings.address_pool,

@@ -22,6 +22,7 @@ VERBS = {
     "logs": "Show what a workload has written.",
     "exec": "Run a command in a workload's container.",
     "events": "Show what happened.",
+    "gc": "Remove what controllers left that do not run.",
     "doctor": "Look for what is missing on this machine.",
 }
 
