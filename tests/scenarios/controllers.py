@@ -3,18 +3,31 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
 class Controller:
     """A controller that watches a folder, as a user runs it."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, options: Sequence[str] = ()) -> None:
         self.folder = base / "manifests"
         self.folder.mkdir()
         self.state = base / "state"
         self.address = f"unix://{base}/controller.sock"
-        self._log = (base / "log").open("w+")
+        self._options = options
+        self._log = base / "log"
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def start(self) -> None:
+        """Starts it, again after `kill`; returns when it serves."""
         receive, ready = os.pipe()
         options = [f"--folder={self.folder}", f"--state-dir={self.state}", f"--listen={self.address}"]
         command = [
@@ -24,15 +37,18 @@ class Controller:
             *options,
             f"--ready-fd={ready}",
             "--delete-on-exit",
+            *self._options,
         ]
-        self._process = subprocess.Popen(command, stderr=self._log, stdout=self._log, pass_fds=[ready])
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(command, stderr=log, stdout=log, pass_fds=[ready])
         os.close(ready)
         with os.fdopen(receive) as pipe:
             assert pipe.readline() == "ready\n", self.log()
 
-    def log(self) -> str:
-        self._log.seek(0)
-        return self._log.read()
+    def kill(self) -> None:
+        """As a crash would."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         self._process.terminate()
@@ -40,4 +56,3 @@ class Controller:
             assert self._process.wait(30) == 0, self.log()
         finally:
             self._process.kill()
-            self._log.close()
