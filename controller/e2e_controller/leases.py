@@ -40,6 +40,8 @@ class Leases:
         self._grace = grace
         self._evicted = evicted
         self._held: dict[str, int] = {}
+        self._marked: set[str] = set()
+        """Environments that somebody holds or held, until that has had its consequences."""
         self._keep: set[str] = set()
         self._ends: dict[str, asyncio.Task[None]] = {}  # environments whose time runs out
 
@@ -55,6 +57,7 @@ class Leases:
     def recover(self) -> None:
         """At start: what was held before gets a grace time for its clients to come back."""
         marked = self._marks.read()
+        self._marked |= marked.keys()
         for environment, keep in marked.items():
             if environment not in self._held:
                 if keep:
@@ -80,9 +83,7 @@ class Leases:
         try:
             if fresh:
                 await self._remove_leftovers(environment)
-            if keep:
-                self._keep.add(environment)
-            self._mark(environment)
+            self._mark(environment, keep=keep or environment in self._keep)
             self._store.pin(environment)
             try:
                 yield
@@ -92,7 +93,8 @@ class Leases:
             self._held[environment] -= 1
             if not self._held[environment]:
                 del self._held[environment]
-                self._plan_end(environment)
+                # A claim that was refused changes nothing for an environment that nobody had held.
+                self._plan_end(environment, only_ttl=environment not in self._marked)
 
     async def delete(self, environment: str) -> None:
         """Deletes what Apply wrote for an environment, now."""
@@ -185,13 +187,17 @@ class Leases:
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
-    def _mark(self, environment: str) -> None:
+    def _mark(self, environment: str, *, keep: bool) -> None:
         try:
-            self._marks.write(environment, keep=environment in self._keep)
+            self._marks.write(environment, keep=keep)
         except OSError as error:
             message = f"cannot keep in mind that {environment} is held: {error.strerror}: {error.filename}"
             raise E2EError(message, reason="StateFolder") from error
+        self._marked.add(environment)
+        if keep:
+            self._keep.add(environment)
 
     def _unmark(self, environment: str) -> None:
         self._keep.discard(environment)
         self._marks.remove(environment)
+        self._marked.discard(environment)

@@ -96,7 +96,7 @@ def test_the_last_of_several_holders_takes_it_with_it(controller: Controller, cl
     until(lambda: names_of(name) == [])
 
 
-@pytest.mark.parametrize("options", [["--lease-grace=5s"]])
+@pytest.mark.parametrize("options", [["--lease-grace=3s"]])
 def test_who_comes_back_to_a_killed_controller_keeps_the_environment(
     controller: Controller, clients: ExitStack
 ) -> None:
@@ -107,7 +107,7 @@ def test_who_comes_back_to_a_killed_controller_keeps_the_environment(
     first.send(signal.SIGKILL)
     controller.start()
     second = add(clients, JOINS, name, controller.address)
-    time.sleep(6)  # longer than the grace time: nothing may happen in it
+    time.sleep(4)  # longer than the grace time: nothing may happen in it
     assert names_of(name) == [f"{name}.web", f"e2e-{name}"]
     second.send(signal.SIGKILL)
     until(lambda: names_of(name) == [])

@@ -1,0 +1,78 @@
+"""Environments that were held when the controller ended, and claims and ends that go wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from e2e_api.v1 import environment_service_pb2
+from e2e_controller import leases
+from e2e_controller.marks import Marks
+
+from .conftest import Client, E2EError, Harness, checked, document, eventually, key
+
+
+def leave(harness: Harness, environment: str, mark: str | None) -> Path:
+    """As a controller that was killed leaves an environment."""
+    manifest = harness.state / "manifests" / environment / "workload.web.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps(document()))
+    if mark is not None:
+        (harness.state / "leases").mkdir(exist_ok=True)
+        (harness.state / "leases" / environment).write_text(mark)
+    return manifest
+
+
+async def hold(client: Client, *, keep: bool = False) -> None:
+    request = environment_service_pb2.HoldRequest(environment="test", keep=keep)
+    await checked(client.environments.Hold(request).read())
+
+
+def evictions(harness: Harness) -> float:
+    return harness.sample("e2e_evictions_total")
+
+
+async def test_what_was_held_goes_and_what_was_not_stays(harness: Harness) -> None:
+    held = leave(harness, "held", '{"environment": "held", "keep": false}\n')
+    torn = leave(harness, "torn", '{"environ')
+    empty = leave(harness, "empty", "")
+    kept = leave(harness, "kept", '{"environment": "kept", "keep": true}\n')
+    free = leave(harness, "free", None)
+    async with harness.running() as client:
+        await client.wait(key("web", "kept"), key("web", "free"))
+        await eventually(lambda: set(harness.engine.networks) == {"kept", "free"})
+        await eventually(lambda: not list((harness.state / "leases").iterdir()))
+        assert evictions(harness) == 3
+    assert [path.exists() for path in (held, torn, empty, kept, free)] == [False, False, False, True, True]
+
+
+async def test_an_end_that_fails_is_tried_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = leave(harness, "held", "{}")
+    monkeypatch.setattr(leases, "_FIRST_PAUSE", 0.01)
+    failures = [OSError(28, "No space left on device")] * 2
+    original = Marks.remove
+
+    def remove(marks: Marks, environment: str) -> None:
+        if failures:
+            raise failures.pop()
+        original(marks, environment)
+
+    monkeypatch.setattr(Marks, "remove", remove)
+    async with harness.running():
+        await eventually(lambda: not list((harness.state / "leases").iterdir()))
+        await eventually(lambda: not harness.engine.networks)
+    assert not manifest.exists()
+    assert "the end of environment held failed; again in 0.01s" in caplog.text
+
+
+async def test_a_claim_that_cannot_be_kept_in_mind_changes_nothing(client: Client, harness: Harness) -> None:
+    await client.apply(document())
+    await client.wait()
+    (harness.state / "leases").write_text("a file where the folder should be")
+    with pytest.raises(E2EError, match="cannot keep in mind that test is held"):
+        await hold(client, keep=True)
+    assert harness.manager._leases.count() == 0
+    assert harness.manager._leases.idle
+    assert "test" in harness.engine.networks
