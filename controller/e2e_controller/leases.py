@@ -82,6 +82,7 @@ class Leases:
         self._stop_end(environment)
         try:
             if fresh:
+                self._keep.discard(environment)  # an earlier holder's wish
                 await self._remove_leftovers(environment)
             self._mark(environment, keep=keep or environment in self._keep)
             self._store.pin(environment)

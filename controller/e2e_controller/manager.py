@@ -7,8 +7,8 @@ import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
+from e2e_controller.atomic_file import sweep
 from e2e_controller.collector import collect_at_start
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, EngineInfo, EngineUnavailable, Key
@@ -118,7 +118,7 @@ class Manager:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
         directories = Directories(settings.state_dir.absolute())
-        identity = self._claim(stack, directories.state)
+        identity = self._claim(stack, directories)
         instruments, events = Instruments(), EventLog(self._now)
         driver = self._make_driver(settings, identity, instruments)
         info = await _connect(driver)
@@ -147,7 +147,6 @@ class Manager:
             self._tasks.spawn(reconciler.work())
         stack.callback(queue.close)
         self._tasks.spawn(upkeep.resync(settings.resync_interval))
-        leases.recover()
         stack.push_async_callback(leases.close)
 
         async def sync_folders() -> None:
@@ -164,18 +163,22 @@ class Manager:
             keepalive=settings.keepalive,
         )
         await self._serve(stack, server, instruments)
+        leases.recover()  # only now can its clients come back
         if settings.collect_garbage != "none":
             garbage = Garbage(driver.inventory, host_identity())
             self._tasks.spawn(collect_at_start(garbage, identity, settings.collect_garbage, instruments))
         if settings.idle_timeout:
             self._tasks.spawn(self._stop_when_unused(server, leases))
 
-    def _claim(self, stack: AsyncExitStack, state: Path) -> str:
+    def _claim(self, stack: AsyncExitStack, directories: Directories) -> str:
         """Takes the state folder; gives the id of its controller."""
+        state = directories.state
         try:
             stack.enter_context(StateLock(state))
             identity = self._settings.controller_id or controller_id(state)
             write_controller_id(state, identity)
+            for folder in (state, directories.manifests):
+                sweep(folder)
         except StateFolderError as error:
             raise StartError(str(error)) from error
         return identity

@@ -5,6 +5,18 @@ import grpc
 from e2e.addresses import Target
 from e2e_api.errors import E2EError, Unavailable, from_rpc_error
 
+REOPEN_SECONDS = 0.2
+"""Between tries to claim an environment again."""
+LOST = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+    }
+)
+"""How a call ends whose controller went away."""
+
 
 def typed_error(error: grpc.RpcError, target: Target) -> E2EError:
     """The error to raise for a failed call to that controller."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import docker
 import pytest
 from controllers import Controller
 from test_sdk_embedded import SMALL, names_of, until
@@ -22,6 +23,18 @@ with e2e.Environment(sys.argv[2], controller=sys.argv[3]) as env:
     env.start_and_wait_ready(web_server(env, "web"))
     print("ready", flush=True)
     sys.stdin.read()
+"""
+HOLDS_ASYNC = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+import e2e
+from small import web_server
+async def main():
+    async with e2e.AsyncEnvironment(sys.argv[2], controller=sys.argv[3]) as env:
+        await env.start_and_wait_ready(web_server(env, "web"))
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+asyncio.run(main())
 """
 JOINS = """
 import sys, e2e
@@ -47,6 +60,12 @@ class Client:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def leave(self) -> int:
+        """Ends its block as a test does; gives the exit code."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.process.wait(30)
+
     def end(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
@@ -59,6 +78,14 @@ class Client:
 def clients() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
+
+
+def id_of(container: str) -> str:
+    engine = docker.from_env()
+    try:
+        return str(engine.containers.get(container).id)
+    finally:
+        engine.close()
 
 
 def add(clients: ExitStack, script: str, *arguments: str) -> Client:
@@ -112,6 +139,22 @@ def test_who_comes_back_to_a_killed_controller_keeps_the_environment(
     second.send(signal.SIGKILL)
     until(lambda: names_of(name) == [])
     until(lambda: list((controller.state / "leases").iterdir()) == [])
+
+
+@pytest.mark.parametrize("script", [HOLDS, HOLDS_ASYNC], ids=["sync", "async"])
+def test_a_block_outlives_a_restart_of_its_controller(
+    controller: Controller, clients: ExitStack, script: str
+) -> None:
+    name = f"outlives-{os.getpid()}"
+    client = add(clients, script, SMALL, name, controller.address)
+    container = id_of(f"{name}.web")
+    for _ in range(2):
+        controller.kill()
+        controller.start()
+        time.sleep(3.5)  # longer than the grace time: nothing may happen in it
+        assert id_of(f"{name}.web") == container
+    assert client.leave() == 0
+    assert names_of(name) == []
 
 
 @pytest.mark.parametrize("options", [["--lease-grace=200ms"]])

@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import grpc
 
 from e2e.addresses import CHANNEL_OPTIONS, Target
-from e2e.failures import typed_error
+from e2e.failures import LOST, REOPEN_SECONDS, typed_error
 from e2e_api.errors import Unavailable, WaitTimeout
 from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
 from e2e_api.v1.environment_service_pb2_grpc import EnvironmentServiceStub
@@ -34,15 +34,39 @@ def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
 
 
 class Held(Generic[_Response]):
-    """A stream that is kept open, for what its being open means."""
+    """A stream that is kept open, for what its being open means.
 
-    def __init__(self, call: Any, first: _Response) -> None:
-        self._call = call
+    Where the controller ends it, being restarted, `again` opens it anew, until it is released.
+    """
+
+    def __init__(self, call: Any, first: _Response, again: Callable[[], Any]) -> None:
         self.first = first
+        self._call = call
+        self._again = again
+        self._released = threading.Event()
+        threading.Thread(target=self._keep_open, name="e2e-hold", daemon=True).start()
 
     def release(self) -> None:
         """Ends the stream."""
+        self._released.set()
         self._call.cancel()
+
+    def _keep_open(self) -> None:
+        while True:
+            try:
+                for _ in self._call:
+                    pass
+            except grpc.RpcError as error:
+                if error.code() not in LOST:
+                    return
+            if self._released.wait(REOPEN_SECONDS):
+                return
+            try:
+                self._call = self._again()
+            except ValueError:  # the channel is closed
+                return
+            if self._released.is_set():
+                self._call.cancel()
 
 
 class Transport:
@@ -104,9 +128,16 @@ class Transport:
             call.cancel()
 
     def hold(
-        self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request, timeout: float
+        self,
+        method: grpc.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        again: _Request,
+        timeout: float,
     ) -> Held[_Response]:
-        """Opens a stream without a deadline, whose first response comes within `timeout` seconds."""
+        """Opens a stream without a deadline, whose first response comes within `timeout` seconds.
+
+        Should the controller be restarted, it is opened anew with `again`.
+        """
         call = method(request)
         late = threading.Event()
 
@@ -130,4 +161,4 @@ class Transport:
             raise
         finally:
             timer.cancel()
-        return Held(call, first)
+        return Held(call, first, lambda: method(again))

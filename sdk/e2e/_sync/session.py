@@ -102,6 +102,8 @@ class Session:
             if delete:
                 self.wait([environment_key(self.environment)], Goal.DELETED, None)
         finally:
+            if self._held is not None:
+                self._held.release()
             self._client = self._held = None
             client.close()
 

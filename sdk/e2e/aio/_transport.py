@@ -14,7 +14,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import grpc
 
 from e2e.addresses import CHANNEL_OPTIONS, Target
-from e2e.failures import typed_error
+from e2e.failures import LOST, REOPEN_SECONDS, typed_error
 from e2e_api.errors import Unavailable, WaitTimeout
 from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
 from e2e_api.v1.environment_service_pb2_grpc import EnvironmentServiceStub
@@ -35,15 +35,33 @@ async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwa
 
 
 class AsyncHeld(Generic[_Response]):
-    """A stream that is kept open, for what its being open means."""
+    """A stream that is kept open, for what its being open means.
 
-    def __init__(self, call: Any, first: _Response) -> None:
-        self._call = call
+    Where the controller ends it, being restarted, `again` opens it anew, until it is released.
+    """
+
+    def __init__(self, call: Any, first: _Response, again: Callable[[], Any]) -> None:
         self.first = first
+        self._again = again
+        self._task = asyncio.create_task(self._keep_open(call))
 
     async def release(self) -> None:
         """Ends the stream."""
-        self._call.cancel()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _keep_open(self, call: Any) -> None:
+        while True:
+            try:
+                while await call.read() is not grpc.aio.EOF:
+                    pass
+            except grpc.RpcError as error:
+                if error.code() not in LOST:
+                    return
+            finally:
+                call.cancel()
+            await asyncio.sleep(REOPEN_SECONDS)
+            call = self._again()
 
 
 class AsyncTransport:
@@ -108,9 +126,13 @@ class AsyncTransport:
         self,
         method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response],
         request: _Request,
+        again: _Request,
         timeout: float,
     ) -> AsyncHeld[_Response]:
-        """Opens a stream without a deadline, whose first response comes within `timeout` seconds."""
+        """Opens a stream without a deadline, whose first response comes within `timeout` seconds.
+
+        Should the controller be restarted, it is opened anew with `again`.
+        """
         call = method(request)
         try:
             first: Any = await asyncio.wait_for(call.read(), timeout)
@@ -124,4 +146,4 @@ class AsyncTransport:
             raise
         if first is grpc.aio.EOF:
             raise Unavailable("the controller ended the stream at once")
-        return AsyncHeld(call, first)
+        return AsyncHeld(call, first, lambda: method(again))

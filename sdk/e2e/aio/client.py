@@ -110,9 +110,13 @@ class AsyncClient:
     async def hold(
         self, environment: str, *, fresh: bool, keep: bool, timeout: float
     ) -> AsyncHeld[environment_service_pb2.HoldResponse]:
-        """Claims an environment until the result is released. Raises Conflict while another holds it."""
+        """Claims an environment until the result is released. Raises Conflict while another holds it.
+
+        A controller that was restarted is asked again, so that the claim outlives it.
+        """
         request = environment_service_pb2.HoldRequest(environment=environment, fresh=fresh, keep=keep)
-        return await self.transport.hold(self.transport.environments.Hold, request, timeout)
+        again = environment_service_pb2.HoldRequest(environment=environment, keep=keep)
+        return await self.transport.hold(self.transport.environments.Hold, request, again, timeout)
 
     async def list_environments(self) -> list[environment_service_pb2.EnvironmentSummary]:
         """The environments that have objects."""

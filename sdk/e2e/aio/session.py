@@ -102,6 +102,8 @@ class AsyncSession:
             if delete:
                 await self.wait([environment_key(self.environment)], Goal.DELETED, None)
         finally:
+            if self._held is not None:
+                await self._held.release()
             self._client = self._held = None
             await client.close()
 

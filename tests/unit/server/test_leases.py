@@ -46,6 +46,31 @@ async def test_what_was_held_goes_and_what_was_not_stays(harness: Harness) -> No
     assert [path.exists() for path in (held, torn, empty, kept, free)] == [False, False, False, True, True]
 
 
+async def test_writes_that_were_cut_off_leave_nothing(harness: Harness) -> None:
+    manifests, marks = harness.state / "manifests", harness.state / "leases"
+    for folder in (manifests / "half", marks):
+        folder.mkdir(parents=True)
+        (folder / ".abc123.tmp").write_text('{"apiVersion"')
+    (manifests / ".abc123.tmp").write_text("x")
+    leave(harness, "whole", None)
+    async with harness.running() as client:
+        await client.wait(key("web", "whole"))
+        assert [path.name for path in manifests.iterdir()] == ["whole"]
+        assert not list(marks.glob("*"))
+
+
+async def test_a_fresh_start_forgets_that_the_last_one_was_kept(client: Client, harness: Harness) -> None:
+    for keep in (True, False):
+        request = environment_service_pb2.HoldRequest(environment="test", keep=keep, fresh=True)
+        call = client.environments.Hold(request)
+        await call.read()
+        await client.apply(document())
+        await client.wait()
+        call.cancel()
+        await eventually(lambda: harness.manager._leases.count() == 0)
+    await eventually(lambda: not harness.engine.networks)
+
+
 async def test_an_end_that_fails_is_tried_again(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
