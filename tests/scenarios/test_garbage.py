@@ -153,3 +153,29 @@ def test_the_next_start_of_any_controller_removes_what_orphans_left(killed: Worl
         until(lambda: "garbage: removing 4 of controller" in other.log())
     finally:
         other.stop()
+
+
+def test_two_controllers_never_touch_what_the_other_has(alive: World, base: Path) -> None:
+    """Not even where both want the same names: the second is told whose they are."""
+    before, name = left(alive.identity), alive.environment
+    (base / "second").mkdir()
+    second = Controller(base / "second")
+    try:
+        (second.folder / "web.yaml").write_text(alive.manifest.read_text())
+        (second.folder / "own.yaml").write_text(
+            f"apiVersion: e2e/v1\nkind: Workload\nmetadata: {{name: own, environment: own-{os.getpid()}}}\n"
+            f"spec: {{image: {BUSYBOX}, command: [sleep, '1000']}}\n"
+        )
+        wait = ("--controller", second.address, "wait", "--timeout", "20s")
+        assert e2e(*wait, "own", "--env", f"own-{os.getpid()}").returncode == 0
+        refused = e2e(*wait, "web", "--env", name)
+        assert refused.returncode == 1
+        assert "NameConflict" in refused.stderr
+        assert alive.identity in refused.stderr
+        (second.folder / "web.yaml").unlink()
+        (second.folder / "own.yaml").unlink()
+        until(lambda: names_of(f"own-{os.getpid()}") == [])
+    finally:
+        second.stop()
+    assert left(alive.identity) == before
+    assert left((second.state / "controller-id").read_text().strip()) == []
