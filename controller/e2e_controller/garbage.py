@@ -19,6 +19,7 @@ from e2e_controller.marks import Marks
 from e2e_controller.state_folder import (
     OwnerState,
     StateFolderError,
+    StateFolderInUse,
     StateLock,
     owner_state,
     read_controller_id,
@@ -146,9 +147,13 @@ class Garbage:
         try:
             with self._claim(owner, leaks[0].state):
                 done = await asyncio.gather(*(clean(group) for group in groups))
+        except StateFolderInUse as error:
+            problem = f"its controller was started meanwhile ({error.holder})"
         except (StateFolderError, OSError) as error:
-            return [tell(Removal(leak, f"its controller is at work again: {error}")) for leak in leaks]
-        return [removal for group in done for removal in group]
+            problem = f"its controller could be started meanwhile: {error}"
+        else:
+            return [removal for group in done for removal in group]
+        return [tell(Removal(leak, problem)) for leak in leaks]
 
     def _claim(self, owner: Owner, state: OwnerState) -> AbstractContextManager[None]:
         """Keeps the owner from being started while its things go."""

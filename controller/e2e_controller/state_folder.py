@@ -22,6 +22,14 @@ class StateFolderError(Exception):
     """The folder cannot be used; the text says why, and what helps."""
 
 
+class StateFolderInUse(StateFolderError):  # noqa: N818
+    """Another process has it: `holder`."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        super().__init__(f"state folder {folder} is in use by {holder}; give this one its own --state-dir")
+        self.holder = holder
+
+
 class OwnerState(StrEnum):
     """Whether a controller can still take care of what it made."""
 
@@ -120,8 +128,7 @@ class StateLock:
             file.seek(0)
             other = file.read(_LONGEST_HOLDER).strip() or "another controller"
             file.close()
-            message = f"state folder {folder} is in use by {other}; give this one its own --state-dir"
-            raise StateFolderError(message)
+            raise StateFolderInUse(folder, other)
         self._file = file
         file.truncate(0)
         file.write(self._holder)

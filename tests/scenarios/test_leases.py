@@ -24,6 +24,7 @@ with e2e.Environment(sys.argv[2], controller=sys.argv[3]) as env:
     print("ready", flush=True)
     sys.stdin.read()
 """
+SHARES = HOLDS.replace("controller=sys.argv[3]", "controller=sys.argv[3], shared=True")
 HOLDS_ASYNC = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
@@ -114,12 +115,13 @@ def test_a_client_that_hangs_loses_its_lease(controller: Controller, clients: Ex
 @pytest.mark.parametrize("options", [["--lease-grace=200ms"]])
 def test_the_last_of_several_holders_takes_it_with_it(controller: Controller, clients: ExitStack) -> None:
     name = f"shared-{os.getpid()}"
-    first = add(clients, HOLDS, SMALL, name, controller.address)
-    second = add(clients, JOINS, name, controller.address)
-    first.send(signal.SIGKILL)
+    workers = [add(clients, SHARES, SMALL, name, controller.address) for _ in range(3)]
+    container = id_of(f"{name}.web")
+    workers[0].send(signal.SIGKILL)
+    assert workers[1].leave() == 0
     time.sleep(1)  # longer than the grace time: nothing may happen in it
-    assert names_of(name) == [f"{name}.web", f"e2e-{name}"]
-    second.send(signal.SIGKILL)
+    assert id_of(f"{name}.web") == container
+    assert workers[2].leave() == 0
     until(lambda: names_of(name) == [])
 
 

@@ -35,6 +35,7 @@ class AsyncEnvironment:
         *,
         controller: str | None = None,
         keep: bool = False,
+        shared: bool = False,
         labels: Mapping[str, str] | None = None,
         resources: manifests.Resources | None = None,
         volumes: Sequence[manifests.Volume] = (),
@@ -47,6 +48,8 @@ class AsyncEnvironment:
             controller: `unix:///path` or `host:port`; None is the one that `E2E_CONTROLLER` names, else the
                 embedded one, which is started when it does not run.
             keep: leave everything as it is at the end.
+            shared: other processes, such as parallel test workers, hold it too: what is there already stays,
+                and it goes a little after the last of them has left.
             labels: of every workload, unless it has them.
             resources: limits of every workload that has none.
             volumes: added to every workload.
@@ -58,6 +61,7 @@ class AsyncEnvironment:
             raise InvalidArgument(f"timeout: expected seconds above 0, not {timeout}")
         self._controller = controller
         self._keep = keep
+        self._shared = shared
         self._attached = False
         self._spec = environment_spec(resources=resources, volumes=volumes, labels=labels or {})
         self._session = AsyncSession(chosen, controller, timeout)
@@ -98,7 +102,7 @@ class AsyncEnvironment:
             if self._unnamed:
                 self._session.environment = naming.claim(self._session.environment)
             try:
-                await self._session.open(keep=self._keep)
+                await self._session.open(keep=self._keep, fresh=not self._shared)
                 await self._apply_defaults()
             except BaseException:
                 await self.close()
@@ -112,10 +116,13 @@ class AsyncEnvironment:
             await self._session.apply([manifests.Environment(metadata=metadata, spec=self._spec)])
 
     async def close(self) -> None:
-        """Deletes everything and waits until it is gone, unless `keep`; a second call does nothing."""
+        """Deletes everything and waits until it is gone, unless `keep` or `shared`.
+
+        A second call does nothing.
+        """
         live.live.pop(self.name, None)
         try:
-            await self._session.close(delete=not self._keep)
+            await self._session.close(delete=not (self._keep or self._shared))
         finally:
             if self._unnamed:
                 naming.release(self.name)

@@ -1,5 +1,6 @@
 """What is garbage, on an engine in memory that several controllers share."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -153,9 +154,21 @@ async def test_one_that_is_started_meanwhile_keeps_everything(world: World) -> N
         world.stack.enter_context(StateLock(world.state(identity)))
     removals = await world.garbage.remove(survey.leaks)
     problems = {removal.leak.thing.owner.controller_id: removal.problem for removal in removals}
-    assert problems["stopped"].startswith("its controller is at work again: state folder")
+    assert problems["stopped"] == f"its controller was started meanwhile (process {os.getpid()})"
     assert problems["orphan"] == "its controller was started meanwhile"
     assert set(world.engine.containers) == {"one.web", "two.web"}
+
+
+async def test_a_folder_that_may_not_be_locked(world: World) -> None:
+    await world.add("stopped", "one")
+    leaks = (await world.garbage.find()).leaks
+    (world.state("stopped") / "lock").unlink()
+    (world.state("stopped") / "lock").mkdir()
+    problems = {removal.problem for removal in await world.garbage.remove(leaks)}
+    assert problems == {
+        "its controller could be started meanwhile: "
+        f"cannot use state folder {world.state('stopped')}: Is a directory"
+    }
 
 
 async def test_no_controller_starts_while_its_things_go(world: World) -> None:
