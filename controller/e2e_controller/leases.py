@@ -98,13 +98,20 @@ class Leases:
                 self._plan_end(environment, only_ttl=environment not in self._marked)
 
     async def delete(self, environment: str) -> None:
-        """Deletes what Apply wrote for an environment, now."""
-        self._stop_end(environment)
+        """Deletes what Apply wrote for an environment, now. Who holds it holds it still."""
         await self._intake.delete_environment(environment)
+        if self._held.get(environment):
+            return
+        # What is applied from now on is another's: no end of before may take it.
+        self._stop_end(environment)
+        try:
+            self._unmark(environment)
+        except OSError as error:
+            log.warning("environment %s stays marked as held: %s", environment, error)
 
     def environment_changed(self, environment: str) -> None:
-        """Its manifest may have a `ttl`, which runs while nobody holds it."""
-        if not self._held.get(environment) and environment not in self._ends:
+        """Its manifest may have another `ttl`, which runs while nobody holds it."""
+        if not self._held.get(environment) and environment not in self._marked:
             self._plan_end(environment, only_ttl=True)
 
     async def close(self) -> None:
@@ -125,10 +132,10 @@ class Leases:
             subscription.close()
 
     def _plan_end(self, environment: str, *, only_ttl: bool = False) -> None:
+        self._stop_end(environment)
         ttl = self._ttl(environment)
         if only_ttl and ttl is None:
             return
-        self._stop_end(environment)
         task = asyncio.create_task(self._end(environment, ttl, only_ttl), name=f"end of {environment}")
         self._ends[environment] = task
 

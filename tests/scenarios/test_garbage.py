@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,8 @@ import docker
 import pytest
 from controllers import Controller
 from small import BUSYBOX
-from test_sdk_embedded import names_of, until
+from test_leases import HOLDS, Client
+from test_sdk_embedded import SMALL, names_of, until
 
 MANIFESTS = """
 apiVersion: e2e/v1
@@ -135,10 +137,15 @@ def test_what_runs_is_refused_by_name_and_otherwise_not_listed(alive: World) -> 
 
 def test_a_stopped_one_that_is_started_again_adopts(killed: World) -> None:
     before = left(killed.identity)
+    cut_off = {"io.e2e.controller": killed.identity, "io.e2e.kind": "Removal"}
+    engine = docker.from_env()
+    engine.containers.create(BUSYBOX, ["true"], labels=cut_off)
+    engine.close()
+    assert len(left(killed.identity)) == len(before) + 1
     killed.controller.start()
     done = e2e("--controller", killed.controller.address, "wait", "web", "--env", killed.environment)
     assert done.returncode == 0, done.stderr
-    assert left(killed.identity) == before
+    until(lambda: left(killed.identity) == before)  # without the container that was to remove a folder
     killed.controller.stop()
 
 
@@ -153,6 +160,25 @@ def test_the_next_start_of_any_controller_removes_what_orphans_left(killed: Worl
         until(lambda: "garbage: removing 4 of controller" in other.log())
     finally:
         other.stop()
+
+
+def test_what_a_client_held_does_not_come_back(base: Path) -> None:
+    (base / "held").mkdir()
+    controller, name = Controller(base / "held"), f"gc-held-{os.getpid()}"
+    identity = (controller.state / "controller-id").read_text().strip()
+    holder = Client(HOLDS, SMALL, name, controller.address)
+    controller.kill()
+    holder.send(signal.SIGKILL)
+    holder.end()
+    removed = gc(identity)
+    assert {thing["result"] for thing in removed} == {"removed"}
+    assert str(controller.state / "manifests" / name) in {thing["name"] for thing in removed}
+    assert left(identity) == []
+    controller.start()
+    done = e2e("--controller", controller.address, "get", "--env", name, "-o", "name")
+    assert (done.returncode, done.stdout) == (0, "")
+    controller.stop()
+    assert left(identity) == []
 
 
 def test_two_controllers_never_touch_what_the_other_has(alive: World, base: Path) -> None:

@@ -101,3 +101,35 @@ async def test_a_claim_that_cannot_be_kept_in_mind_changes_nothing(client: Clien
     assert harness.manager._leases.count() == 0
     assert harness.manager._leases.idle
     assert "test" in harness.engine.networks
+
+
+async def delete_environment(client: Client) -> None:
+    request = environment_service_pb2.DeleteEnvironmentRequest(environment="test")
+    await checked(client.environments.DeleteEnvironment(request))
+
+
+async def test_what_is_applied_after_a_deletion_is_not_taken_by_an_end_of_before(harness: Harness) -> None:
+    async with harness.running(lease_grace=60) as client:
+        request = environment_service_pb2.HoldRequest(environment="test")
+        call = client.environments.Hold(request)
+        await call.read()
+        call.cancel()
+        await eventually(lambda: not harness.manager._leases.idle and not harness.manager._leases.count())
+        await delete_environment(client)
+        assert harness.manager._leases.idle
+        assert not list((harness.state / "leases").iterdir())
+        await client.apply(document())
+        await client.wait()
+        assert harness.manager._leases.idle  # nothing runs that could take it
+
+
+async def test_another_ttl_counts_at_once(client: Client, harness: Harness) -> None:
+    await client.apply(document("test", "Environment", ttl="1h"), document())
+    await client.wait()
+    assert not harness.manager._leases.idle
+    await client.apply(document("test", "Environment"))
+    assert harness.manager._leases.idle
+    await client.apply(document("test", "Environment", ttl="1h"))
+    await client.apply(document("test", "Environment", ttl="100ms"))
+    await eventually(lambda: not harness.engine.networks)
+    assert evictions(harness) == 1
