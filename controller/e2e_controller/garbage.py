@@ -87,9 +87,9 @@ class Garbage:
 
     async def remove_one(self, leak: Leak) -> Removal:
         """Removes one, without a claim on its owner's state folder."""
-        # A state folder that was gone may have come back.
-        if leak.state is OwnerState.ORPHANED and self._state_of(leak) is OwnerState.LIVE:
-            return Removal(leak, "its controller was started meanwhile")
+        orphaned = leak.state is OwnerState.ORPHANED
+        if orphaned and owner_state(leak.thing.owner, self._host) is not OwnerState.ORPHANED:
+            return Removal(leak, "its state folder has come back meanwhile")
         try:
             await self._inventory.remove_thing(leak.thing)
         except DriverError as error:
@@ -148,7 +148,7 @@ class Garbage:
             with self._claim(owner, leaks[0].state):
                 done = await asyncio.gather(*(clean(group) for group in groups))
         except StateFolderInUse as error:
-            problem = f"its controller was started meanwhile ({error.holder})"
+            problem = f"its state folder is in use meanwhile, by {error.holder}"
         except (StateFolderError, OSError) as error:
             problem = f"its controller could be started meanwhile: {error}"
         else:
@@ -157,13 +157,9 @@ class Garbage:
 
     def _claim(self, owner: Owner, state: OwnerState) -> AbstractContextManager[None]:
         """Keeps the owner from being started while its things go."""
-        folder = Path(owner.state_dir)
-        if state is not OwnerState.STOPPED or read_controller_id(folder) != owner.controller_id:
+        if state is not OwnerState.STOPPED or not _is_own(owner):
             return nullcontext()
-        return StateLock(folder, "`e2e gc`, which cleans up; try again")
-
-    def _state_of(self, leak: Leak) -> OwnerState:
-        return owner_state(leak.thing.owner, self._host)
+        return StateLock(Path(owner.state_dir), "`e2e gc`, which cleans up; try again")
 
 
 def with_known_owners(things: Sequence[Thing]) -> list[Thing]:

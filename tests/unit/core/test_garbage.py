@@ -154,8 +154,8 @@ async def test_one_that_is_started_meanwhile_keeps_everything(world: World) -> N
         world.stack.enter_context(StateLock(world.state(identity)))
     removals = await world.garbage.remove(survey.leaks)
     problems = {removal.leak.thing.owner.controller_id: removal.problem for removal in removals}
-    assert problems["stopped"] == f"its controller was started meanwhile (process {os.getpid()})"
-    assert problems["orphan"] == "its controller was started meanwhile"
+    assert problems["stopped"] == f"its state folder is in use meanwhile, by process {os.getpid()}"
+    assert problems["orphan"] == "its state folder has come back meanwhile"
     assert set(world.engine.containers) == {"one.web", "two.web"}
 
 

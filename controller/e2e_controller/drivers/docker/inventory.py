@@ -1,12 +1,11 @@
 """What all controllers have on one engine."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from docker import APIClient
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
@@ -24,6 +23,7 @@ from e2e_controller.drivers.inventory import Inventory, Owner, Thing, ThingKind
 _ALL_OURS = {"label": LABEL_CONTROLLER}
 _NO_POOL = ("10.0.0.0/8", 24)
 """It makes no networks."""
+_UNDER_WAY = "already in progress"
 _SHORT_ID = 19
 """Characters of an image's id that name it to a person: `sha256:` and twelve."""
 
@@ -54,8 +54,13 @@ class DockerInventory:
 
     async def _remove(self, thing: Thing, call: Callable[[APIClient], object]) -> None:
         def remove(client: APIClient) -> None:
-            with suppress(NotFound):
+            try:
                 call(client)
+            except NotFound:
+                return
+            except APIError as error:
+                if _UNDER_WAY not in str(error.explanation):
+                    raise
 
         await self._engine.call(f"remove {thing.kind}", remove, f"remove {thing.kind} {thing.name}")
 
