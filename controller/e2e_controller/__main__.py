@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
 from e2e_controller.manager import Manager, StartError
-from e2e_controller.settings import Settings
+from e2e_controller.settings import Settings, validation_text
 
 EXIT_SETTINGS = 2
 EXIT_START = 3
@@ -33,15 +33,7 @@ def _settings(arguments: list[str]) -> Settings:
     try:
         return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:
-        places = (
-            "--" + str(item["loc"][0]).replace("_", "-") if item["loc"] else "settings"
-            for item in error.errors()
-        )
-        messages = (item["msg"].removeprefix("Value error, ") for item in error.errors())
-        _fail(
-            "\n".join(f"{place}: {message}" for place, message in zip(places, messages, strict=True)),
-            EXIT_SETTINGS,
-        )
+        _fail(validation_text(error), EXIT_SETTINGS)
     except SettingsError as error:
         _fail(str(error), EXIT_SETTINGS)
 

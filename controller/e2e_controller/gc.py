@@ -9,11 +9,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
 from e2e_controller.drivers.base import DriverError
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.inventory import DockerInventory
 from e2e_controller.garbage import REMOVABLE, Garbage, Leak, Removal, Survey
-from e2e_controller.settings import Settings
+from e2e_controller.settings import Settings, validation_text
 from e2e_controller.state_folder import host_identity
 
 
@@ -30,7 +33,11 @@ def main() -> None:
 
 async def collect(controller: str, *, remove: bool) -> dict[str, Any]:
     """What there is and what became of it, or why it cannot be told."""
-    settings = Settings()
+    try:
+        settings = Settings()
+    except (ValidationError, SettingsError) as error:
+        text = validation_text(error) if isinstance(error, ValidationError) else str(error)
+        return {"error": f"the controller's settings, from the environment: {text}"}
     parallelism, timeout = settings.engine_parallelism, settings.engine_timeout
     engine = Engine(settings.engine or None, parallelism, timeout, None)
     garbage = Garbage(DockerInventory(engine), host_identity(), [settings.state_dir.absolute()])

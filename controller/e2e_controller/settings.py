@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -141,3 +141,12 @@ class Settings(BaseSettings):
     def addresses(self) -> list[str]:
         """Where gRPC is served."""
         return self.listen or [f"unix://{self.state_dir}/controller.sock"]
+
+
+def validation_text(error: ValidationError) -> str:
+    """A line for each wrong setting, named as its flag is."""
+    places = (
+        "--" + str(item["loc"][0]).replace("_", "-") if item["loc"] else "settings" for item in error.errors()
+    )
+    messages = (item["msg"].removeprefix("Value error, ") for item in error.errors())
+    return "\n".join(f"{place}: {message}" for place, message in zip(places, messages, strict=True))
