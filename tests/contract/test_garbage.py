@@ -43,8 +43,10 @@ async def test_a_built_image_goes_with_its_environment(bench: Bench, context: Pa
 async def test_an_image_of_before_a_restart_goes_too(bench: Bench, context: Path) -> None:
     tag = await build(bench, context)
     await bench.restart()
+    assert await bench.driver.list_environments() == [bench.environment]
     await bench.driver.remove_environment(bench.environment)
     assert not await bench.driver.image_present(tag)
+    assert await bench.driver.list_environments() == []
 
 
 async def test_what_a_second_build_replaced_goes_too(

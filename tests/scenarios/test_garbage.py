@@ -157,7 +157,6 @@ def test_the_next_start_of_any_controller_removes_what_orphans_left(killed: Worl
     try:
         until(lambda: left(identity) == [])
         assert names_of(killed.environment) == []
-        until(lambda: "garbage: removing 4 of controller" in other.log())
     finally:
         other.stop()
 

@@ -143,6 +143,7 @@ def test_who_comes_back_to_a_killed_controller_keeps_the_environment(
     until(lambda: list((controller.state / "leases").iterdir()) == [])
 
 
+@pytest.mark.parametrize("options", [["--lease-grace=3s"]])
 @pytest.mark.parametrize("script", [HOLDS, HOLDS_ASYNC], ids=["sync", "async"])
 def test_a_block_outlives_a_restart_of_its_controller(
     controller: Controller, clients: ExitStack, script: str
@@ -153,7 +154,7 @@ def test_a_block_outlives_a_restart_of_its_controller(
     for _ in range(2):
         controller.kill()
         controller.start()
-        time.sleep(3.5)  # longer than the grace time: nothing may happen in it
+        time.sleep(4)  # longer than the grace time: nothing may happen in it
         assert id_of(f"{name}.web") == container
     assert client.leave() == 0
     assert names_of(name) == []

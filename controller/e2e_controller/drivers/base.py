@@ -287,7 +287,7 @@ class Driver(Protocol):
         """Keys of all our containers."""
 
     async def list_environments(self) -> Sequence[str]:
-        """Environments of which a network or volume of ours is there."""
+        """Environments of which a network, a volume or an image of ours is there."""
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look. Raises `NameTaken` where a foreign container has the name."""

@@ -86,8 +86,9 @@ class DockerDriver:
         return await self._lifecycle.keys()
 
     async def list_environments(self) -> Sequence[str]:
-        """Environments that have a network or a volume of ours."""
-        return sorted(await self._networks.environments() | await self._volumes.environments())
+        """Environments that have a network, a volume or an image of ours."""
+        parts = (self._networks, self._volumes, self._temporary)
+        return sorted(set().union(*[await part.environments() for part in parts]))
 
     async def inspect(self, key: Key) -> base.Container | None:
         """A fresh look."""
@@ -103,7 +104,6 @@ class DockerDriver:
 
     async def remove_environment(self, environment: str) -> None:
         """Removes what was built, the network and the named volumes."""
-        # What the driver lists an environment by goes last, so that a removal that was cut off is done again.
         await self._temporary.remove(environment)
         await self._networks.remove(environment)
         await self._volumes.remove(environment)

@@ -26,11 +26,18 @@ class TemporaryImages:
         self._built: set[str] | None = None
         """Environments that may have images; None before the first look. It spares calls."""
         self._expected: set[str] = set()
+        self._in_use: set[str] = set()
+        """Ids of images that could not be removed: they are not listed again and again."""
 
     def expect(self, tag: str) -> None:
         """An image of that tag is going to be built."""
         if environment := environment_of_tag(tag):
             self._expected.add(environment)
+
+    async def environments(self) -> set[str]:
+        """Environments that have an image, unless somebody else uses it."""
+        found = [image for image in await self._images() if image["Id"] not in self._in_use]
+        return {environment_of_image(image) for image in found} - {""}
 
     async def remove(self, environment: str) -> None:
         """Removes the environment's images; what is in use elsewhere stays, and is no error."""
@@ -53,6 +60,7 @@ class TemporaryImages:
             await self._engine.call("remove image", lambda client: remove_image(client, image))
         except DriverError as error:
             _LOG.warning("%s; it stays", error)
+            self._in_use.add(str(image["Id"]))
 
 
 def image_labels(tag: str, owner: Owner) -> dict[str, str]:

@@ -96,11 +96,12 @@ class FakeDriver(Control):
         return [found.view.key for found in self.engine.containers.values() if self._is_ours(found.owner)]
 
     async def list_environments(self) -> Sequence[str]:
-        """Environments with a network or volume."""
+        """Environments with a network, a volume or an image."""
         await self.enter("list_environments")
         networks = {name for name, (_, owner) in self.engine.networks.items() if self._is_ours(owner)}
         volumes = {name for (name, _), owner in self.engine.volumes.items() if self._is_ours(owner)}
-        return sorted(networks | volumes)
+        images = {image.environment for image in self.engine.images.values() if self._is_ours(image.owner)}
+        return sorted(networks | volumes | images - {""})
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look."""
