@@ -193,7 +193,8 @@ def folders_of(owner: Owner, state: OwnerState, environments: set[str]) -> Itera
     if is_its_own:
         marks = Marks(directories.leases).read()
         for path in _subfolders(directories.manifests):
-            if marks.get(path.name) is False:
+            mark = marks.get(path.name)
+            if mark is not None and not mark.keep and mark.ends is None:
                 yield _folder(owner, path)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from e2e_api.conditions import Reason
 from e2e_api.errors import Conflict, E2EError
-from e2e_api.manifests import Manifest, Workload, environment_of, to_document
+from e2e_api.manifests import Environment, Manifest, environment_of, to_document
 from e2e_api.parsing import Document
 from e2e_controller.atomic_file import replace_file
 from e2e_controller.directories import Directories
@@ -86,7 +86,7 @@ class Intake:
     def place(self, manifest: Manifest, environment: str) -> tuple[Key, Manifest]:
         """The key that an applied manifest has, and the manifest with its environment written in."""
         environment = environment_of(manifest) or environment or self._default
-        if isinstance(manifest, Workload):
+        if not isinstance(manifest, Environment):
             metadata = manifest.metadata.model_copy(update={"environment": environment})
             manifest = manifest.model_copy(update={"metadata": metadata})
         return Key(environment, manifest.kind, manifest.metadata.name), manifest

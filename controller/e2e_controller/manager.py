@@ -25,6 +25,7 @@ from e2e_controller.server.access import Access
 from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.event_service import EventServicer
+from e2e_controller.server.evidence_service import EvidenceServicer
 from e2e_controller.server.grpc_server import GrpcServer, ListenError
 from e2e_controller.server.http_server import HttpServer
 from e2e_controller.server.manifest_service import ManifestServicer
@@ -124,12 +125,11 @@ class Manager:
         info = await _connect(driver)
         stack.push_async_callback(driver.close)
 
-        queue = self._queue = WorkQueue[Key]()
+        queue = self._queue = WorkQueue[Key](group=lambda key: key.environment)
         store = self._store = Store(queue.add, events)
         intake = Intake(store, directories, settings.default_environment)
-        leases = self._leases = Leases(
-            store, intake, events, directories, settings.lease_grace, instruments.evicted
-        )
+        grace, evicted = settings.lease_grace, instruments.evicted
+        leases = self._leases = Leases(store, intake, events, directories, grace, self._now, evicted)
         prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
@@ -138,7 +138,9 @@ class Manager:
             store, queue, driver, prober, events, directories, info, instruments, self._now
         )
         upkeep = self._upkeep = Upkeep(store, queue, driver, directories)
-        instruments.collect_gauges(lambda: len(queue), upkeep.object_conditions, leases.count)
+        instruments.collect_gauges(
+            lambda: len(queue), lambda: queue.failing, upkeep.object_conditions, leases.count
+        )
 
         sources = await self._start_sources(stack, intake, directories)
         stack.push_async_callback(self._tasks.cancel)
@@ -160,6 +162,7 @@ class Manager:
             MetricServicer(access, scraper),
             ContainerServicer(access),
             EventServicer(events),
+            EvidenceServicer(access, events, scraper, instruments.registry, self._now),
             keepalive=settings.keepalive,
         )
         await self._serve(stack, server, instruments)
@@ -259,5 +262,6 @@ def docker_driver(settings: Settings, identity: str, instruments: Instruments) -
         call_timeout=settings.engine_timeout,
         address_pool=settings.address_pool,
         subnet_prefix=settings.subnet_prefix,
+        image_mirror=settings.image_mirror,
         observe=instruments.engine_called,
     )

@@ -3,7 +3,10 @@
 import json
 import logging
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from e2e_controller.atomic_file import replace_file
 
@@ -13,23 +16,37 @@ _ENVIRONMENT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LARGEST = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a mark says. `keep`: a holder wanted the environment to stay.
+
+    `ends`: nobody holds it any more, and it is kept until then, for a `cause`.
+    """
+
+    keep: bool = False
+    ends: datetime | None = None
+    cause: str = ""
+
+
 class Marks:
     """A file for each environment that is held, named after it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, environment: str, *, keep: bool) -> None:
-        """Marks an environment as held; `keep`: its holder wants it to stay. Raises OSError."""
-        mark = {"environment": environment, "keep": keep}
-        replace_file(self._folder / environment, json.dumps(mark) + "\n")
+    def write(self, environment: str, mark: Mark) -> None:
+        """Marks an environment. Raises OSError."""
+        document: dict[str, Any] = {"environment": environment, "keep": mark.keep}
+        if mark.ends is not None:
+            document |= {"ends": mark.ends.isoformat(), "cause": mark.cause}
+        replace_file(self._folder / environment, json.dumps(document) + "\n")
 
     def remove(self, environment: str) -> None:
         """Takes the mark away. Raises OSError."""
         (self._folder / environment).unlink(missing_ok=True)
 
-    def read(self) -> dict[str, bool]:
-        """Each marked environment, and whether it is to be kept.
+    def read(self) -> dict[str, Mark]:
+        """The mark of each environment that has one.
 
         A mark whose content is torn or nonsense is one all the same; what is no mark is passed over.
         """
@@ -40,18 +57,21 @@ class Marks:
         except OSError as error:
             log.warning("cannot read which environments were held: %s", error)
             return {}
-        return {path.name: _asks_to_keep(path) for path in found if _is_mark(path)}
+        return {path.name: _read(path) for path in found if _is_mark(path)}
 
 
 def _is_mark(path: Path) -> bool:
     return _ENVIRONMENT.fullmatch(path.name) is not None and path.is_file()
 
 
-def _asks_to_keep(path: Path) -> bool:
+def _read(path: Path) -> Mark:
     try:
         with path.open("rb") as file:
             content = json.loads(file.read(_LARGEST))
-        return content["keep"] is True
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        keep = content["keep"] is True
+        if "ends" not in content:
+            return Mark(keep)
+        return Mark(keep, datetime.fromisoformat(content["ends"]).astimezone(UTC), str(content["cause"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         log.warning("the mark %s cannot be read, so its environment is not kept: %s", path, error)
-        return False
+        return Mark()

@@ -17,6 +17,8 @@ from e2e_api.v1 import (
     environment_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    evidence_service_pb2,
+    evidence_service_pb2_grpc,
     manifest_service_pb2,
     manifest_service_pb2_grpc,
     metric_service_pb2,
@@ -28,6 +30,7 @@ from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.errors import ErrorInterceptor
 from e2e_controller.server.event_service import EventServicer
+from e2e_controller.server.evidence_service import EvidenceServicer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
 from e2e_controller.server.wait_service import WaitServicer
@@ -45,6 +48,7 @@ _SERVICES = [
         (container_service_pb2, "ContainerService"),
         (environment_service_pb2, "EnvironmentService"),
         (event_service_pb2, "EventService"),
+        (evidence_service_pb2, "EvidenceService"),
         (manifest_service_pb2, "ManifestService"),
         (metric_service_pb2, "MetricService"),
         (wait_service_pb2, "WaitService"),
@@ -81,6 +85,7 @@ class GrpcServer:
         metrics: MetricServicer,
         containers: ContainerServicer,
         events: EventServicer,
+        evidence: EvidenceServicer,
         *,
         keepalive: float,
     ) -> None:
@@ -97,6 +102,7 @@ class GrpcServer:
         metric_service_pb2_grpc.add_MetricServiceServicer_to_server(metrics, server)
         container_service_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
+        evidence_service_pb2_grpc.add_EvidenceServiceServicer_to_server(evidence, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection(
             [*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], server

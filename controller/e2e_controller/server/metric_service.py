@@ -36,7 +36,7 @@ from e2e_controller.metrics.messages import (
 from e2e_controller.objects import Object
 from e2e_controller.probes import address_of
 from e2e_controller.server.access import Access, time_limit
-from e2e_controller.server.convert import key_from_proto, object_to_proto
+from e2e_controller.server.convert import key_from_proto, object_to_proto, shorten_evidence
 
 _ERROR_LENGTH = 300
 Result = TypeVar("Result")
@@ -76,7 +76,9 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
                 try:
                     sample = await _unless_ended(anext(samples), target)
                 except _EndedError as error:
-                    raise WaitFailed(f"{key}: {error}", reason=error.reason) from None
+                    failure = pb.MetricFailure(scrapes=history.scrapes)
+                    _add_object(failure, target)
+                    raise WaitFailed(f"{key}: {error}", reason=error.reason, details=[failure]) from None
                 if history.add(sample):
                     yield pb.WatchMetricsResponse(sample=sample_to_proto(sample))
 
@@ -100,12 +102,12 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
             raise _scrape_failed(key, str(error)) from error
         return pb.GetMetricsResponse(series=map(series_to_proto, found))
 
-    async def _target(self, key: Key) -> "_Target":
+    async def _target(self, key: Key) -> "MetricTarget":
         object_ = await self._access.find(key)
         if not isinstance(object_.manifest, Workload) or object_.manifest.spec.metrics is None:
             message = f"{key} serves no metrics: its manifest has no `metrics` (port, path)"
             raise InvalidArgument(message, reason="NotInstrumented")
-        return _Target(self._access, self._scraper, key)
+        return MetricTarget(self._access, self._scraper, key)
 
 
 class _EndedError(Exception):
@@ -116,7 +118,7 @@ class _EndedError(Exception):
         self.reason = reason
 
 
-class _Target:
+class MetricTarget:
     """One workload's metrics page, and whether it can still come."""
 
     def __init__(self, access: Access, scraper: Scraper, key: Key) -> None:
@@ -134,6 +136,7 @@ class _Target:
         """Scrapes once. Raises `ScrapeError`."""
         url = self._url()
         self.page = await self._scraper.fetch(url)
+        self._scraper.remember(str(self.key), self.page)
         return self.page
 
     def raise_if_ended(self) -> None:
@@ -178,7 +181,7 @@ class _Target:
 class _MetricWait:
     """One wait's state."""
 
-    def __init__(self, target: _Target, selection: Selection, expectation: Expectation) -> None:
+    def __init__(self, target: MetricTarget, selection: Selection, expectation: Expectation) -> None:
         self._target = target
         self._selection = selection
         self._expectation = expectation
@@ -213,10 +216,7 @@ class _MetricWait:
             message.error = message.error[:_ERROR_LENGTH]
             failure.history.append(message)
         failure.similar.extend(await self._similar())
-        if self._target.object is not None:
-            failure.object.CopyFrom(object_to_proto(self._target.object))
-            failure.object.document = ""
-            del failure.object.status.container.last_log_lines[:-10]
+        _add_object(failure, self._target)
         return failure
 
     async def _similar(self) -> list[str]:
@@ -228,7 +228,14 @@ class _MetricWait:
         return [name for names in found for name in names]
 
 
-async def _unless_ended(work: Awaitable[Result], target: _Target) -> Result:
+def _add_object(failure: pb.MetricFailure, target: MetricTarget) -> None:
+    """The workload's state, as much as fits into a call's trailers."""
+    if target.object is not None:
+        failure.object.CopyFrom(object_to_proto(target.object))
+        shorten_evidence(failure.object)
+
+
+async def _unless_ended(work: Awaitable[Result], target: MetricTarget) -> Result:
     """What `work` gives, or `_EndedError` as soon as the workload cannot serve metrics any more."""
     working = asyncio.ensure_future(work)
     ending = asyncio.ensure_future(target.ended())

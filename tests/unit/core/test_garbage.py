@@ -13,7 +13,7 @@ from e2e_controller.drivers.fake import FakeDriver, FakeEngine
 from e2e_controller.drivers.inventory import Owner, Thing, ThingKind
 from e2e_controller.garbage import Garbage, Leak, with_known_owners
 from e2e_controller.instruments import Instruments
-from e2e_controller.marks import Marks
+from e2e_controller.marks import Mark, Marks
 from e2e_controller.state_folder import OwnerState, StateLock, write_controller_id
 
 IMAGE = "busybox:1.36"
@@ -115,8 +115,8 @@ async def test_manifests_of_what_a_client_held_go_too_unless_it_is_kept(world: W
         (world.state("stopped") / "manifests" / environment).mkdir(parents=True)
     write_controller_id(world.state("stopped"), "stopped")
     marks = Marks(world.state("stopped") / "leases")
-    marks.write("held", keep=False)
-    marks.write("kept", keep=True)
+    marks.write("held", Mark())
+    marks.write("kept", Mark(keep=True))
     assert await world.leaks() == []  # nothing on the engine tells of the folder
     world.garbage = Garbage(world.driver.inventory, HOST, [world.state("stopped"), world.state("nowhere")])
     assert await world.leaks() == ["stopped stopped held folder manifests"]

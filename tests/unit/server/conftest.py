@@ -30,7 +30,7 @@ Goal = wait_service_pb2.WaitGoal
 
 
 def document(name: str = "web", kind: str = "Workload", **spec: Any) -> dict[str, Any]:
-    defaults = {"image": IMAGE} if kind == "Workload" and "build" not in spec else {}
+    defaults = {"image": IMAGE} if kind != "Environment" and "build" not in spec else {}
     return {"apiVersion": "e2e/v1", "kind": kind, "metadata": {"name": name}, "spec": {**defaults, **spec}}
 
 

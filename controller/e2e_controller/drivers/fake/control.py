@@ -29,6 +29,7 @@ READS = frozenset(
         "list_things",
         "logs",
         "copy_out",
+        "describe",
     }
 )
 
