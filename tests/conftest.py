@@ -95,6 +95,8 @@ def engine_left(owner: str) -> Iterator[tuple[str, Callable[[], None]]]:
             yield f"network {network.name}", network.remove
         for volume in engine.volumes.list(filters=filters):
             yield f"volume {volume.name}", lambda it=volume: it.remove(force=True)
+        for image in engine.images.list(filters=filters):
+            yield f"image {image.id}", lambda it=image: it.remove(force=True)
 
 
 def controllers(state: Path) -> list[int]:

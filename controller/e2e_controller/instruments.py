@@ -38,7 +38,21 @@ class Instruments:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-
+        self._leaks_found = Counter(
+            "e2e_leaks_found",
+            "Things found that no live controller owns, by kind and their controller's state.",
+            ["kind", "state"],
+            registry=self.registry,
+        )
+        self._leaks_removed = Counter(
+            "e2e_leaks_removed",
+            "Removals of such things, by kind and result.",
+            ["kind", "result"],
+            registry=self.registry,
+        )
+        self._evictions = Counter(
+            "e2e_evictions", "Environments deleted since nobody held them any more.", registry=self.registry
+        )
         self._retries = Counter(
             "e2e_retries",
             "Attempts that failed, and are made again.",
@@ -51,6 +65,18 @@ class Instruments:
         self._restarts = Counter(
             "e2e_restarts", "Containers that were started again.", registry=self.registry
         )
+
+    def leak_found(self, kind: str, state: str) -> None:
+        """Something was found that no live controller owns."""
+        self._leaks_found.labels(kind, state).inc()
+
+    def leak_removed(self, kind: str, success: bool) -> None:
+        """The removal of something that was found ended."""
+        self._leaks_removed.labels(kind, _result(success)).inc()
+
+    def evicted(self) -> None:
+        """An environment is deleted since nobody holds it."""
+        self._evictions.inc()
 
     def retried(self, kind: str, reason: str) -> None:
         """One attempt failed."""

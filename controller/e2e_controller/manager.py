@@ -7,12 +7,14 @@ import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
+from e2e_controller.atomic_file import sweep
+from e2e_controller.collector import collect_at_start
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, EngineInfo, EngineUnavailable, Key
 from e2e_controller.drivers.docker import DockerDriver
 from e2e_controller.events import EventLog
+from e2e_controller.garbage import Garbage
 from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
@@ -32,7 +34,13 @@ from e2e_controller.server.unix_socket import ListenError
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
 from e2e_controller.sources import FolderSource
-from e2e_controller.state_folder import StateFolderError, StateLock, controller_id
+from e2e_controller.state_folder import (
+    StateFolderError,
+    StateLock,
+    controller_id,
+    host_identity,
+    write_controller_id,
+)
 from e2e_controller.store import Store
 from e2e_controller.upkeep import TaskSet, Upkeep
 from e2e_controller.workqueue import WorkQueue
@@ -125,7 +133,7 @@ class Manager:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
         directories = Directories(settings.state_dir.absolute())
-        identity = self._claim(stack, directories.state)
+        identity = self._claim(stack, directories)
         instruments, events = Instruments(), EventLog(self._now)
         driver = self._make_driver(settings, identity, instruments)
         info = await _connect(driver)
@@ -134,7 +142,8 @@ class Manager:
         queue = self._queue = WorkQueue[Key](group=lambda key: key.environment)
         store = self._store = Store(queue.add, events)
         intake = Intake(store, directories, settings.default_environment)
-        leases = self._leases = Leases(store, intake, events, directories, settings.lease_grace, self._now)
+        grace, evicted = settings.lease_grace, instruments.evicted
+        leases = self._leases = Leases(store, intake, events, directories, grace, self._now, evicted)
         prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
@@ -154,7 +163,6 @@ class Manager:
             self._tasks.spawn(reconciler.work())
         stack.callback(queue.close)
         self._tasks.spawn(upkeep.resync(settings.resync_interval))
-        leases.recover()
         stack.push_async_callback(leases.close)
 
         async def sync_folders() -> None:
@@ -169,20 +177,28 @@ class Manager:
             ContainerServicer(access),
             EventServicer(events),
             EvidenceServicer(access, events, scraper, instruments.registry, self._now),
+            keepalive=settings.keepalive,
         )
         await self._serve(stack, server, instruments)
+        leases.recover()  # only now can its clients come back
+        if settings.collect_garbage != "none":
+            garbage = Garbage(driver.inventory, host_identity())
+            self._tasks.spawn(collect_at_start(garbage, identity, settings.collect_garbage, instruments))
         if settings.idle_timeout:
             self._tasks.spawn(self._stop_when_unused(server, leases))
 
-    def _claim(self, stack: AsyncExitStack, state: Path) -> str:
+    def _claim(self, stack: AsyncExitStack, directories: Directories) -> str:
         """Takes the state folder; gives the id of its controller."""
+        state = directories.state
         try:
             if self._lock is None:
                 stack.enter_context(StateLock(state))
+            identity = self._settings.controller_id or controller_id(state)
+            write_controller_id(state, identity)
+            for folder in (state, directories.manifests):
+                sweep(folder)
         except StateFolderError as error:
             raise StartError(str(error)) from error
-        identity = self._settings.controller_id or controller_id(state)
-        (state / "controller-id").write_text(identity + "\n")
         return identity
 
     async def _start_sources(
@@ -256,6 +272,7 @@ def docker_driver(settings: Settings, identity: str, instruments: Instruments) -
         identity,
         engine=settings.engine or None,
         state_dir=settings.state_dir.absolute(),
+        host=host_identity(),
         parallelism=settings.engine_parallelism,
         call_timeout=settings.engine_timeout,
         address_pool=settings.address_pool,

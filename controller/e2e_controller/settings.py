@@ -97,6 +97,17 @@ class Settings(BaseSettings):
     rescan_interval: Seconds = Field(5.0, gt=0, description="Between full looks at the folders.")
     resync_interval: Seconds = Field(60.0, gt=0, description="Between full looks at the engine.")
     lease_grace: Seconds = Field(2.0, ge=0, description="From the last lease's end to deletion.")
+    keepalive: Seconds = Field(
+        10.0,
+        ge=0.1,
+        description="A client that is silent for so long is asked for a sign of life; "
+        "without one within half of that time it loses its leases.",
+    )
+    collect_garbage: Literal["orphaned", "stopped", "none"] = Field(
+        "orphaned",
+        description="At start, remove what controllers of this machine left whose state folder "
+        "is gone; `stopped`: also what those left that do not run.",
+    )
     idle_timeout: Seconds = Field(0.0, ge=0, description="Exit after being unused for so long; 0: never.")
     delete_on_exit: bool = Field(
         False, description="Delete all containers, networks and directories when it is stopped."

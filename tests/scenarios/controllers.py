@@ -18,29 +18,33 @@ class Controller:
         self.folder.mkdir(exist_ok=True)
         self.state = base / "state"
         self.address = f"unix://{base}/controller.sock"
-        self.options = options
-        self._log = (base / "log").open("w+")
+        self._options = options
+        self._log = base / "log"
         self.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def log(self) -> str:
+        return self._log.read_text()
 
     def start(self) -> None:
         """Starts it, also again, and waits until it serves."""
         receive, ready = os.pipe()
         places = [f"--folder={self.folder}", f"--state-dir={self.state}", f"--listen={self.address}"]
-        options = [*places, f"--ready-fd={ready}", "--delete-on-exit", *self.options]
+        options = [*places, f"--ready-fd={ready}", "--delete-on-exit", *self._options]
         command = [sys.executable, "-m", "e2e_controller", *options]
-        self._process = subprocess.Popen(command, stderr=self._log, stdout=self._log, pass_fds=[ready])
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(command, stderr=log, stdout=log, pass_fds=[ready])
         os.close(ready)
         with os.fdopen(receive) as pipe:
             assert pipe.readline() == "ready\n", self.log()
 
-    def log(self) -> str:
-        self._log.seek(0)
-        return self._log.read()
-
     def kill(self) -> None:
-        """Ends it in whatever it does."""
+        """As a crash would."""
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait()
 
     def end(self, number: signal.Signals) -> int:
         """Sends it a signal, and gives its exit code."""
@@ -53,7 +57,6 @@ class Controller:
             assert self.end(signal.SIGTERM) == 0, self.log()
         finally:
             self._process.kill()
-            self._log.close()
 
 
 def names_on_engine(environment: str) -> list[str]:

@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from e2e_api.conditions import Reason
-
-LABEL_CONTROLLER = "io.e2e.controller"
-LABEL_ENVIRONMENT = "io.e2e.environment"
-LABEL_KIND = "io.e2e.kind"
-LABEL_NAME = "io.e2e.name"
-LABEL_SPEC_HASH = "io.e2e.spec-hash"
+from e2e_controller.drivers.inventory import Inventory
+from e2e_controller.drivers.labels import LABEL_CONTROLLER as LABEL_CONTROLLER
+from e2e_controller.drivers.labels import LABEL_ENVIRONMENT as LABEL_ENVIRONMENT
+from e2e_controller.drivers.labels import LABEL_KIND as LABEL_KIND
+from e2e_controller.drivers.labels import LABEL_NAME as LABEL_NAME
+from e2e_controller.drivers.labels import LABEL_SPEC_HASH as LABEL_SPEC_HASH
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -276,6 +276,10 @@ class ExecSession(Protocol):
 class Driver(Protocol):
     """A back end that runs containers. One instance serves one controller, known by its id."""
 
+    @property
+    def inventory(self) -> Inventory:
+        """What all controllers have on the same back end."""
+
     async def start(self) -> None:
         """Connects. Raises `EngineUnavailable` with the remedy."""
 
@@ -298,7 +302,7 @@ class Driver(Protocol):
         """Keys of all our containers."""
 
     async def list_environments(self) -> Sequence[str]:
-        """Environments of which a network or volume of ours is there."""
+        """Environments of which a network, a volume or an image of ours is there."""
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look. Raises `NameTaken` where a foreign container has the name."""
@@ -310,7 +314,10 @@ class Driver(Protocol):
         """The id of the environment's network, if it is there. Raises `NameTaken`."""
 
     async def remove_environment(self, environment: str) -> None:
-        """Removes the network and the named volumes. Containers must be gone."""
+        """Removes the network, the named volumes and the images that were built. Containers must be gone.
+
+        An image that somebody else uses stays.
+        """
 
     async def image_present(self, reference: str) -> bool:
         """Whether the image is there without a pull."""

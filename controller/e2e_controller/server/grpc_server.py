@@ -1,5 +1,6 @@
 """The gRPC server: services, health, reflection, and where it listens."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,11 +42,6 @@ _OPTIONS = [
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.max_metadata_size", 64 * 2**10),
     ("grpc.so_reuseport", 0),
-    # A client that hangs or whose host vanished loses its lease.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 ]
 _SERVICES = [
     module.DESCRIPTOR.services_by_name[name].full_name
@@ -61,6 +57,20 @@ _SERVICES = [
 ]
 
 
+def _keepalive(seconds: float) -> list[tuple[str, int]]:
+    """A client that hangs or whose host vanished is cut off, and loses its leases with that."""
+    silence, patience = math.ceil(seconds * 1000), math.ceil(seconds * 500)
+    return [
+        ("grpc.keepalive_time_ms", silence),
+        ("grpc.keepalive_timeout_ms", patience),
+        # What counts in fact, and is a minute by default: the one above never fires (grpc issue 39239).
+        ("grpc.http2.ping_timeout_ms", patience),
+        # Clients may ping as well, also between calls.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ]
+
+
 class GrpcServer:
     """All services behind one or several addresses."""
 
@@ -73,11 +83,16 @@ class GrpcServer:
         containers: ContainerServicer,
         events: EventServicer,
         evidence: EvidenceServicer,
+        *,
+        keepalive: float,
     ) -> None:
+        """`keepalive`: seconds of a client's silence until it is asked for a sign of life."""
         self._interceptor = ErrorInterceptor()
         self._health = health.aio.HealthServicer()
         self._sockets: list[UnixSocket] = []
-        server = self._server = grpc.aio.server(interceptors=[self._interceptor], options=_OPTIONS)
+        server = self._server = grpc.aio.server(
+            interceptors=[self._interceptor], options=[*_OPTIONS, *_keepalive(keepalive)]
+        )
         manifest_service_pb2_grpc.add_ManifestServiceServicer_to_server(manifests, server)
         environment_service_pb2_grpc.add_EnvironmentServiceServicer_to_server(environments, server)
         wait_service_pb2_grpc.add_WaitServiceServicer_to_server(waits, server)

@@ -37,6 +37,7 @@ class Environment:
         *,
         controller: str | None = None,
         keep: bool = False,
+        shared: bool = False,
         keep_on_failure: bool = False,
         ttl: float | None = None,
         labels: Mapping[str, str] | None = None,
@@ -51,6 +52,8 @@ class Environment:
             controller: `unix:///path` or `host:port`; None is the one that `E2E_CONTROLLER` names, else the
                 embedded one, which is started when it does not run.
             keep: leave everything as it is at the end.
+            shared: other processes, such as parallel test workers, hold it too: what is there already stays,
+                and it goes a little after the last of them has left.
             keep_on_failure: leave everything as it is when the block ends by an exception, for `ttl`.
             ttl: seconds from the end until what was kept is deleted; None: it stays until somebody does.
             labels: of every workload, unless it has them.
@@ -64,6 +67,7 @@ class Environment:
             raise InvalidArgument(f"timeout: expected seconds above 0, not {timeout}")
         self._controller = controller
         self._keep = keep
+        self._shared = shared
         self._keep_on_failure = keep_on_failure
         self._attached = False
         self._spec = environment_spec(
@@ -111,7 +115,7 @@ class Environment:
             if self._unnamed:
                 self._session.environment = naming.claim(self._session.environment)
             try:
-                self._session.open(keep=self._keep)
+                self._session.open(keep=self._keep, fresh=not self._shared)
                 self._apply_defaults()
             except BaseException:
                 self.close()
@@ -125,10 +129,13 @@ class Environment:
             self._session.apply([manifests.Environment(metadata=metadata, spec=self._spec)])
 
     def close(self) -> None:
-        """Deletes everything and waits until it is gone, unless `keep`; a second call does nothing."""
+        """Deletes everything and waits until it is gone, unless `keep` or `shared`.
+
+        A second call does nothing.
+        """
         live.live.pop(self.name, None)
         try:
-            self._session.close(delete=not self._keep)
+            self._session.close(delete=not (self._keep or self._shared))
         finally:
             if self._unnamed:
                 naming.release(self.name)

@@ -55,15 +55,15 @@ class Session:
         """The key of one of the environment's workloads or jobs."""
         return container_key(self.environment, name, kind)
 
-    def open(self, *, keep: bool) -> None:
-        """Connects and claims the environment, without what an earlier run left of it.
+    def open(self, *, keep: bool, fresh: bool) -> None:
+        """Connects and claims the environment; with `fresh`, without what an earlier run left of it.
 
         An embedded controller may have ended, being idle, just before the claim: then another one is started.
         """
         for attempt in range(_CONNECT_ATTEMPTS):
             client = Client.connect(self._controller)
             try:
-                held = client.hold(self.environment, fresh=True, keep=keep, timeout=self.timeout)
+                held = client.hold(self.environment, fresh=fresh, keep=keep, timeout=self.timeout)
             except BaseException as error:
                 client.close()
                 again = isinstance(error, Unavailable) and client.target.embedded
@@ -107,6 +107,8 @@ class Session:
             if delete:
                 self.wait([environment_key(self.environment)], Goal.DELETED, None)
         finally:
+            if self._held is not None:
+                self._held.release()
             self._client = self._held = None
             client.close()
 

@@ -55,15 +55,15 @@ class AsyncSession:
         """The key of one of the environment's workloads or jobs."""
         return container_key(self.environment, name, kind)
 
-    async def open(self, *, keep: bool) -> None:
-        """Connects and claims the environment, without what an earlier run left of it.
+    async def open(self, *, keep: bool, fresh: bool) -> None:
+        """Connects and claims the environment; with `fresh`, without what an earlier run left of it.
 
         An embedded controller may have ended, being idle, just before the claim: then another one is started.
         """
         for attempt in range(_CONNECT_ATTEMPTS):
             client = await AsyncClient.connect(self._controller)
             try:
-                held = await client.hold(self.environment, fresh=True, keep=keep, timeout=self.timeout)
+                held = await client.hold(self.environment, fresh=fresh, keep=keep, timeout=self.timeout)
             except BaseException as error:
                 await client.close()
                 again = isinstance(error, Unavailable) and client.target.embedded
@@ -107,6 +107,8 @@ class AsyncSession:
             if delete:
                 await self.wait([environment_key(self.environment)], Goal.DELETED, None)
         finally:
+            if self._held is not None:
+                await self._held.release()
             self._client = self._held = None
             await client.close()
 

@@ -1,11 +1,8 @@
 """What `e2e doctor` looks at. Each check gives findings; none raises."""
 
-import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +14,7 @@ from typing import Any
 
 from e2e import Client, E2EError, embedded
 from e2e.addresses import VARIABLE
+from e2e.cli.controller_side import ask
 from e2e.cli.files import Given
 from e2e_api.manifests import ContainerFields
 
@@ -57,16 +55,7 @@ def check_package() -> Iterator[Finding]:
 
 def ask_engine(images: Sequence[str]) -> Mapping[str, Any]:
     """What the controller's side finds out about the engine and these images."""
-    command = [sys.executable, "-P", "-m", "e2e_controller.doctor", "--json", *images]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_ENGINE_SECONDS)  # noqa: S603
-        answer: Mapping[str, Any] = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        return {"error": f"the engine did not answer within {_ENGINE_SECONDS:g} s"}
-    except ValueError:
-        said = done.stderr.strip().splitlines()
-        return {"error": said[-1] if said else f"the look at it ended with {done.returncode}"}
-    return answer
+    return ask("doctor", *images, seconds=_ENGINE_SECONDS)
 
 
 def check_engine(answer: Mapping[str, Any]) -> Iterator[Finding]:

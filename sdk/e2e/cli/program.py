@@ -23,6 +23,7 @@ VERBS = {
     "logs": "Show what a workload has written.",
     "exec": "Run a command in a workload's container.",
     "events": "Show what happened.",
+    "gc": "Remove what controllers left that do not run.",
     "bundle": "Write all that is known of an environment into one archive.",
     "diff": "Show what applying manifests would change.",
     "trace": "Show where the time of an environment's start went.",

@@ -24,6 +24,7 @@ from e2e_api.v1 import (
 )
 from e2e_api.v1 import metric_service_pb2 as metrics
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
+from e2e_controller.instruments import Instruments
 from e2e_controller.manager import Manager
 from e2e_controller.settings import Settings
 
@@ -116,7 +117,7 @@ class Harness:
             "rescan_interval": 0.2,
             **settings,
         }
-        self.manager = Manager(Settings(**values), make_driver=lambda *_: self.driver)
+        self.manager = Manager(Settings(**values), make_driver=self._make_driver)
         running = asyncio.create_task(self.manager.run())
         started = asyncio.create_task(self.manager.started.wait())
         await asyncio.wait((running, started), return_when=asyncio.FIRST_COMPLETED, timeout=20)
@@ -129,6 +130,14 @@ class Harness:
         finally:
             self.manager.stop()
             await running
+
+    def sample(self, name: str, **labels: str) -> float:
+        """The value of one of the controller's own metrics."""
+        return self._instruments.registry.get_sample_value(name, labels) or 0.0
+
+    def _make_driver(self, _settings: Settings, _identity: str, instruments: Instruments) -> FakeDriver:
+        self._instruments = instruments
+        return self.driver
 
     def write(self, path: str, *documents: Any) -> Path:
         """Drops a manifest file, by temporary file and rename."""

@@ -305,6 +305,16 @@ async def test_a_second_controller_on_one_state_folder_is_refused(harness: Harne
             await second.run()
 
 
+@pytest.mark.parametrize(("wanted", "looks"), [("orphaned", True), ("stopped", True), ("none", False)])
+async def test_a_start_looks_for_garbage_unless_told_not_to(
+    harness: Harness, wanted: str, looks: bool
+) -> None:
+    async with harness.running(collect_garbage=wanted) as client:
+        await client.apply(document())
+        await client.wait()
+        assert ("list_things" in harness.driver.calls) is looks
+
+
 async def test_only_the_user_may_open_the_socket(harness: Harness) -> None:
     async with harness.running():
         assert (harness.state / "controller.sock").stat().st_mode & 0o777 == 0o600

@@ -8,7 +8,6 @@ from typing import IO
 
 from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import (
-    LABEL_CONTROLLER,
     BuildSpec,
     DriverError,
     ImageFailed,
@@ -20,6 +19,8 @@ from e2e_controller.drivers.docker.failures import EngineRefusal
 from e2e_controller.drivers.docker.lines import documents
 from e2e_controller.drivers.docker.progress import BuildLines
 from e2e_controller.drivers.docker.registry import build_headers
+from e2e_controller.drivers.docker.temporary import image_labels
+from e2e_controller.drivers.inventory import Owner
 
 BUILD_SILENCE = 1800.0
 """Seconds without any output after which a build is given up; one step may work for long in silence."""
@@ -34,9 +35,9 @@ _CHUNK = 256 * 1024
 class Builds:
     """Builds images with the engine's own builder."""
 
-    def __init__(self, engine: Engine, controller_id: str, silence: float = BUILD_SILENCE) -> None:
+    def __init__(self, engine: Engine, owner: Owner, silence: float = BUILD_SILENCE) -> None:
         self._engine = engine
-        self._controller_id = controller_id
+        self._owner = owner
         self._silence = silence
 
     async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
@@ -68,7 +69,7 @@ class Builds:
             "rm": "1",
             "forcerm": "1",
             "buildargs": json.dumps(dict(spec.args)),
-            "labels": json.dumps({LABEL_CONTROLLER: self._controller_id}),
+            "labels": json.dumps(image_labels(spec.tag, self._owner)),
         }
         headers = {"Content-Type": "application/x-tar"} | await self._engine.in_thread(build_headers)
         async with self._engine.request(

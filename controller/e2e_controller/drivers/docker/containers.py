@@ -23,6 +23,7 @@ from e2e_controller.drivers.base import (
     Key,
     Mount,
 )
+from e2e_controller.drivers.inventory import Owner
 
 LABEL_CHOSEN_PORTS = "io.e2e.chosen-ports"
 """Host ports that the driver chose, as against those that the manifest fixes."""
@@ -70,13 +71,13 @@ def creation_body(
     key: Key,
     spec: ContainerSpec,
     spec_hash: str,
-    controller_id: str,
+    owner: Owner,
     host_ports: Mapping[str, int],
     chosen: Sequence[int],
 ) -> dict[str, Any]:
     """The body of the engine's create call. `host_ports` has a port for each `8080/tcp`-like one."""
     network = network_name(key.environment)
-    labels = dict(spec.labels) | key_labels(key, controller_id) | {LABEL_SPEC_HASH: spec_hash}
+    labels = dict(spec.labels) | key_labels(key, owner) | {LABEL_SPEC_HASH: spec_hash}
     if chosen:
         labels[LABEL_CHOSEN_PORTS] = ",".join(map(str, chosen))
     if spec.attempt:
@@ -104,10 +105,10 @@ def creation_body(
     return body
 
 
-def key_labels(key: Key, controller_id: str) -> dict[str, str]:
+def key_labels(key: Key, owner: Owner) -> dict[str, str]:
     """Labels that say whose a container is, and which."""
     return {
-        LABEL_CONTROLLER: controller_id,
+        **owner.labels,
         LABEL_ENVIRONMENT: key.environment,
         LABEL_KIND: key.kind,
         LABEL_NAME: key.name,

@@ -33,6 +33,7 @@ from e2e_controller.drivers.docker.failures import may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
+from e2e_controller.drivers.inventory import Owner
 
 T = TypeVar("T")
 
@@ -45,12 +46,13 @@ class Lifecycle:
     """Creates, looks at, starts, stops and removes containers."""
 
     def __init__(
-        self, engine: Engine, images: Images, known: Known, controller_id: str, ports: PortChooser
+        self, engine: Engine, images: Images, known: Known, owner: Owner, ports: PortChooser
     ) -> None:
         self._engine = engine
         self._images = images
         self._known = known
-        self._controller_id = controller_id
+        self._owner = owner
+        self._controller_id = owner.controller_id
         self._ports = ports
         self._departures = Departures()
 
@@ -93,7 +95,7 @@ class Lifecycle:
         """Creates the container with its files; all of it or nothing."""
         spec = await self._with_entrypoint(spec)
         ports, chosen = self._ports.assign(spec.ports, self._known.ports)
-        body = containers.creation_body(key, spec, spec_hash, self._controller_id, ports, chosen)
+        body = containers.creation_body(key, spec, spec_hash, self._owner, ports, chosen)
         name = containers.container_name(key)
         try:
             container_id = await self._engine.call(

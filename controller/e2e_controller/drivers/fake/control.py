@@ -26,6 +26,7 @@ READS = frozenset(
         "image_present",
         "list_containers",
         "list_environments",
+        "list_things",
         "logs",
         "copy_out",
         "describe",

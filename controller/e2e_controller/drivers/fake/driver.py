@@ -2,7 +2,6 @@
 
 import asyncio
 import posixpath
-import shutil
 import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +30,10 @@ from e2e_controller.drivers.base import (
 from e2e_controller.drivers.fake import archives, creation
 from e2e_controller.drivers.fake.control import Control
 from e2e_controller.drivers.fake.engine import KILLED, TERMINATED, FakeContainer, FakeEngine, FakeImage
+from e2e_controller.drivers.fake.inventory import FakeInventory, remove_tree
 from e2e_controller.drivers.fake.processes import FakeExec, find_program
+from e2e_controller.drivers.inventory import Inventory, Owner
+from e2e_controller.drivers.labels import environment_of_tag
 
 
 class FakeDriver(Control):
@@ -48,6 +50,7 @@ class FakeDriver(Control):
         images: Iterable[str] = (),
         pullable: Iterable[str] = (),
         state_dir: Path | None = None,
+        host: str = "",
         latency: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(controller_id, engine or FakeEngine(), latency)
@@ -56,8 +59,15 @@ class FakeDriver(Control):
         self.missing_paths: set[str] = set()
         """Host paths that are not there."""
         self._state_dir = state_dir
+        self.engine.owners[controller_id] = Owner(controller_id, str(state_dir or ""), host)
+        self._inventory = FakeInventory(self.engine, self.enter)
         for reference in images:
             self.engine.images.setdefault(reference, FakeImage())
+
+    @property
+    def inventory(self) -> Inventory:
+        """What all controllers have on the same engine."""
+        return self._inventory
 
     async def start(self) -> None:
         """Connects."""
@@ -89,11 +99,12 @@ class FakeDriver(Control):
         return [found.view.key for found in self.engine.containers.values() if self._is_ours(found.owner)]
 
     async def list_environments(self) -> Sequence[str]:
-        """Environments with a network or volume."""
+        """Environments with a network, a volume or an image."""
         await self.enter("list_environments")
         networks = {name for name, (_, owner) in self.engine.networks.items() if self._is_ours(owner)}
         volumes = {name for (name, _), owner in self.engine.volumes.items() if self._is_ours(owner)}
-        return sorted(networks | volumes)
+        images = {image.environment for image in self.engine.images.values() if self._is_ours(image.owner)}
+        return sorted(networks | volumes | images - {""})
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look."""
@@ -120,8 +131,11 @@ class FakeDriver(Control):
         return self._network(environment)
 
     async def remove_environment(self, environment: str) -> None:
-        """Removes network and volumes."""
+        """Removes what was built, network and volumes."""
         await self.enter("remove_environment", environment)
+        for reference, image in list(self.engine.images.items()):
+            if image.environment == environment and self._is_ours(image.owner):
+                del self.engine.images[reference]
         network = self.engine.networks.get(environment)
         if network is not None and self._is_ours(network[1]):
             del self.engine.networks[environment]
@@ -146,7 +160,8 @@ class FakeDriver(Control):
         """Always works, unless told to `fail`."""
         await self.enter("build", spec.tag)
         progress("building: Step 1/1 : FROM scratch")
-        self.engine.images.setdefault(spec.tag, FakeImage())
+        environment = environment_of_tag(spec.tag)
+        self.engine.images.setdefault(spec.tag, FakeImage(owner=self.controller_id, environment=environment))
 
     async def context_digest(self, spec: BuildSpec) -> str:
         """Of names and contents of all files. It asks no engine, so no fault happens to it."""
@@ -314,11 +329,7 @@ class FakeDriver(Control):
         await self.enter("remove_tree", path)
         if self._state_dir is None:
             return
-        root = self._state_dir.resolve()
-        tree = Path(path).parent.resolve() / Path(path).name
-        if not tree.is_relative_to(root) or tree == root or tree.name == "..":
-            raise base.DriverError(f"{path} is not below {root}, so it is not removed", retry=False)
-        shutil.rmtree(tree, ignore_errors=True)
+        remove_tree(self._state_dir, path)
 
     async def _enter_container(self, operation: str, container_id: str, more: str = "") -> FakeContainer:
         container = self.engine.find(container_id)
