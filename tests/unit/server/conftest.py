@@ -11,6 +11,7 @@ import pytest
 
 from e2e_api.errors import E2EError, from_rpc_error
 from e2e_api.v1 import (
+    container_service_pb2_grpc,
     environment_service_pb2_grpc,
     event_service_pb2_grpc,
     manifest_service_pb2,
@@ -45,6 +46,7 @@ class Client:
         self.environments = environment_service_pb2_grpc.EnvironmentServiceStub(channel)
         self.waits = wait_service_pb2_grpc.WaitServiceStub(channel)
         self.metrics = metric_service_pb2_grpc.MetricServiceStub(channel)
+        self.containers = container_service_pb2_grpc.ContainerServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
 
     async def apply(self, *documents: Any, dry_run: bool = False) -> manifest_service_pb2.ApplyResponse:
