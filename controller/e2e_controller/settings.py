@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -32,6 +32,12 @@ def _list(value: Any) -> Any:
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
+def _absolute(value: Path) -> Path:
+    """Without `..`, as paths are compared; links stay, as a folder may be swapped by one."""
+    return Path(os.path.abspath(value))  # noqa: PTH100 - there is no other way that keeps links
+
+
+FolderPath = Annotated[Path, AfterValidator(_absolute)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
@@ -66,11 +72,12 @@ class Settings(BaseSettings):
     config: Path | None = Field(
         None, description="YAML file with any of these settings; keys as the flags, with _ for -."
     )
-    folder: Annotated[list[Path], NoDecode, BeforeValidator(_list)] = Field(
+    folder: Annotated[list[FolderPath], NoDecode, BeforeValidator(_list)] = Field(
         [], description="Folder of manifests to watch; may be given several times. It may be read-only."
     )
-    state_dir: Path = Field(
+    state_dir: FolderPath = Field(
         default_factory=default_state_dir,
+        validate_default=True,
         description="Where applied manifests and the environments' shared directories are kept.",
     )
     listen: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(

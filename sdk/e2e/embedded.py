@@ -43,7 +43,8 @@ class Place:
         """`E2E_STATE_DIR`, else `e2e` in the user's state directory."""
         named = os.environ.get("E2E_STATE_DIR")
         base = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
-        state = (Path(named) if named else Path(base, "e2e")).absolute()
+        chosen = Path(named) if named else Path(base, "e2e")
+        state = Path(os.path.abspath(chosen))  # noqa: PTH100 - without `..`, as the controller names it
         path = state / "controller.sock"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
             digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]

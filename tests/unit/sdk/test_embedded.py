@@ -141,6 +141,13 @@ def test_a_long_state_path_has_its_socket_elsewhere(tmp_path: Path, monkeypatch:
     assert embedded.Place.default().socket != first.socket
 
 
+@pytest.mark.parametrize("named", ["state", "sub/../state", "./state/"])
+def test_a_relative_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("E2E_STATE_DIR", named)
+    assert embedded.Place.default().state == tmp_path / "state"
+
+
 def test_a_large_log_is_put_aside(place: embedded.Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.state.mkdir(mode=0o700)
     place.log.write_text("x" * 100)
