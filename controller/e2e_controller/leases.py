@@ -32,6 +32,8 @@ class Leases:
         self._held: dict[str, int] = {}
         self._keep: set[str] = set()
         self._ends: dict[str, asyncio.Task[None]] = {}  # environments whose time runs out
+        self._awaited: set[str] = set()  # environments whose clients may come back after our restart
+        self._closed = False
 
     def count(self, environment: str = "") -> int:
         """How many leases there are, of one environment or of all."""
@@ -42,13 +44,16 @@ class Leases:
         """Whether no lease is held and no environment waits for its end."""
         return not self._held and not self._ends
 
-    def recover(self) -> None:
-        """At start: what was held before gets a grace time for its clients to come back."""
+    def recover(self, serving: asyncio.Event, grace: float) -> None:
+        """At start, before anything is looked at: what was held before stays for its clients to come back.
+
+        They have `grace` seconds from the time when the server serves.
+        """
         marked = {path.name for path in self._directories.leases.glob("*")}
         for environment in marked:
             if environment not in self._held:
                 log.info("environment %s was held before the restart", environment)
-                self._plan_end(environment)
+                self._await_clients(environment, serving, grace)
         for environment in self._store.environments():
             if environment not in marked:
                 self._plan_end(environment, only_ttl=True)
@@ -75,12 +80,14 @@ class Leases:
             try:
                 yield
             finally:
-                self._store.unpin(environment)
+                if not self._closed:
+                    self._store.unpin(environment)
         finally:
             self._held[environment] -= 1
             if not self._held[environment]:
                 del self._held[environment]
-                self._plan_end(environment)
+                if not self._closed:
+                    self._plan_end(environment)
 
     async def delete(self, environment: str) -> None:
         """Deletes what Apply wrote for an environment, now."""
@@ -93,9 +100,11 @@ class Leases:
             self._plan_end(environment, only_ttl=True)
 
     async def close(self) -> None:
-        """Stops the clocks; the files stay for the next start."""
-        for environment in list(self._ends):
-            self._stop_end(environment)
+        """Stops the clocks; what is held stays, and the files of it, for the next start."""
+        self._closed = True
+        for task in self._ends.values():
+            task.cancel()
+        self._ends.clear()
 
     async def _remove_leftovers(self, environment: str) -> None:
         subscription = self._store.subscribe(lambda key: key.environment == environment)
@@ -103,11 +112,22 @@ class Leases:
             keys = await self._intake.delete_environment(environment)
             if keys:
                 log.info("environment %s: removing %d objects of an earlier run", environment, len(keys))
+            self._store.expect_gone(environment)
             # Deleting objects of an earlier client are waited for too: their names are still taken.
             while any(o.deleting for o in self._store.select(environment)):
                 await subscription.changed()
         finally:
             subscription.close()
+
+    def _await_clients(self, environment: str, serving: asyncio.Event, grace: float) -> None:
+        async def wait() -> None:
+            await serving.wait()
+            await asyncio.sleep(grace)
+            self._plan_end(environment)
+
+        self._store.pin(environment)  # it may have no objects yet
+        self._awaited.add(environment)
+        self._ends[environment] = asyncio.create_task(wait(), name=f"clients of {environment}")
 
     def _plan_end(self, environment: str, *, only_ttl: bool = False) -> None:
         ttl = self._ttl(environment)
@@ -152,6 +172,9 @@ class Leases:
         return manifest.spec.ttl if isinstance(manifest, Environment) else None
 
     def _stop_end(self, environment: str) -> None:
+        if environment in self._awaited:
+            self._awaited.remove(environment)
+            self._store.unpin(environment)
         task = self._ends.pop(environment, None)
         if task is not None and task is not asyncio.current_task():
             task.cancel()

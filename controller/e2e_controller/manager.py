@@ -137,8 +137,7 @@ class Manager:
             self._tasks.spawn(reconciler.work())
         stack.callback(queue.close)
         self._tasks.spawn(upkeep.resync(settings.resync_interval))
-        leases.recover()
-        stack.push_async_callback(leases.close)
+        leases.recover(self.started, settings.recovery_grace)
 
         async def sync_folders() -> None:
             await asyncio.gather(*(source.sync() for source in sources))
@@ -153,6 +152,7 @@ class Manager:
             EventServicer(events),
         )
         await self._serve(stack, server, instruments)
+        stack.push_async_callback(leases.close)  # before the server ends the streams that hold them
         if settings.idle_timeout:
             self._tasks.spawn(self._stop_when_unused(server, leases))
 

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     rescan_interval: Seconds = Field(5.0, gt=0, description="Between full looks at the folders.")
     resync_interval: Seconds = Field(60.0, gt=0, description="Between full looks at the engine.")
     lease_grace: Seconds = Field(2.0, ge=0, description="From the last lease's end to deletion.")
+    recovery_grace: Seconds = Field(
+        10.0, ge=0, description="From a restart to the end of leases of before it whose clients stay away."
+    )
     idle_timeout: Seconds = Field(0.0, ge=0, description="Exit after being unused for so long; 0: never.")
     delete_on_exit: bool = Field(False, description="Delete all containers and networks on SIGTERM.")
     ready_fd: int = Field(-1, description="Descriptor that is told `ready` once the server serves.")

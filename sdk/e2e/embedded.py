@@ -52,6 +52,12 @@ class Place:
             path = Path(runtime, f"e2e-{os.getuid()}-{digest}", "controller.sock")
         return cls(state, path)
 
+    @classmethod
+    def of(cls, target: Target) -> "Place":
+        """Where the controller lives that `ensure` gave."""
+        assert target.log is not None  # noqa: S101 - it is an embedded one's
+        return cls(target.log.parent, Path(target.address.removeprefix("unix:")))
+
     @property
     def log(self) -> Path:
         """What the controller writes."""

@@ -132,6 +132,13 @@ class Environment:
         try:
             if isinstance(error, Exception):
                 live.note_failure(self.name, self.describe())
+        except E2EError as second:
+            error.add_note(f"and the state of environment {self.name} is not known: {second}")
+        finally:
+            self._close_after(error)
+
+    def _close_after(self, error: BaseException) -> None:
+        try:
             self.close()
         except E2EError as second:
             error.add_note(f"and environment {self.name} was not deleted: {second}")

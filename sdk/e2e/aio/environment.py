@@ -132,6 +132,13 @@ class AsyncEnvironment:
         try:
             if isinstance(error, Exception):
                 live.note_failure(self.name, await self.describe())
+        except E2EError as second:
+            error.add_note(f"and the state of environment {self.name} is not known: {second}")
+        finally:
+            await self._close_after(error)
+
+    async def _close_after(self, error: BaseException) -> None:
+        try:
             await self.close()
         except E2EError as second:
             error.add_note(f"and environment {self.name} was not deleted: {second}")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from .fake_controller import FakeController
 
-SCOPE = ["-o", "asyncio_default_fixture_loop_scope=function"]
+# looptime makes a loop that nobody closes, whose warning would fail whichever test comes next.
+SCOPE = ["-p", "no:looptime_plugin", "-o", "asyncio_default_fixture_loop_scope=function"]
 TESTS = """
 import asyncio
 import e2e

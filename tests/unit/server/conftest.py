@@ -101,11 +101,18 @@ class Harness:
         self.folder.mkdir()
         self.engine = FakeEngine()
         self.driver = FakeDriver(images=[IMAGE], engine=self.engine)
+        self.latency: dict[str, float] = {}
+        """Seconds that calls of the drivers to come take, by name."""
 
     @asynccontextmanager
     async def running(self, **settings: Any) -> AsyncIterator[Client]:
         """A controller that runs for as long as the context is open."""
-        self.driver = FakeDriver(engine=self.engine, pullable=self.driver.pullable, state_dir=self.state)
+        self.driver = FakeDriver(
+            engine=self.engine,
+            pullable=self.driver.pullable,
+            state_dir=self.state,
+            latency=self.latency,
+        )
         values = {
             "state_dir": self.state,
             "folder": [self.folder],
