@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from e2e import Unavailable, embedded
-from e2e.addresses import Target, parse, resolve
+from e2e.addresses import Target, parse, resolve, revive
 from e2e_api.errors import InvalidArgument
 
 SERVES = """
@@ -82,6 +82,22 @@ def test_one_that_died_is_replaced(place: embedded.Place, monkeypatch: pytest.Mo
     assert place.socket.exists()
     embedded.ensure()
     assert (place.socket.parent / "starts").read_text() == "start\n" * 2
+
+
+def test_one_is_started_again_in_its_own_place(
+    place: embedded.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, SERVES)
+    target = embedded.ensure()
+    assert embedded.Place.of(target) == place
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / "another"))
+    revive(target)
+    assert (place.socket.parent / "starts").read_text() == "start\n"
+    kill(int(place.pid_file.read_text()))
+    revive(target)
+    assert (place.socket.parent / "starts").read_text() == "start\n" * 2
+    revive(Target("dns:localhost:1"))  # which is somebody else's to start
+    assert not (tmp_path / "another").exists()
 
 
 def test_one_that_cannot_start_says_why_and_nothing_else(
