@@ -39,6 +39,31 @@ class Instruments:
             registry=self.registry,
         )
 
+        self._retries = Counter(
+            "e2e_retries",
+            "Attempts that failed, and are made again.",
+            ["kind", "reason"],
+            registry=self.registry,
+        )
+        self._adoptions = Counter(
+            "e2e_adoptions", "Containers that were there at the start, as asked.", registry=self.registry
+        )
+        self._restarts = Counter(
+            "e2e_restarts", "Containers that were started again.", registry=self.registry
+        )
+
+    def retried(self, kind: str, reason: str) -> None:
+        """One attempt failed."""
+        self._retries.labels(kind, reason).inc()
+
+    def adopted(self) -> None:
+        """One container was there already."""
+        self._adoptions.inc()
+
+    def restarted(self) -> None:
+        """One container was started again."""
+        self._restarts.inc()
+
     def reconciled(self, kind: str, seconds: float, success: bool) -> None:
         """One reconcile ended."""
         self._reconciles.labels(kind, _result(success)).inc()
@@ -55,11 +80,12 @@ class Instruments:
     def collect_gauges(
         self,
         queue_depth: Callable[[], int],
+        queue_failing: Callable[[], int],
         objects: Callable[[], Iterable[tuple[str, str, str]]],
         leases: Callable[[], int],
     ) -> None:
         """Adds what is counted when it is asked for. `objects` gives (kind, condition, status) each."""
-        self.registry.register(_Gauges(queue_depth, objects, leases))
+        self.registry.register(_Gauges(queue_depth, queue_failing, objects, leases))
 
 
 def _result(success: bool) -> str:
@@ -70,15 +96,20 @@ class _Gauges(Collector):
     def __init__(
         self,
         queue_depth: Callable[[], int],
+        queue_failing: Callable[[], int],
         objects: Callable[[], Iterable[tuple[str, str, str]]],
         leases: Callable[[], int],
     ) -> None:
         self._queue_depth = queue_depth
+        self._queue_failing = queue_failing
         self._objects = objects
         self._leases = leases
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily("e2e_queue_depth", "Keys that wait for a worker.", self._queue_depth())
+        yield GaugeMetricFamily(
+            "e2e_queue_failing", "Keys that failed last, and are tried again.", self._queue_failing()
+        )
         yield GaugeMetricFamily("e2e_leases", "Claims of clients on environments.", self._leases())
         family = GaugeMetricFamily(
             "e2e_objects", "Objects by kind and condition.", labels=["kind", "condition", "status"]

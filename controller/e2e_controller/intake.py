@@ -8,7 +8,7 @@ from pathlib import Path
 
 from e2e_api.conditions import Reason
 from e2e_api.errors import Conflict, E2EError
-from e2e_api.manifests import Manifest, Workload, environment_of, to_document
+from e2e_api.manifests import Environment, Manifest, environment_of, to_document
 from e2e_api.parsing import Document
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Key
@@ -28,6 +28,10 @@ class Intake:
         self._directories = directories
         self._default = default_environment
         self._managed: FolderSource | None = None
+        self._file_keys: dict[str, Key] = {}
+        """By path, while the file is there."""
+        self._paths: dict[Key, str] = {}
+        """The other way round."""
 
     def attach(self, managed: FolderSource) -> None:
         """Gives the source that watches the API's own folder."""
@@ -39,19 +43,21 @@ class Intake:
         """A file says something new."""
         managed = Path(file.path).is_relative_to(self._directories.manifests)
         environment = file.environment or self._default
-        file_key = Key(environment, FILE, file.relative)
+        file_key = self._file_key(environment, file.relative, file.path)
         if file.problem is not None:
             source = Source(file.path, file.problem.line, managed)
             message = f"{file.path}: {file.problem}"[:MAX_MESSAGE]
             rejection = Rejection(Reason(file.reason), message, source)
             self._store.reject_file(file.path, file_key, rejection)
             return
-        claims = list(self._claims(file, environment, managed))
+        claims = list(self._claims(file, file_key, managed))
         self._store.set_file(file.path, file_key, [*claims, *_file_claim(file_key, claims)])
 
     def gone(self, path: str) -> None:
         """A file is no longer there."""
         self._store.remove_file(path)
+        if (file_key := self._file_keys.pop(path, None)) is not None:
+            del self._paths[file_key]
 
     def folder_problem(self, root: Path) -> Callable[[str, str | None], None]:
         """What to call when a folder below `root` cannot be read (its path, and why), or can again (None)."""
@@ -60,19 +66,28 @@ class Intake:
             path = str(root / relative)
             environment = folder_environment(f"{relative}/") or self._default
             if problem is None:
-                self._store.remove_file(path)
+                self.gone(path)
             else:
                 rejection = Rejection(Reason.READ_ERROR, f"{path}: {problem}", Source(path))
-                self._store.reject_file(path, Key(environment, FILE, relative or path), rejection)
+                file_key = self._file_key(environment, relative or path, path)
+                self._store.reject_file(path, file_key, rejection)
 
         return told
 
-    def _claims(self, file: SourceFile, environment: str, managed: bool) -> Iterator[Claim]:
+    def _file_key(self, environment: str, relative: str, path: str) -> Key:
+        """The key that a file is told of by; where another folder has such a file too, by its whole path."""
+        if path not in self._file_keys:
+            key = Key(environment, FILE, relative)
+            if key in self._paths:
+                key = Key(environment, FILE, path)
+            self._file_keys[path], self._paths[key] = key, path
+        return self._file_keys[path]
+
+    def _claims(self, file: SourceFile, file_key: Key, managed: bool) -> Iterator[Claim]:
         lines: dict[Key, int] = {}
-        file_key = Key(environment, FILE, file.relative)
         for document in file.documents:
             source = Source(file.path, document.line, managed)
-            key = document_key(document, environment)
+            key = document_key(document, file_key.environment)
             text = "; ".join(f"{file.path}:{problem}" for problem in document.problems)
             if key is not None and key in lines:
                 text = f"{file.path}:{document.line} defines {key} again; line {lines[key]} has it already"
@@ -87,7 +102,7 @@ class Intake:
     def place(self, manifest: Manifest, environment: str) -> tuple[Key, Manifest]:
         """The key that an applied manifest has, and the manifest with its environment written in."""
         environment = environment_of(manifest) or environment or self._default
-        if isinstance(manifest, Workload):
+        if not isinstance(manifest, Environment):
             metadata = manifest.metadata.model_copy(update={"environment": environment})
             manifest = manifest.model_copy(update={"metadata": metadata})
         return Key(environment, manifest.kind, manifest.metadata.name), manifest

@@ -23,10 +23,12 @@ from e2e_controller.server.access import Access
 from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.event_service import EventServicer
-from e2e_controller.server.grpc_server import GrpcServer, ListenError
+from e2e_controller.server.evidence_service import EvidenceServicer
+from e2e_controller.server.grpc_server import GrpcServer
 from e2e_controller.server.http_server import HttpServer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
+from e2e_controller.server.unix_socket import ListenError
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
 from e2e_controller.sources import FolderSource
@@ -116,10 +118,10 @@ class Manager:
         info = await _connect(driver)
         stack.push_async_callback(driver.close)
 
-        queue = self._queue = WorkQueue[Key]()
+        queue = self._queue = WorkQueue[Key](group=lambda key: key.environment)
         store = self._store = Store(queue.add, events)
         intake = Intake(store, directories, settings.default_environment)
-        leases = self._leases = Leases(store, intake, events, directories, settings.lease_grace)
+        leases = self._leases = Leases(store, intake, events, directories, settings.lease_grace, self._now)
         prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
@@ -128,7 +130,9 @@ class Manager:
             store, queue, driver, prober, events, directories, info, instruments, self._now
         )
         upkeep = self._upkeep = Upkeep(store, queue, driver, directories)
-        instruments.collect_gauges(lambda: len(queue), upkeep.object_conditions, leases.count)
+        instruments.collect_gauges(
+            lambda: len(queue), lambda: queue.failing, upkeep.object_conditions, leases.count
+        )
 
         sources = await self._start_sources(stack, intake, directories)
         stack.push_async_callback(self._tasks.cancel)
@@ -150,6 +154,7 @@ class Manager:
             MetricServicer(access, scraper),
             ContainerServicer(access),
             EventServicer(events),
+            EvidenceServicer(access, events, scraper, instruments.registry, self._now),
         )
         await self._serve(stack, server, instruments)
         stack.push_async_callback(leases.close)  # before the server ends the streams that hold them
@@ -241,5 +246,6 @@ def docker_driver(settings: Settings, identity: str, instruments: Instruments) -
         call_timeout=settings.engine_timeout,
         address_pool=settings.address_pool,
         subnet_prefix=settings.subnet_prefix,
+        image_mirror=settings.image_mirror,
         observe=instruments.engine_called,
     )

@@ -92,11 +92,19 @@ class Settings(BaseSettings):
     engine_parallelism: int = Field(16, ge=1, le=256, description="Calls to the engine at once.")
     address_pool: str = Field("10.201.0.0/16", description="Address range of the environments' networks.")
     subnet_prefix: int = Field(24, ge=8, le=29, description="Prefix length of one environment's network.")
+    image_mirror: str = Field(
+        "",
+        pattern=r"^([a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?)?$",
+        description="Registry to pull all images from, by their whole names: mirror.local:5000 has "
+        "quay.io/x/y:1 as mirror.local:5000/quay.io/x/y:1. Builds and digests go to the images' own.",
+    )
     controller_id: str = Field(
         "", pattern="^[a-z0-9-]{0,40}$", description="Owner label on all objects; default: by state folder."
     )
     default_environment: DnsLabel = Field("default", description="For manifests that name none.")
-    workers: int = Field(64, ge=1, le=1024, description="Objects worked on at once.")
+    workers: int = Field(
+        512, ge=1, le=4096, description="Objects worked on at once, those that wait for a pull included."
+    )
     rescan_interval: Seconds = Field(5.0, gt=0, description="Between full looks at the folders.")
     resync_interval: Seconds = Field(60.0, gt=0, description="Between full looks at the engine.")
     lease_grace: Seconds = Field(2.0, ge=0, description="From the last lease's end to deletion.")

@@ -134,7 +134,7 @@ def less_among_two() -> Expectation:
 
 
 class LabelOperator(Enum):
-    """Prometheus' operators; a regular expression must match the whole value."""
+    """Prometheus' operators; a regular expression is RE2's, and must match the whole value."""
 
     EQUAL = "="
     NOT_EQUAL = "!="

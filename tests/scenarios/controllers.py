@@ -15,6 +15,10 @@ class Controller:
         self.state = base / "state"
         self.address = f"unix://{base}/controller.sock"
         self._log = (base / "log").open("w+")
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, and waits until it serves."""
         receive, ready = os.pipe()
         options = [f"--folder={self.folder}", f"--state-dir={self.state}", f"--listen={self.address}"]
         command = [
@@ -34,7 +38,13 @@ class Controller:
         self._log.seek(0)
         return self._log.read()
 
+    def kill(self) -> None:
+        """Ends it in whatever it does."""
+        self._process.kill()
+        self._process.wait(30)
+
     def stop(self) -> None:
+        """Ends it, and with it all that it made."""
         self._process.terminate()
         try:
             assert self._process.wait(30) == 0, self.log()

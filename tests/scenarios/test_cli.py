@@ -90,7 +90,7 @@ def test_from_apply_to_delete(environment: str, shop: Path) -> None:
 
     code, out, err = e2e("apply", "-f", shop, "--env", environment, "--wait")
     assert (code, out) == (0, f"{key} created\n")
-    assert re.search(r"web: ready \(create .*start .*probe ", err)
+    assert re.search(r"web: ready \((network .*)?create .*start .*probe ", err)
     assert ok("apply", "-f", shop, "--env", environment) == f"{key} unchanged\n"
 
     table = ok("get", "--env", environment)

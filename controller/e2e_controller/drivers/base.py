@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from e2e_api.conditions import Reason
 
@@ -102,6 +102,8 @@ class ContainerSpec:
     capabilities: tuple[str, ...] = ()
     userns: str = ""
     stop_signal: str = "SIGTERM"
+    attempt: int = 0
+    """Counts the containers of a job that is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Container:
     image: str
     phase: ContainerPhase
     created_at: datetime
+    attempt: int = 0
+    """Which of a job's containers it is."""
     started_at: datetime | None = None
     """None: it never ran."""
     finished_at: datetime | None = None
@@ -141,6 +145,12 @@ class Container:
     """Its own address in the environment's network; empty while it does not run."""
     host_ports: Mapping[str, int] = field(default_factory=dict)
     """Published host port for each `8080/tcp`-like container port; also while it does not run."""
+
+    def is_same_end(self, other: "Container | None") -> bool:
+        """Whether both have ended, and are the same run of the same container."""
+        if other is None or self.phase is not ContainerPhase.EXITED or other.phase is not self.phase:
+            return False
+        return (self.id, self.finished_at) == (other.id, other.finished_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +254,10 @@ PullProgress = Callable[[str], None]
 """Is given a short line such as `pulling 42% (3 of 7 layers)`; called in the event loop."""
 
 
+Copied = Callable[[float], None]
+"""Is told how many seconds it took to copy files in."""
+
+
 class ExecSession(Protocol):
     """A running command. Iterating gives `Output`s, then one `ExitCode`."""
 
@@ -275,8 +289,9 @@ class Driver(Protocol):
         """What happens to our objects, for ever; reconnects by itself.
 
         Yields `key` None each time that it is connected (`connected`, later `reconnected`): what happens
-        from there on is told, what happened before has to be looked at. An event of a network has the
-        container's key where a container left it, else the key of the `Environment`.
+        from there on is told, what happened before has to be looked at. Also each time that the connection
+        is lost or cannot be made (`disconnected`): a look shows whether the engine is away. An event of a
+        network has the container's key where a container left it, else the key of the `Environment`.
         """
 
     async def list_containers(self) -> Sequence[Key]:
@@ -306,11 +321,19 @@ class Driver(Protocol):
     async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
         """Builds and tags an image. Raises `ImageFailed` with the last output."""
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates the container, files copied in, not started; returns its id.
 
         A container of ours that has the name already raises `NameTaken`. Raises `SpecRefused`,
         `PortTaken`, `ContainerGone` (no such image).
+        """
+
+    async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
+        """Writes files into a container, running or not, with their directories.
+
+        Not at once: who reads meanwhile may find a part. Raises `ContainerGone`, `SpecRefused`.
         """
 
     async def start_container(self, container_id: str) -> None:
@@ -333,6 +356,9 @@ class Driver(Protocol):
 
     async def unpause(self, container_id: str) -> None:
         """Thaws them; nothing to do where they are not frozen."""
+
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """All that the back end itself says of a container, secrets and all. Raises `ContainerGone`."""
 
     async def remove(self, container_id: str) -> None:
         """Removes the container, killing it if it runs, and its anonymous volumes."""

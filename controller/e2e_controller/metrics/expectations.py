@@ -87,10 +87,9 @@ class Expectation:
     def holds(self, sums: Sequence[Sum], absent: AbsentPolicy = AbsentPolicy.WAIT) -> bool:
         """Whether it holds for every sum alone, or for the two together.
 
-        An absent sum: with WAIT it does not hold, with FAIL `AbsentMetric` is raised, with SKIP the others
-        are judged alone. Where SKIP leaves nothing to judge (none is there, or not both of two), an
-        absent one is judged as 0. That is what the Go framework's SkipMissingMetrics does, and how one
-        says "no errors, or not even the metric of errors".
+        An absent sum is never judged as 0: with WAIT it does not hold, with FAIL `AbsentMetric` is raised,
+        with SKIP the others are judged alone. Where SKIP leaves nothing to judge (none is there, or not both
+        of two), it does not hold.
         """
         missing = [sum_.name for sum_ in sums if sum_.value is None]
         if missing and absent is AbsentPolicy.FAIL:
@@ -98,11 +97,10 @@ class Expectation:
         if missing and absent is AbsentPolicy.WAIT:
             return False
         comparison = _COMPARISONS[self.type]
-        values = [sum_.value or 0.0 for sum_ in sums]
-        if self.type in _AMONG_TWO:
-            return comparison.holds(*values)
         there = [sum_.value for sum_ in sums if sum_.value is not None]
-        return all(comparison.holds(value, *self.operands) for value in there or values)
+        if self.type in _AMONG_TWO:
+            return len(there) == 2 and comparison.holds(*there)
+        return bool(there) and all(comparison.holds(value, *self.operands) for value in there)
 
 
 def format_value(value: float | None) -> str:

@@ -14,6 +14,7 @@ from e2e_controller.metrics.watching import Sample
 Value = TypeVar("Value")
 
 _MOST_NAMES = 1000
+_LONGEST_NAME = 1000
 _MATCH_TYPES = {
     pb.LABEL_MATCH_TYPE_EQUAL: MatchType.EQUAL,
     pb.LABEL_MATCH_TYPE_NOT_EQUAL: MatchType.NOT_EQUAL,
@@ -61,8 +62,8 @@ def names_from_proto(names: Sequence[str], field: str = "names") -> tuple[str, .
     if len(names) > _MOST_NAMES:
         raise _invalid(field, f"{len(names)} metrics at once; {_MOST_NAMES} is the most")
     for index, name in enumerate(names):
-        if not name or "\n" in name:
-            raise _invalid(f"{field}[{index}]", f"{name!r} is not a metric's name")
+        if not name or "\n" in name or len(name) > _LONGEST_NAME:
+            raise _invalid(f"{field}[{index}]", f"{name[:_LONGEST_NAME]!r} is not a metric's name")
     return tuple(names)
 
 

@@ -5,10 +5,15 @@ runs over the whole text for the asked names, and only what it finds is parsed, 
 both formats as they come: unlike prometheus_client's parsers (the oracle in the tests, at 22 microseconds a
 line) it neither refuses a whole family for a histogram that is inconsistent for a moment or a counter that is
 NaN, nor hides which line is bad.
+
+A large page is worked on in a thread, for a bounded time. It is searched by windows, so that the interpreter
+never stays within one search for long.
 """
 
+import codecs
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -39,6 +44,13 @@ _ESCAPE = re.compile(r'\\([\\n"])')
 _LINE = re.compile(r"\n[^\S\n]*+(\S[^\n]*+)")
 _METADATA = re.compile(r"#[ \t]*(?:HELP|TYPE|UNIT|EOF)\b")
 _LINES_LOOKED_AT = 100
+_WINDOW = 256 * 2**10
+_LONGEST_LINE = 2**20
+_DECODED_AT_ONCE = 2**20
+QUICK = 64 * 2**10
+"""Characters of a page that is worked on at once, within the event loop: some milliseconds."""
+LONGEST_WORK = 10.0
+"""Seconds."""
 
 
 class ScrapeError(Exception):
@@ -51,6 +63,24 @@ class Page:
 
     text: str
     content_type: str = ""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether working on it takes so little time that no thread is worth its while."""
+        return len(self.text) <= QUICK
+
+
+class Patience:
+    """Bounds the time that is spent on a page."""
+
+    def __init__(self, seconds: float = LONGEST_WORK) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Raises `ScrapeError` once it is over."""
+        if time.monotonic() > self._end:
+            raise ScrapeError(f"the metrics page takes more than {self._seconds:g}s to read: it is too large")
 
 
 class Series(NamedTuple):
@@ -87,11 +117,18 @@ class Found:
         return next((base for base in bases if base in self.types), name)
 
 
-def find(page: Page, names: Sequence[str]) -> Found:
-    """The lines of these families, or of these sample names."""
+def decode(data: bytes | bytearray) -> str:
+    """The text of a page; what is no UTF-8 is replaced. Lets other threads go on in between."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    starts = range(0, len(data), _DECODED_AT_ONCE)
+    pieces = [decoder.decode(data[start : start + _DECODED_AT_ONCE]) for start in starts]
+    return "".join([*pieces, decoder.decode(b"", final=True)]).removeprefix("\ufeff")
+
+
+def find(page: Page, names: Sequence[str], patience: Patience) -> Found:
+    """The lines of these families, or of these sample names. Raises `ScrapeError`."""
     found = Found()
-    # The leading newline is what makes the search fast: it is the literal that each match begins with.
-    for match in _pattern(tuple(names)).finditer("\n" + page.text):
+    for match in _search(_pattern(tuple(names)), page, patience):
         typed, kind, name, quoted = match["typed"], match["type"], match["name"], match["quoted"]
         if typed is not None:
             found.types.setdefault(typed, kind.lower())
@@ -101,9 +138,9 @@ def find(page: Page, names: Sequence[str]) -> Found:
     return found
 
 
-def find_all(page: Page) -> tuple[dict[str, str], list[RawLine]]:
-    """The types on a page, and all its sample lines (with no name yet)."""
-    matches = list(_EVERY_LINE.finditer("\n" + page.text))
+def find_all(page: Page, patience: Patience) -> tuple[dict[str, str], list[RawLine]]:
+    """The types on a page, and all its sample lines (with no name yet). Raises `ScrapeError`."""
+    matches = list(_search(_EVERY_LINE, page, patience))
     types: dict[str, str] = {}
     for match in matches:
         if match["typed"] is not None:
@@ -144,6 +181,22 @@ def ensure_metrics(page: Page) -> None:
         number = page.text.count("\n", 0, bad.start(1) - 1) + 1
         kind = page.content_type or "no content type"
         raise ScrapeError(f"not a metrics page: {kind}, line {number} is: {shorten(bad[1])}")
+
+
+def _search(pattern: re.Pattern[str], page: Page, patience: Patience) -> Iterator[re.Match[str]]:
+    """All matches of a pattern that begins with a newline and does not go beyond its line."""
+    # The leading newline is what makes the search fast: it is the literal that each match begins with.
+    text = "\n" + page.text
+    start = 0
+    while start < len(text):
+        patience.check()
+        found = text.find("\n", start + _WINDOW, start + _WINDOW + _LONGEST_LINE)
+        if found < 0 and len(text) > start + _WINDOW + _LONGEST_LINE:
+            number = text.count("\n", 0, start + _WINDOW)
+            raise ScrapeError(f"line {number} of the metrics page is longer than {_LONGEST_LINE} characters")
+        end = found if found >= 0 else len(text)
+        yield from pattern.finditer(text, start, end)
+        start = end
 
 
 @lru_cache(maxsize=64)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from e2e_api.quantities import format_duration
 from e2e_controller.httpclient import LazySession, explain, shorten
-from e2e_controller.metrics.page import Page, ScrapeError, ensure_metrics
+from e2e_controller.metrics.page import QUICK, Page, ScrapeError, decode, ensure_metrics
+from e2e_controller.offload import offload
 
 if TYPE_CHECKING:
     import aiohttp
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _MEBIBYTE = 2**20
 _MOST_REDIRECTS = 3
+_KEPT_PAGES, _KEPT_CHARACTERS = 32, 2**20
 # The text format first: what a program calls its metrics there is what its author, and `curl`, sees.
 _ACCEPT = (
     "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.8,"
@@ -28,6 +31,19 @@ class Scraper:
     def __init__(self, *, limit: int = 64 * _MEBIBYTE) -> None:
         self._limit = limit
         self._session = LazySession(keep_alive=True)
+        self._last: OrderedDict[str, Page] = OrderedDict()
+
+    def remember(self, name: str, page: Page) -> None:
+        """Keeps the page as evidence, should it be the last; only the newest few, and no huge ones."""
+        self._last.pop(name, None)
+        if len(page.text) <= _KEPT_CHARACTERS:
+            self._last[name] = page
+        if len(self._last) > _KEPT_PAGES:
+            self._last.popitem(last=False)
+
+    def last(self, name: str) -> Page | None:
+        """The page that was remembered under that name."""
+        return self._last.get(name)
 
     async def fetch(self, url: str, timeout: float = 5.0) -> Page:
         """The page at an address, in `timeout` seconds. Raises `ScrapeError` that says why not."""
@@ -42,12 +58,12 @@ class Scraper:
             raise ScrapeError(f"GET {url}: timeout after {format_duration(timeout)}{progress}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ScrapeError(f"GET {url}: {explain(error)}") from error
-        page = Page(received.decode("utf-8", "replace").removeprefix("\ufeff"), content_type)
         try:
-            ensure_metrics(page)
+            if len(received) <= QUICK:
+                return _page(received, content_type)
+            return await offload(_page, received, content_type)
         except ScrapeError as error:
             raise ScrapeError(f"GET {url}: {error}") from None
-        return page
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -77,6 +93,12 @@ class Scraper:
             received += chunk
             if len(received) > self._limit:
                 raise ScrapeError(f"GET {url}: the page is larger than {self._limit / _MEBIBYTE:g} MiB")
+
+
+def _page(received: bytearray, content_type: str) -> Page:
+    page = Page(decode(received), content_type)
+    ensure_metrics(page)
+    return page
 
 
 def _redirected(url: str, target: URL, location: str) -> URL:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from e2e_api.errors import LimitExceeded
 from e2e_controller.metrics.matchers import LabelMatcher
-from e2e_controller.metrics.page import Found, Page, Series, find, find_all, parse
+from e2e_controller.metrics.page import Found, Page, Patience, Series, find, find_all, parse
 
 _DISTRIBUTIONS = {
     "histogram": ("_sum", "_count"),
@@ -17,7 +18,10 @@ _DISTRIBUTIONS = {
 """Where the sum and the number of observations stand, by family type."""
 _FAMILY = re.compile(r"\n[ \t]*+#[ \t]*+TYPE[ \t]++(\S++)[ \t]++(\S++)")
 _SAMPLE_NAME = re.compile(r"\n[ \t]*+([a-zA-Z_:][a-zA-Z0-9_:]*+)")
+MOST_SERIES = 200_000
+_FEW_NAMES = 20
 _MOST_NAMES = 2000
+_LONGEST_NAME = 200
 _MOST_SIMILAR = 5
 
 
@@ -50,6 +54,11 @@ class Selection:
     value_type: ValueType = ValueType.VALUE
     absent: AbsentPolicy = AbsentPolicy.WAIT
 
+    def is_quick_on(self, page: Page) -> bool:
+        """Whether summing takes so little time that no thread is worth its while."""
+        costly = any(matcher.is_regular_expression for matcher in self.matchers)
+        return page.is_quick and len(self.names) <= _FEW_NAMES and not costly
+
 
 @dataclass(frozen=True, slots=True)
 class Sum:
@@ -80,29 +89,35 @@ def select(
     """One sum for each name, over all series of that family that match.
 
     A name is a family's, or a sample's as it stands on the page (`..._count`, `..._total`). Only lines that
-    count for a sum are parsed; raises `ScrapeError` where one of them is not a metric.
+    count for a sum are parsed; raises `ScrapeError` where one of them is not a metric, or it takes too long.
     """
-    found = find(page, names)
-    return [_sum(page, found, name, matchers, value_type) for name in names]
+    patience = Patience()
+    found = find(page, names, patience)
+    return [_sum(page, found, name, matchers, value_type, patience) for name in names]
 
 
 def series(page: Page, names: Sequence[str] = (), matchers: Sequence[LabelMatcher] = ()) -> list[Series]:
     """All sample lines of these families (or samples) that match; of all families without names.
 
-    Raises `ScrapeError` where one of their lines is not a metric.
+    Raises `ScrapeError` where one of their lines is not a metric, or it takes too long, and `LimitExceeded`
+    where there are more than `MOST_SERIES`.
     """
+    patience = Patience()
     if names:
-        found = find(page, names)
+        found = find(page, names, patience)
         lines = [raw for raws in found.lines.values() for raw in raws]
         lines = [raw for raw in lines if not _answers_to(raw.name, found).isdisjoint(names)]
         lines.sort(key=lambda raw: raw.offset)
     else:
-        types, lines = find_all(page)
+        types, lines = find_all(page, patience)
         found = Found(types)
-    result = []
+    result: list[Series] = []
     for raw in lines:
+        patience.check()
         name, labels, value = parse(page, raw)
         if all(matcher.matches(name, labels) for matcher in matchers):
+            if len(result) == MOST_SERIES:
+                raise LimitExceeded(f"more than {MOST_SERIES} series match: name families, or labels")
             result.append(Series(found.family_of(name), name, labels, value))
     return result
 
@@ -115,15 +130,24 @@ def similar_names(page: Page, name: str) -> list[str]:
     known = dict.fromkeys((*families.types, *(families.family_of(sample) for sample in samples)))
     known.pop(name, None)
     # Comparing is slow; names of a very different length are the first to do without.
-    candidates = sorted(known, key=lambda other: abs(len(other) - len(name)))[:_MOST_NAMES]
+    short = (other for other in known if len(other) <= _LONGEST_NAME)
+    candidates = sorted(short, key=lambda other: abs(len(other) - len(name)))[:_MOST_NAMES]
     parts = [other for other in candidates if name in other or other in name]
     close = difflib.get_close_matches(name, candidates, n=_MOST_SIMILAR, cutoff=0.75)
     return list(dict.fromkeys((*close, *parts)))[:_MOST_SIMILAR]
 
 
-def _sum(page: Page, found: Found, name: str, matchers: Sequence[LabelMatcher], value_type: ValueType) -> Sum:
+def _sum(
+    page: Page,
+    found: Found,
+    name: str,
+    matchers: Sequence[LabelMatcher],
+    value_type: ValueType,
+    patience: Patience,
+) -> Sum:
     values = []
     for raw in found.lines.get(_sample_name(found, name, value_type), ()):
+        patience.check()
         sample, labels, value = parse(page, raw)
         if all(matcher.matches(sample, labels) for matcher in matchers):
             values.append(value)

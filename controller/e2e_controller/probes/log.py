@@ -1,17 +1,20 @@
 """Readiness by a line in the output."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 
 from e2e_api.manifests import LogProbe
+from e2e_api.patterns import Pattern, compile_pattern
 from e2e_controller.drivers.base import Container, Driver, DriverError, Output
 from e2e_controller.httpclient import shorten
+from e2e_controller.offload import offload
 from e2e_controller.probes.checks import Answer, PushedCheck
 
 _LONGEST_LINE = 64 * 1024
 _RETRY = 1.0
+_QUICK = 2**20
+"""Letters times steps of the pattern that are worked on at once, within the event loop: some milliseconds."""
 _HEAD_START = timedelta(seconds=1)
 
 
@@ -25,7 +28,7 @@ class LogCheck(PushedCheck):
         self._container_id = container.id
         self._since = logs_since(container)
         self._probe = probe
-        self._pattern = re.compile(probe.pattern)
+        self._pattern = compile_pattern(probe.pattern)
         self._rests: dict[str, bytes] = {}
         self._seen = 0
         self._matched = 0
@@ -57,26 +60,41 @@ class LogCheck(PushedCheck):
         outputs = self._driver.logs(self._container_id, follow=True, since=self._since)
         try:
             async for output in outputs:
-                if self._feed(output):
+                if await self._count(self._complete(output)):
                     return True
         finally:
             await _close(outputs)
-        return any(self._count(rest) for rest in self._rests.values())
+        return await self._count(list(self._rests.values()))
 
-    def _feed(self, output: Output) -> bool:
-        """Counts the lines that a piece of output completes; whether that is enough."""
+    def _complete(self, output: Output) -> list[bytes]:
+        """The lines that a piece of output completes."""
         *lines, rest = (self._rests.get(output.stream, b"") + output.data).split(b"\n")
         if len(rest) > _LONGEST_LINE:
             lines, rest = [*lines, rest], b""
         self._rests[output.stream] = rest
-        return any(self._count(line) for line in lines)
+        return lines
 
-    def _count(self, line: bytes) -> bool:
-        if line:
-            text = line[:_LONGEST_LINE].decode("utf-8", "replace").rstrip("\r")
-            self._seen += 1
-            self._matched += self._pattern.search(text) is not None
-        return self._matched >= self._probe.count
+    async def _count(self, lines: Sequence[bytes]) -> bool:
+        """Counts these lines; whether there are enough that match."""
+        wanted = self._probe.count - self._matched
+        work = sum(map(len, lines)) * self._pattern.size
+        asked = self._pattern, lines, wanted
+        seen, matched = _matching(*asked) if work <= _QUICK else await offload(_matching, *asked)
+        self._seen += seen
+        self._matched += matched
+        return matched >= wanted
+
+
+def _matching(pattern: Pattern, lines: Sequence[bytes], wanted: int) -> tuple[int, int]:
+    """How many lines were seen, and how many of them match, up to the last one wanted."""
+    seen = matched = 0
+    for line in filter(None, lines):
+        text = line[:_LONGEST_LINE].decode("utf-8", "replace").rstrip("\r")
+        seen += 1
+        matched += pattern.is_found_in(text)
+        if matched >= wanted:
+            break
+    return seen, matched
 
 
 def logs_since(container: Container) -> datetime | None:

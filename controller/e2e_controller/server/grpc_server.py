@@ -16,6 +16,8 @@ from e2e_api.v1 import (
     environment_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    evidence_service_pb2,
+    evidence_service_pb2_grpc,
     manifest_service_pb2,
     manifest_service_pb2_grpc,
     metric_service_pb2,
@@ -27,8 +29,10 @@ from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.errors import ErrorInterceptor
 from e2e_controller.server.event_service import EventServicer
+from e2e_controller.server.evidence_service import EvidenceServicer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
+from e2e_controller.server.unix_socket import ListenError, UnixSocket
 from e2e_controller.server.wait_service import WaitServicer
 
 MAX_MESSAGE = 64 * 2**20
@@ -49,15 +53,12 @@ _SERVICES = [
         (container_service_pb2, "ContainerService"),
         (environment_service_pb2, "EnvironmentService"),
         (event_service_pb2, "EventService"),
+        (evidence_service_pb2, "EvidenceService"),
         (manifest_service_pb2, "ManifestService"),
         (metric_service_pb2, "MetricService"),
         (wait_service_pb2, "WaitService"),
     )
 ]
-
-
-class ListenError(Exception):
-    """An address cannot be listened on."""
 
 
 class GrpcServer:
@@ -71,10 +72,11 @@ class GrpcServer:
         metrics: MetricServicer,
         containers: ContainerServicer,
         events: EventServicer,
+        evidence: EvidenceServicer,
     ) -> None:
         self._interceptor = ErrorInterceptor()
         self._health = health.aio.HealthServicer()
-        self._sockets: list[Path] = []
+        self._sockets: list[UnixSocket] = []
         server = self._server = grpc.aio.server(interceptors=[self._interceptor], options=_OPTIONS)
         manifest_service_pb2_grpc.add_ManifestServiceServicer_to_server(manifests, server)
         environment_service_pb2_grpc.add_EnvironmentServiceServicer_to_server(environments, server)
@@ -82,6 +84,7 @@ class GrpcServer:
         metric_service_pb2_grpc.add_MetricServiceServicer_to_server(metrics, server)
         container_service_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
+        evidence_service_pb2_grpc.add_EvidenceServiceServicer_to_server(evidence, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection(
             [*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], server
@@ -97,10 +100,12 @@ class GrpcServer:
 
         Raises `ListenError`.
         """
-        bound = [self._bind(address) for address in addresses]
+        try:
+            bound = [self._bind(address) for address in addresses]
+        except ListenError:
+            self._remove_sockets()
+            raise
         await self._server.start()
-        for path in self._sockets:
-            path.chmod(0o600)
         for service in ("", *_SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return bound
@@ -109,21 +114,28 @@ class GrpcServer:
         """Ends calls, at the latest after `grace` seconds."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
-        for path in self._sockets:
-            path.unlink(missing_ok=True)
+        self._remove_sockets()
 
     def _bind(self, address: str) -> str:
-        if address.startswith("unix:"):
-            path = Path(address.removeprefix("unix://").removeprefix("unix:"))
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Our lock on the state folder says that nobody serves there any more.
-            path.unlink(missing_ok=True)
-            self._sockets.append(path)
+        if not address.startswith("unix:"):
+            return f"{address.rpartition(':')[0]}:{self._listen(address, address)}"
+        socket = UnixSocket(Path(address.removeprefix("unix://").removeprefix("unix:")))
+        self._listen(f"unix:{socket.temporary}", address)
+        socket.place()
+        self._sockets.append(socket)
+        return address
+
+    def _listen(self, place: str, address: str) -> int:
+        """Binds; returns the port. `address` is what a person knows the place by."""
         previous = os.umask(0o177)
         try:
-            port: Any = self._server.add_insecure_port(address)
+            port: Any = self._server.add_insecure_port(place)
         except RuntimeError as error:
             raise ListenError(f"cannot listen on {address}; is the address in use?") from error
         finally:
             os.umask(previous)
-        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+        return int(port)
+
+    def _remove_sockets(self) -> None:
+        for socket in self._sockets:
+            socket.remove()

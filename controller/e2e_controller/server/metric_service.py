@@ -1,12 +1,12 @@
 """MetricService: reads workloads' metrics, and waits for them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
 from e2e_api.conditions import ConditionType
-from e2e_api.errors import InvalidArgument, NotFound, NotRunning, WaitFailed, WaitTimeout
+from e2e_api.errors import InvalidArgument, NotFound, Unavailable, WaitFailed, WaitTimeout
 from e2e_api.manifests import Workload
 from e2e_api.v1 import metric_service_pb2 as pb
 from e2e_api.v1 import metric_service_pb2_grpc
@@ -15,6 +15,7 @@ from e2e_controller.metrics import (
     AbsentMetric,
     Expectation,
     History,
+    LabelMatcher,
     Page,
     Sample,
     ScrapeError,
@@ -34,11 +35,14 @@ from e2e_controller.metrics.messages import (
     wait_from_proto,
 )
 from e2e_controller.objects import Object
+from e2e_controller.offload import offload
 from e2e_controller.probes import address_of
 from e2e_controller.server.access import Access, time_limit
-from e2e_controller.server.convert import key_from_proto, object_to_proto
+from e2e_controller.server.convert import key_from_proto
+from e2e_controller.server.evidence import metric_failure
 
 _ERROR_LENGTH = 300
+_MOST_LISTED = 10
 Result = TypeVar("Result")
 
 
@@ -76,7 +80,8 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
                 try:
                     sample = await _unless_ended(anext(samples), target)
                 except _EndedError as error:
-                    raise WaitFailed(f"{key}: {error}", reason=error.reason) from None
+                    failure = metric_failure("", history, (), target.object)
+                    raise WaitFailed(f"{key}: {error}", reason=error.reason, details=[failure]) from None
                 if history.add(sample):
                     yield pb.WatchMetricsResponse(sample=sample_to_proto(sample))
 
@@ -95,17 +100,19 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         target = await self._target(key)
         await self._access.running(key)
         try:
-            found = await asyncio.to_thread(series, await target.fetch(), names, matchers)
+            return await offload(_series_response, await target.fetch(), names, matchers)
         except ScrapeError as error:
             raise _scrape_failed(key, str(error)) from error
-        return pb.GetMetricsResponse(series=map(series_to_proto, found))
 
-    async def _target(self, key: Key) -> "_Target":
+    async def _target(self, key: Key) -> "MetricTarget":
         object_ = await self._access.find(key)
+        if object_.manifest is None and object_.rejection is not None:
+            message = f"{key}: its manifest was rejected: {object_.rejection.message}"
+            raise InvalidArgument(message, reason=object_.rejection.reason)
         if not isinstance(object_.manifest, Workload) or object_.manifest.spec.metrics is None:
             message = f"{key} serves no metrics: its manifest has no `metrics` (port, path)"
             raise InvalidArgument(message, reason="NotInstrumented")
-        return _Target(self._access, self._scraper, key)
+        return MetricTarget(self._access, self._scraper, key)
 
 
 class _EndedError(Exception):
@@ -116,7 +123,7 @@ class _EndedError(Exception):
         self.reason = reason
 
 
-class _Target:
+class MetricTarget:
     """One workload's metrics page, and whether it can still come."""
 
     def __init__(self, access: Access, scraper: Scraper, key: Key) -> None:
@@ -134,6 +141,7 @@ class _Target:
         """Scrapes once. Raises `ScrapeError`."""
         url = self._url()
         self.page = await self._scraper.fetch(url)
+        self._scraper.remember(str(self.key), self.page)
         return self.page
 
     def raise_if_ended(self) -> None:
@@ -147,7 +155,7 @@ class _Target:
         if object_.settled and failed is not None and not runs:
             raise _EndedError(f"never will be: {failed.reason}: {failed.message}", failed.reason)
         state = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else "Running"
-        if object_.settled and state in ("Stopped", "Killed"):
+        if object_.settled and state != "Running":
             raise _EndedError(f"never will be: its manifest asks for state {state}", "NotAsked")
 
     async def ended(self) -> None:
@@ -165,6 +173,8 @@ class _Target:
         container = object_.status.container if object_ else None
         if object_ is None or container is None or container.phase is not ContainerPhase.RUNNING:
             raise ScrapeError(f"{self.key} does not run yet")
+        if not object_.settled:
+            raise ScrapeError(f"{self.key} does not run as its newest manifest asks yet")
         if not isinstance(object_.manifest, Workload) or object_.manifest.spec.metrics is None:
             raise ScrapeError(f"{self.key} serves no metrics any more")
         metrics = object_.manifest.spec.metrics
@@ -178,7 +188,7 @@ class _Target:
 class _MetricWait:
     """One wait's state."""
 
-    def __init__(self, target: _Target, selection: Selection, expectation: Expectation) -> None:
+    def __init__(self, target: MetricTarget, selection: Selection, expectation: Expectation) -> None:
         self._target = target
         self._selection = selection
         self._expectation = expectation
@@ -200,35 +210,27 @@ class _MetricWait:
 
     def text(self, how: str) -> str:
         """What was waited for, and why it did not come."""
-        names = ", ".join(self._selection.names)
+        names = _listed(self._selection.names)
         samples = self._history.samples
         last = f"; last: {_describe(samples[-1])}" if samples else "; it was never scraped"
         return f"waited for {names} of {self._target.key} to be: {self._expectation}; {how}{last}"
 
     async def evidence(self) -> pb.MetricFailure:
         """The history, near misses for absent names, and the workload's state."""
-        failure = pb.MetricFailure(expected=str(self._expectation), scrapes=self._history.scrapes)
-        for sample in self._history.samples:
-            message = sample_to_proto(sample)
-            message.error = message.error[:_ERROR_LENGTH]
-            failure.history.append(message)
-        failure.similar.extend(await self._similar())
-        if self._target.object is not None:
-            failure.object.CopyFrom(object_to_proto(self._target.object))
-            failure.object.document = ""
-            del failure.object.status.container.last_log_lines[:-10]
-        return failure
+        return metric_failure(
+            str(self._expectation), self._history, await self._similar(), self._target.object
+        )
 
     async def _similar(self) -> list[str]:
         samples, page = self._history.samples, self._target.page
         if page is None or not samples:
             return []
         absent = [sum_.name for sum_ in samples[-1].sums if sum_.value is None]
-        found = [await asyncio.to_thread(similar_names, page, name) for name in absent[:3]]
+        found = [await offload(similar_names, page, name) for name in absent[:3]]
         return [name for names in found for name in names]
 
 
-async def _unless_ended(work: Awaitable[Result], target: _Target) -> Result:
+async def _unless_ended(work: Awaitable[Result], target: MetricTarget) -> Result:
     """What `work` gives, or `_EndedError` as soon as the workload cannot serve metrics any more."""
     working = asyncio.ensure_future(work)
     ending = asyncio.ensure_future(target.ended())
@@ -243,12 +245,22 @@ async def _unless_ended(work: Awaitable[Result], target: _Target) -> Result:
         await asyncio.gather(working, ending, return_exceptions=True)
 
 
+def _series_response(
+    page: Page, names: Sequence[str], matchers: Sequence[LabelMatcher]
+) -> pb.GetMetricsResponse:
+    return pb.GetMetricsResponse(series=map(series_to_proto, series(page, names, matchers)))
+
+
 def _describe(sample: Sample) -> str:
     if sample.error:
         return sample.error[:_ERROR_LENGTH]
-    values = ("absent" if s.value is None else f"{s.value:g} ({s.series} series)" for s in sample.sums)
-    return ", ".join(values)
+    return _listed(["absent" if s.value is None else f"{s.value:g} ({s.series} series)" for s in sample.sums])
 
 
-def _scrape_failed(key: Key, error: str) -> NotRunning:
-    return NotRunning(f"{key}: {error}", reason="ScrapeFailed")
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _MOST_LISTED} more" if len(texts) > _MOST_LISTED else ""
+    return ", ".join(texts[:_MOST_LISTED]) + more
+
+
+def _scrape_failed(key: Key, error: str) -> Unavailable:
+    return Unavailable(f"{key}: {error}", reason="ScrapeFailed")

@@ -11,15 +11,15 @@ from e2e_api.manifests import Workload
 from e2e_api.v1 import wait_service_pb2 as pb
 from e2e_api.v1 import wait_service_pb2_grpc
 from e2e_controller.drivers.base import ContainerPhase, Key
-from e2e_controller.objects import ENVIRONMENT, Object
+from e2e_controller.objects import ENVIRONMENT, JOB, Object
 from e2e_controller.server.access import Access, time_limit
 from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
 from e2e_controller.server.errors import not_found
+from e2e_controller.server.evidence import wait_failure
 
 MAX_KEYS = 5_000
 PARSE_GRACE = 1.0
 """Seconds for which a file that does not parse may be one that is still being written."""
-_EVIDENCE_OBJECTS, _EVIDENCE_LINES, _EVIDENCE_LENGTH = 3, 10, 200
 _GOALS = {
     pb.WAIT_GOAL_READY: "ready",
     pb.WAIT_GOAL_RUNNING: "running",
@@ -29,6 +29,7 @@ _GOALS = {
     pb.WAIT_GOAL_EXITED: "exited",
     pb.WAIT_GOAL_NOT_READY: "not ready",
     pb.WAIT_GOAL_PAUSED: "paused",
+    pb.WAIT_GOAL_COMPLETED: "completed",
 }
 
 
@@ -53,6 +54,10 @@ def judge(object_: Object | None, goal: "pb.WaitGoal.ValueType") -> Verdict:
         return Verdict.PENDING
     if object_.key.kind == ENVIRONMENT:
         return _judge_environment(object_, goal)
+    if object_.key.kind == JOB:
+        return _judge_job(object_, goal)
+    if goal == pb.WAIT_GOAL_COMPLETED:
+        return Verdict.IMPOSSIBLE
     return _judge_workload(object_, goal)
 
 
@@ -61,6 +66,21 @@ def _judge_environment(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdic
         return Verdict.IMPOSSIBLE
     met = object_.status.is_true(ConditionType.READY) != (goal == pb.WAIT_GOAL_NOT_READY)
     return Verdict.MET if met else Verdict.PENDING
+
+
+def _judge_job(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
+    status, container = object_.status, object_.status.container
+    failed, completed = status.is_true(ConditionType.FAILED), status.is_true(ConditionType.COMPLETED)
+    ended = container is not None and container.phase in (ContainerPhase.EXITED, ContainerPhase.DEAD)
+    if goal in (pb.WAIT_GOAL_READY, pb.WAIT_GOAL_RECONCILED, pb.WAIT_GOAL_COMPLETED):
+        met, never = completed, failed
+    elif goal == pb.WAIT_GOAL_RUNNING:
+        met, never = status.is_true(ConditionType.RUNNING), failed or completed
+    elif goal == pb.WAIT_GOAL_EXITED:
+        met, never = completed or (failed and ended), failed
+    else:
+        return Verdict.IMPOSSIBLE  # nothing stops or freezes a job
+    return Verdict.MET if met else Verdict.IMPOSSIBLE if never else Verdict.PENDING
 
 
 def _judge_workload(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
@@ -183,13 +203,15 @@ class _Wait:
             if limit < self._limit:
                 return list(self._unreadable_since)
         objects = {key: self._store.get(key) for key in self.pending}
-        raise WaitTimeout(self._text("not in time", objects), reason="Timeout", details=[_evidence(objects)])
+        raise WaitTimeout(
+            self._text("not in time", objects), reason="Timeout", details=[wait_failure(objects)]
+        )
 
     def raise_if_impossible(self) -> None:
         """Raises `WaitFailed` for what can no longer be."""
         if self._impossible:
             objects = self._impossible
-            details = [_evidence(objects)]
+            details = [wait_failure(objects)]
             raise WaitFailed(self._text("never will be", objects), reason=_reason(objects), details=details)
 
     def _text(self, how: str, objects: dict[Key, Object | None]) -> str:
@@ -216,25 +238,7 @@ def _why(object_: Object | None) -> str:
     failed = object_.status.condition(ConditionType.FAILED)
     if failed is not None:
         return f"{failed.reason}: {failed.message[:500]}"
-    state = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else "Running"
-    asked = f" (its manifest asks for state {state})"
+    state = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else ""
+    asked = f" (its manifest asks for state {state})" if state else ""
     progress = f": {object_.status.progress[:500]}" if object_.status.progress else ""
     return f"{object_.status.summary}{asked}{progress}"
-
-
-def _evidence(objects: dict[Key, Object | None]) -> pb.WaitFailure:
-    """What fits into a call's trailers; the stream has sent the objects whole."""
-    failure = pb.WaitFailure()
-    for key, object_ in list(objects.items())[:_EVIDENCE_OBJECTS]:
-        message = failure.failed.add()
-        if object_ is None:
-            message.key.CopyFrom(key_to_proto(key))
-            continue
-        message.CopyFrom(object_to_proto(object_))
-        message.document = ""
-        lines = [
-            line[:_EVIDENCE_LENGTH] for line in message.status.container.last_log_lines[-_EVIDENCE_LINES:]
-        ]
-        if lines:
-            message.status.container.last_log_lines[:] = lines
-    return failure

@@ -34,7 +34,9 @@ class _LabelMatchTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LabelM
     LABEL_MATCH_TYPE_NOT_REGEX: _LabelMatchType.ValueType  # 4
 
 class LabelMatchType(_LabelMatchType, metaclass=_LabelMatchTypeEnumTypeWrapper):
-    """LabelMatchType is one of Prometheus' operators; regular expressions are anchored at both ends."""
+    """LabelMatchType is one of Prometheus' operators; regular expressions have RE2's syntax and are anchored at
+    both ends.
+    """
 
 LABEL_MATCH_TYPE_UNSPECIFIED: LabelMatchType.ValueType  # 0
 LABEL_MATCH_TYPE_EQUAL: LabelMatchType.ValueType  # 1
@@ -80,7 +82,9 @@ class _AbsentPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbsentPo
     ABSENT_POLICY_FAIL: _AbsentPolicy.ValueType  # 2
     """Fail at once with NOT_FOUND."""
     ABSENT_POLICY_SKIP: _AbsentPolicy.ValueType  # 3
-    """Judge the values of the other names alone."""
+    """Judge the values of the other names alone. Where that leaves nothing to judge (none is there, or not both
+    of two), go on.
+    """
 
 class AbsentPolicy(_AbsentPolicy, metaclass=_AbsentPolicyEnumTypeWrapper):
     """AbsentPolicy says what a metric that is not on the page means."""
@@ -92,7 +96,9 @@ ABSENT_POLICY_WAIT: AbsentPolicy.ValueType  # 1
 ABSENT_POLICY_FAIL: AbsentPolicy.ValueType  # 2
 """Fail at once with NOT_FOUND."""
 ABSENT_POLICY_SKIP: AbsentPolicy.ValueType  # 3
-"""Judge the values of the other names alone."""
+"""Judge the values of the other names alone. Where that leaves nothing to judge (none is there, or not both
+of two), go on.
+"""
 Global___AbsentPolicy: _TypeAlias = AbsentPolicy  # noqa: Y015
 
 class _ExpectationType:

@@ -6,9 +6,10 @@ The twin of `e2e.aio._transport`, of the same shape, kept by hand; the rest of t
 from __future__ import annotations  # gRPC's generic types exist for type checkers only
 
 import contextlib
+import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
@@ -19,6 +20,7 @@ from e2e_api.errors import Unavailable, WaitTimeout
 from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
 from e2e_api.v1.environment_service_pb2_grpc import EnvironmentServiceStub
 from e2e_api.v1.event_service_pb2_grpc import EventServiceStub
+from e2e_api.v1.evidence_service_pb2_grpc import EvidenceServiceStub
 from e2e_api.v1.manifest_service_pb2_grpc import ManifestServiceStub
 from e2e_api.v1.metric_service_pb2_grpc import MetricServiceStub
 from e2e_api.v1.wait_service_pb2_grpc import WaitServiceStub
@@ -27,6 +29,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+_READ_AHEAD = 64
+"""Responses that are kept for who is slow to take them."""
 
 
 def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -84,6 +88,7 @@ class Transport:
         self.metrics = MetricServiceStub(self._channel)
         self.containers = ContainerServiceStub(self._channel)
         self.events = EventServiceStub(self._channel)
+        self.evidence = EvidenceServiceStub(self._channel)
 
     def close(self) -> None:
         """Ends all calls and the connection."""
@@ -113,6 +118,21 @@ class Transport:
             raise typed_error(error, self._target) from None
         finally:
             call.cancel()
+
+    @contextlib.contextmanager
+    def repeating(
+        self,
+        method: grpc.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        timeout: float | None,
+        interval: float,
+    ) -> Iterator[Iterator[_Response]]:
+        """As `stream`; after each `interval` seconds without a response comes the last one again."""
+        with (
+            self.stream(method, request, timeout) as responses,
+            contextlib.closing(_repeated(responses, interval)) as repeated,
+        ):
+            yield repeated
 
     @contextlib.contextmanager
     def exchange(
@@ -158,3 +178,31 @@ class Transport:
         finally:
             timer.cancel()
         return Held(call, first)
+
+
+def _repeated(responses: Iterator[_Response], interval: float) -> Generator[_Response, None, None]:
+    arrived: queue.SimpleQueue[_Response | Exception | None] = queue.SimpleQueue()
+    room = threading.Semaphore(_READ_AHEAD)
+
+    def read() -> None:
+        try:
+            for response in responses:
+                room.acquire()
+                arrived.put(response)
+            arrived.put(None)
+        except Exception as error:
+            arrived.put(error)
+
+    # It ends with the call, which whoever opened the stream cancels.
+    threading.Thread(target=read, name="e2e responses", daemon=True).start()
+    last = arrived.get()
+    try:
+        while last is not None:
+            if isinstance(last, Exception):
+                raise last
+            yield last
+            with contextlib.suppress(queue.Empty):
+                last = arrived.get(timeout=interval)
+                room.release()
+    finally:
+        room.release()

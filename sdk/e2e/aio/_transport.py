@@ -8,7 +8,7 @@ from __future__ import annotations  # gRPC's generic types exist for type checke
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
@@ -19,6 +19,7 @@ from e2e_api.errors import Unavailable, WaitTimeout
 from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
 from e2e_api.v1.environment_service_pb2_grpc import EnvironmentServiceStub
 from e2e_api.v1.event_service_pb2_grpc import EventServiceStub
+from e2e_api.v1.evidence_service_pb2_grpc import EvidenceServiceStub
 from e2e_api.v1.manifest_service_pb2_grpc import ManifestServiceStub
 from e2e_api.v1.metric_service_pb2_grpc import MetricServiceStub
 from e2e_api.v1.wait_service_pb2_grpc import WaitServiceStub
@@ -103,6 +104,7 @@ class AsyncTransport:
         self.metrics = MetricServiceStub(self._channel)
         self.containers = ContainerServiceStub(self._channel)
         self.events = EventServiceStub(self._channel)
+        self.evidence = EvidenceServiceStub(self._channel)
 
     async def close(self) -> None:
         """Ends all calls and the connection."""
@@ -132,6 +134,21 @@ class AsyncTransport:
             raise typed_error(error, self._target) from None
         finally:
             call.cancel()
+
+    @contextlib.asynccontextmanager
+    async def repeating(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        timeout: float | None,
+        interval: float,
+    ) -> AsyncIterator[AsyncIterator[_Response]]:
+        """As `stream`; after each `interval` seconds without a response comes the last one again."""
+        async with (
+            self.stream(method, request, timeout) as responses,
+            contextlib.aclosing(_repeated(responses, interval)) as repeated,
+        ):
+            yield repeated
 
     @contextlib.asynccontextmanager
     async def exchange(
@@ -170,3 +187,18 @@ class AsyncTransport:
         if first is grpc.aio.EOF:
             raise Unavailable("the controller ended the stream at once")
         return AsyncHeld(call, first)
+
+
+async def _repeated(responses: AsyncIterator[_Response], interval: float) -> AsyncGenerator[_Response, None]:
+    last = await anext(responses, None)
+    pending: asyncio.Future[_Response | None] | None = None
+    try:
+        while last is not None:
+            yield last
+            pending = pending or asyncio.ensure_future(anext(responses, None))
+            if (await asyncio.wait((pending,), timeout=interval))[0]:
+                last, pending = pending.result(), None
+    finally:
+        if pending is not None:
+            pending.cancel()
+            await asyncio.gather(pending, return_exceptions=True)

@@ -10,10 +10,20 @@ from e2e.aio.session import AsyncSession
 from e2e.matchers import Expectation, Judge, LabelMatchers, as_label_matchers
 from e2e.messages import expectation_message, matcher_messages, selection_message, series_of, sums_of
 from e2e.values import Absent, Series
-from e2e_api.errors import DEADLINE_MARGIN, E2EError, InvalidArgument, NotFound, WaitFailed, WaitTimeout
+from e2e_api.errors import (
+    DEADLINE_MARGIN,
+    E2EError,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+    WaitFailed,
+    WaitTimeout,
+)
 from e2e_api.v1 import metric_service_pb2
 
 _HISTORY = 10
+_ASK_AGAIN = 0.25
+"""Seconds after which a callable is asked about the same values again: it may depend on more than them."""
 Sums = dict[str, float]
 _Verdict = Callable[[Sums], bool]
 
@@ -41,11 +51,13 @@ class AsyncInstrumented:
         another type sums to the number of its series. A failed scrape is retried.
 
         Args:
-            expectation: `equals(2)` and its like, or any callable that takes one float for each name.
+            expectation: `equals(2)` and its like, or any callable that takes one float for each name. A
+                callable is asked about each change, and again several times a second.
             names: metric families; one sum is made for each.
             matchers: `{"label": "value"}`, or a list of `LabelMatcher`.
             count: sum numbers of observations.
-            absent: what a metric that is not on the page means; with SKIP a callable gets fewer sums.
+            absent: what a metric that is not on the page means; with SKIP a callable gets fewer sums. Where
+                SKIP leaves nothing to judge (none is there, or not both of two), the wait goes on.
             timeout: seconds; None is the environment's.
 
         Raises WaitTimeout with the history of values, WaitFailed when the workload has exited, NotFound for
@@ -114,7 +126,11 @@ class AsyncInstrumented:
         return (await self.sum_metrics(name, matchers=matchers, count=count))[name]
 
     async def metrics(self, *names: str, matchers: LabelMatchers | None = None) -> list[Series]:
-        """The matching lines of the metrics page now; of all families when none is named."""
+        """The matching lines of the metrics page now; of all families when none is named.
+
+        Raises NotRunning while the workload does not run, Unavailable when the scrape failed, and
+        LimitExceeded where more lines match than anybody reads.
+        """
         transport = self._session.client.transport
         request = metric_service_pb2.GetMetricsRequest(
             key=self._session.key(self._name),
@@ -136,7 +152,7 @@ class AsyncInstrumented:
             response = await transport.unary(
                 transport.metrics.WaitMetrics, request, seconds + DEADLINE_MARGIN
             )
-        except (WaitFailed, WaitTimeout, NotFound) as error:
+        except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             raise self._explained(error, str(expectation), selection.names, started) from None
         return sums_of(response.sample)
 
@@ -151,16 +167,17 @@ class AsyncInstrumented:
         request = metric_service_pb2.WatchMetricsRequest(selection=selection)
         history: deque[metric_service_pb2.MetricSample] = deque(maxlen=_HISTORY)
         started = time.monotonic()
-        method = transport.metrics.WatchMetrics
+        method, limit = transport.metrics.WatchMetrics, seconds + DEADLINE_MARGIN
         try:
-            async with transport.stream(method, request, seconds + DEADLINE_MARGIN) as responses:
+            async with transport.repeating(method, request, limit, _ASK_AGAIN) as responses:
                 async for response in responses:
-                    history.append(response.sample)
+                    if not history or history[-1] is not response.sample:
+                        history.append(response.sample)
                     sums = sums_of(response.sample)
                     if not response.sample.error and verdict(sums):
                         return sums
             raise WaitFailed("the controller ended the watch")
-        except (WaitFailed, WaitTimeout, NotFound) as error:
+        except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             raise self._explained(error, expected, selection.names, started, list(history)) from None
 
     def _explained(

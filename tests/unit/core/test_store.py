@@ -140,6 +140,25 @@ def test_an_unreadable_file_changes_nothing_but_statuses(harness: Harness) -> No
     assert harness.store.get(file_key("a.yaml")) is None
 
 
+def test_a_file_tells_both_what_is_wrong_and_what_another_had_first(harness: Harness) -> None:
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    nameless = rejected("b.yaml", file_key("b.yaml"), message="b.yaml:9:1: kind is missing")
+    harness.set_file("b.yaml", claim("b.yaml", workload()), nameless)
+    file = harness.store.get(file_key("b.yaml"))
+    assert file is not None
+    assert file.rejection is not None
+    assert file.rejection.message == (
+        "b.yaml:9:1: kind is missing; b.yaml:1 defines test/Workload/web too, but a.yaml:1 has it already; "
+        "rename or remove one of them"
+    )
+    assert file.rejection.reason == "Rejected"
+    assert [event.message for event in harness.events.kept()][-1] == file.rejection.message
+    harness.store.remove_file("a.yaml")
+    file = harness.store.get(file_key("b.yaml"))
+    assert file is not None
+    assert file.rejection == nameless.rejection
+
+
 def test_an_object_that_never_was_valid_goes_without_a_reconcile(harness: Harness) -> None:
     harness.set_file("a.yaml", rejected("a.yaml", key()))
     assert harness.store.get(key()) is not None

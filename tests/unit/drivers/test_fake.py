@@ -116,6 +116,19 @@ async def test_an_engine_that_is_away(driver: FakeDriver) -> None:
     assert await driver.list_containers() == []
 
 
+async def test_an_engine_that_goes_ends_its_events(driver: FakeDriver) -> None:
+    events = aiter(driver.events())
+    await anext(events)
+    driver.go_away()
+    assert await anext(events) == ContainerEvent(None, "disconnected")
+    with pytest.raises(EngineUnavailable):
+        await driver.list_containers()
+    driver.come_back()
+    assert await anext(events) == ContainerEvent(None, "reconnected")
+    assert await driver.list_containers() == []
+    await events.aclose()
+
+
 async def test_drivers_may_share_an_engine(driver: FakeDriver) -> None:
     container_id = await up(driver)
     again = FakeDriver(engine=driver.engine)

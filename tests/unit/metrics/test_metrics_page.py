@@ -22,18 +22,21 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as from_text
 from prometheus_client.registry import Collector
 
+from e2e_api.errors import LimitExceeded
 from e2e_controller.metrics import (
     LabelMatcher,
     MatchType,
     Page,
     ScrapeError,
     Series,
+    Sum,
     ValueType,
     select,
+    selection,
     series,
     similar_names,
 )
-from e2e_controller.metrics.page import ensure_metrics
+from e2e_controller.metrics.page import Patience, decode, ensure_metrics, find
 
 OPENMETRICS = Page("""\
 # HELP http_requests Requests.
@@ -330,3 +333,34 @@ def test_nothing_but_scrape_errors(text: str) -> None:
 def test_no_page_takes_for_ever(text: str) -> None:
     """What is quadratic would take hours here."""
     test_nothing_but_scrape_errors.hypothesis.inner_test(text)  # type: ignore[attr-defined]
+
+
+def test_a_page_of_many_windows_is_read_whole() -> None:
+    lines = [f'm{{x="{number:030}"}} 1\n' for number in range(30_000)]
+    page = Page("# TYPE m counter\n" + "".join(lines) + "other 5\nm 3")
+    assert select(page, ["m", "other"]) == [Sum("m", 30_003, 30_001), Sum("other", 5, 1)]
+    assert len(series(page)) == 30_002
+
+
+def test_a_line_without_end_is_named() -> None:
+    page = Page("m 1\n" + "x" * (2 * 2**20) + "\nm 2\n")
+    with pytest.raises(ScrapeError, match="line 2 of the metrics page is longer than 1048576 characters"):
+        select(page, ["m"])
+
+
+def test_the_time_for_a_page_is_bounded() -> None:
+    with pytest.raises(ScrapeError, match="takes more than 0s to read: it is too large"):
+        find(Page("m 1\n"), ["m"], Patience(0))
+
+
+def test_more_series_than_anybody_reads_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "MOST_SERIES", 2)
+    assert len(series(Page("m 1\nn 1\n"))) == 2
+    with pytest.raises(LimitExceeded, match="more than 2 series match: name families, or labels"):
+        series(Page("m 1\nn 1\no 1\n"))
+
+
+@pytest.mark.parametrize("size", [2**20 - 1, 2**20, 2**20 + 1])
+def test_letters_are_not_torn_by_decoding_in_pieces(size: int) -> None:
+    text = "a" * (size - 1) + "ä€😀"
+    assert decode(b"\xef\xbb\xbf" + text.encode() + b"\xff") == text + "\ufffd"

@@ -97,6 +97,19 @@ async def test_a_line_without_end_is_cut(make_watch: MakeWatch) -> None:
     assert watch.report.answer == "no line matches 'ready' (2 lines seen)"
 
 
+async def test_a_costly_pattern_does_not_hold_the_loop(make_watch: MakeWatch) -> None:
+    watch = make_watch()
+    watch.start({"log": {"pattern": "(?:a?){1000}(?:a?){1000}b"}})
+    watch.driver.log("a" * 60_000 + "\n")
+    loop, longest = asyncio.get_running_loop(), 0.0
+    while watch.report.answer.endswith("(0 lines seen)"):
+        began = loop.time()
+        await asyncio.sleep(0.001)
+        longest = max(longest, loop.time() - began)
+    assert watch.report.answer.endswith("(1 line seen)")
+    assert longest < 0.3
+
+
 @pytest.mark.looptime
 async def test_logs_that_break_off_are_read_again(make_watch: MakeWatch) -> None:
     watch = make_watch()

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,30 @@ async def test_a_claim_that_is_not_granted_ends(controller: FakeController) -> N
         await AsyncEnvironment("env", timeout=0.1).start()
     with pytest.raises(WaitTimeout, match=r"did not answer within 0\.1 s"):
         e2e.Environment("env", timeout=0.1).start()
+
+
+async def test_a_callable_is_asked_again_while_the_values_stay(controller: FakeController) -> None:
+    left = threading.Event()
+
+    def changes(_: Any) -> Iterator[Any]:
+        yield metric_service_pb2.WatchMetricsResponse(sample=sample(a=1.0))
+        yield metric_service_pb2.WatchMetricsResponse(sample=sample(a=2.0))
+        left.wait(10)
+
+    controller.answers["WatchMetrics"] = changes
+    asked: list[float] = []
+
+    def fourth_time(value: float) -> bool:
+        asked.append(value)
+        return len(asked) == 4
+
+    async with AsyncEnvironment("env") as env:
+        web = env.workload("web", image="x", ports={"http": 80}, metrics="http")
+        assert await web.wait_sum_metrics(fourth_time, "a", timeout=10) == {"a": 2.0}
+        assert asked == [1.0, 2.0, 2.0, 2.0]
+        with pytest.raises(WaitTimeout):
+            await web.wait_sum_metrics(lambda value: False, "a", timeout=1)
+        left.set()
 
 
 async def test_a_cancelled_wait_ends_at_once_and_cleans_up(controller: FakeController) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -103,6 +104,36 @@ def test_a_callable_may_fail_for_absent_metrics(web: Workload, controller: FakeC
     controller.answers["WatchMetrics"] = watch(sample(a=1.0, b=None))
     with pytest.raises(NotFound, match="b of web: not on the metrics page"):
         web.wait_sum_metrics(lambda *sums: True, "a", "b", absent=Absent.FAIL)
+
+
+def test_a_callable_is_asked_again_while_the_values_stay(web: Workload, controller: FakeController) -> None:
+    left = Event()
+
+    def one_change(_: Any) -> Iterator[Any]:
+        yield pb.WatchMetricsResponse(sample=sample(a=1.0))
+        left.wait(10)
+
+    controller.answers["WatchMetrics"] = one_change
+    asked: list[float] = []
+
+    def third_time(value: float) -> bool:
+        asked.append(value)
+        return len(asked) == 3
+
+    assert web.wait_sum_metrics(third_time, "a", timeout=10) == {"a": 1.0}
+    assert asked == [1.0] * 3
+    with pytest.raises(WaitTimeout) as late:
+        web.wait_sum_metrics(lambda value: False, "a", timeout=1)
+    assert str(late.value).count("a = 1") == 1  # it is told once, however often it was asked about
+    left.set()
+
+
+def test_many_changes_are_all_judged_in_order(web: Workload, controller: FakeController) -> None:
+    values = [float(number) for number in range(500)]
+    controller.answers["WatchMetrics"] = watch(*(sample(a=value) for value in values))
+    asked: list[float] = []
+    web.wait_sum_metrics(lambda value: (asked.append(value), value == 499)[1], "a")  # type: ignore[func-returns-value]
+    assert asked == values
 
 
 def test_a_callable_that_raises_is_the_callers(web: Workload, controller: FakeController) -> None:

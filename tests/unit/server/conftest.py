@@ -8,8 +8,10 @@ from typing import Any
 
 import grpc
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from e2e_api.errors import E2EError, from_rpc_error
+from e2e_api.errors import from_rpc_error
 from e2e_api.v1 import (
     container_service_pb2_grpc,
     environment_service_pb2_grpc,
@@ -21,6 +23,7 @@ from e2e_api.v1 import (
     wait_service_pb2,
     wait_service_pb2_grpc,
 )
+from e2e_api.v1 import metric_service_pb2 as metrics
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
 from e2e_controller.manager import Manager
 from e2e_controller.settings import Settings
@@ -30,7 +33,7 @@ Goal = wait_service_pb2.WaitGoal
 
 
 def document(name: str = "web", kind: str = "Workload", **spec: Any) -> dict[str, Any]:
-    defaults = {"image": IMAGE} if kind == "Workload" and "build" not in spec else {}
+    defaults = {"image": IMAGE} if kind != "Environment" and "build" not in spec else {}
     return {"apiVersion": "e2e/v1", "kind": kind, "metadata": {"name": name}, "spec": {**defaults, **spec}}
 
 
@@ -113,6 +116,8 @@ class Harness:
             state_dir=self.state,
             latency=self.latency,
         )
+        # The fake's addresses may be those of somebody's real containers.
+        self.driver.containers_reachable = False
         values = {
             "state_dir": self.state,
             "folder": [self.folder],
@@ -145,6 +150,33 @@ class Harness:
         return temporary.replace(target)
 
 
+class MetricsPage:
+    """A metrics page on this machine that fake workloads seem to serve, and how often it was asked for."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.text = ""
+        self.status = 200
+        self.scrapes = 0
+
+    async def workload(self, client: Client, name: str = "web", **spec: Any) -> None:
+        """Makes a workload of which this is the metrics page."""
+        ports = {"http": {"containerPort": 80, "hostPort": self.port}}
+        await client.apply(document(name, ports=ports, metrics={"port": "http"}, **spec))
+        await client.wait(key(name), goal=Goal.WAIT_GOAL_RECONCILED)
+
+
+def selection(*names: str, name: str = "web", **fields: object) -> metrics.MetricSelection:
+    message = metrics.MetricSelection(names=names, **fields)  # type: ignore[arg-type]
+    message.key.CopyFrom(key(name))
+    return message
+
+
+def wait_request(*names: str, equals: float, **fields: object) -> metrics.WaitMetricsRequest:
+    expectation = metrics.Expectation(type=metrics.EXPECTATION_TYPE_EQUALS, operands=[equals])
+    return metrics.WaitMetricsRequest(selection=selection(*names, **fields), expectation=expectation)
+
+
 @pytest.fixture
 def harness(tmp_path: Path) -> Harness:
     return Harness(tmp_path)
@@ -156,4 +188,14 @@ async def client(harness: Harness) -> AsyncIterator[Client]:
         yield client
 
 
-__all__ = ["E2EError", "Goal", "Harness", "checked", "document", "eventually", "key"]
+@pytest.fixture
+async def page() -> AsyncIterator[MetricsPage]:
+    async def handle(_: web.Request) -> web.Response:
+        page.scrapes += 1
+        return web.Response(text=page.text, status=page.status)
+
+    application = web.Application()
+    application.router.add_get("/metrics", handle)
+    async with TestServer(application, host="127.0.0.1") as server:
+        page = MetricsPage(server.port or 0)
+        yield page

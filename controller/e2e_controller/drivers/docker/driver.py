@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from e2e_controller.drivers import base
-from e2e_controller.drivers.base import BuildSpec, ContainerSpec, Key, PullProgress
+from e2e_controller.drivers.base import BuildSpec, ContainerSpec, Copied, Key, PullProgress
 from e2e_controller.drivers.docker.about import engine_info
 from e2e_controller.drivers.docker.builds import Builds
 from e2e_controller.drivers.docker.engine import Engine, Observe
@@ -24,6 +25,7 @@ class DockerDriver:
     """Runs containers on a Docker Engine; implements `drivers.base.Driver`, where each method is described.
 
     `engine` overrides where the engine is found. `call_timeout` bounds every call, in seconds.
+    `image_mirror` is the registry that images are pulled from, whichever their own is.
     `observe` is told each call's name, its seconds, and whether it was answered without an error.
     """
 
@@ -36,6 +38,7 @@ class DockerDriver:
         parallelism: int = 16,
         call_timeout: float = 60.0,
         pull_silence: float = PULL_SILENCE,
+        image_mirror: str = "",
         address_pool: str = "10.201.0.0/16",
         subnet_prefix: int = 24,
         observe: Observe | None = None,
@@ -43,7 +46,7 @@ class DockerDriver:
     ) -> None:
         known = Known()
         self._engine = Engine(engine, parallelism, call_timeout, observe)
-        self._images = Images(self._engine, pull_silence)
+        self._images = Images(self._engine, pull_silence, image_mirror)
         self._builds = Builds(self._engine, controller_id)
         self._events = Events(self._engine, known, controller_id)
         self._networks = Networks(self._engine, known, controller_id, address_pool, subnet_prefix)
@@ -106,10 +109,20 @@ class DockerDriver:
         """Builds and tags an image."""
         await self._builds.build(spec, progress)
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates the container and its volumes."""
         await self._volumes.ensure(key.environment, spec.mounts)
-        return await self._lifecycle.create(key, spec, spec_hash)
+        return await self._lifecycle.create(key, spec, spec_hash, copied)
+
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """The engine's inspect."""
+        return await self._lifecycle.describe(container_id)
+
+    async def put_files(self, container_id: str, files: Sequence[base.FileContent]) -> None:
+        """Writes files into it."""
+        await self._lifecycle.put_files(container_id, files)
 
     async def start_container(self, container_id: str) -> None:
         """Starts, or starts again."""

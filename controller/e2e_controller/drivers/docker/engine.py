@@ -23,6 +23,7 @@ from e2e_controller.drivers.docker.failures import EngineRefusal, to_driver_erro
 from e2e_controller.drivers.docker.hijack import Hijacked, hijack
 from e2e_controller.drivers.docker.sockets import OnePoolAdapter
 from e2e_controller.drivers.docker.threads import DaemonPool
+from e2e_controller.fairness import FairSemaphore
 
 T = TypeVar("T")
 Observe = Callable[[str, float, bool], None]
@@ -46,8 +47,8 @@ class Engine:
         self._observe = observe or (lambda _name, _seconds, _ok: None)
         self._pool = DaemonPool(parallelism, "engine")
         self._local_pool = DaemonPool(_LOCAL_THREADS, "local")
-        self._slots = asyncio.Semaphore(parallelism)
-        """A call's time counts from when it gets a thread."""
+        self._slots = FairSemaphore(parallelism)
+        """A call's time counts from when it gets a thread; environments take turns."""
         self._connecting = asyncio.Lock()
         self._client: APIClient | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -85,10 +86,12 @@ class Engine:
         if self._client is not None:
             self._client.close()
 
-    async def call(self, name: str, function: Callable[[APIClient], T], what: str = "") -> T:
+    async def call(
+        self, name: str, function: Callable[[APIClient], T], what: str = "", *, environment: str = ""
+    ) -> T:
         """Runs a short call in a thread. `what` names it in errors, `name` in metrics."""
         client = self._client or await self.connect()
-        return await self._in_thread(name, what or name, lambda: function(client))
+        return await self._in_thread(name, what or name, lambda: function(client), environment)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Runs what blocks but is no call to the engine, in threads that calls do not need."""
@@ -146,8 +149,8 @@ class Engine:
             self._tell(name, time.monotonic() - began, answered)
         return stream
 
-    async def _in_thread(self, name: str, what: str, function: Callable[[], T]) -> T:
-        async with self._slots:
+    async def _in_thread(self, name: str, what: str, function: Callable[[], T], environment: str = "") -> T:
+        async with self._slots.turn(environment):
             began, answered = time.monotonic(), False
             try:
                 async with asyncio.timeout(self.call_timeout + _MARGIN):

@@ -44,7 +44,7 @@ class Events:
         self._controller_id = controller_id
 
     async def follow(self) -> AsyncGenerator[ContainerEvent, None]:
-        """Events for ever; one without a key each time that the stream begins."""
+        """Events for ever; one without a key each time that the stream begins, ends, or cannot be had."""
         pause, action = _FIRST_PAUSE, "connected"
         while True:
             try:
@@ -54,6 +54,7 @@ class Events:
                         yield event
             except DriverError:
                 pass  # every call says so as well; here it is only a reason to try again
+            yield ContainerEvent(None, "disconnected")
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LAST_PAUSE)
 

@@ -34,6 +34,10 @@ _GARBAGE = (
     aiohttp.ClientResponseError,
 )
 _TEXT_LIMIT = 4000
+_CONNECTIVITY = re.compile(
+    r"driver failed programming external connectivity on endpoint \S+( \([0-9a-f]+\))?: "
+)
+"""What the engine puts before the reason, of use to nobody."""
 START_THE_ENGINE = "start the Docker engine, or name another one with DOCKER_HOST or `docker context use`"
 
 SEE_WHETHER_IT_HANGS = "see whether the engine hangs: `docker info`"
@@ -73,7 +77,8 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
     for pattern, build in (
         (
             r"port is already allocated|address already in use",
-            lambda message: PortTaken(message, remedy="free the port, or leave hostPort out"),
+            # Who has it is found out where the container is known, and what helps goes with that.
+            lambda message: PortTaken(_CONNECTIVITY.sub("", message)),
         ),
         (
             r"bind source path does not exist|invalid mount config|error mounting|is not directory"
@@ -117,7 +122,9 @@ def refusal_to_error(what: str, status: int, message: str) -> DriverError:
         return ContainerGone(text)
     if status in (401, 407):
         return EngineUnavailable(text, remedy="allow this user to use the engine")
-    return SpecRefused(text) if status == 400 else DriverError(text)
+    if status == 400:
+        return SpecRefused(text, remedy="correct what the manifest asks for")
+    return DriverError(text)
 
 
 def to_driver_error(

@@ -28,6 +28,7 @@ READS = frozenset(
         "list_environments",
         "logs",
         "copy_out",
+        "describe",
     }
 )
 
@@ -42,6 +43,8 @@ class Control:
         self.engine = engine
         self.available = True
         """Whether the engine answers."""
+        self.containers_reachable = True
+        """Whether containers have addresses that this process seems to reach; nothing answers there."""
         self.calls: list[str] = []
         """All calls, such as `create thanos/Workload/query-1`; the first word is the operation."""
         self.latency = dict(latency or {})
@@ -117,7 +120,21 @@ class Control:
 
     def break_events(self) -> None:
         """The stream of events breaks and comes back; what happened in between is lost."""
+        self._interrupt("disconnected", "reconnected")
+
+    def go_away(self) -> None:
+        """The engine ends, with its stream of events."""
+        self.available = False
+        self._interrupt("disconnected")
+
+    def come_back(self) -> None:
+        """The engine is there again."""
+        self.available = True
+        self._interrupt("reconnected")
+
+    def _interrupt(self, *actions: str) -> None:
         for _, queue in self.engine.followers:
             while not queue.empty():
                 queue.get_nowait()
-            queue.put_nowait(ContainerEvent(None, "reconnected"))
+            for action in actions:
+                queue.put_nowait(ContainerEvent(None, action))

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Se
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from e2e_controller.drivers import base
 from e2e_controller.drivers.base import (
@@ -18,7 +19,9 @@ from e2e_controller.drivers.base import (
     ContainerNotRunning,
     ContainerPhase,
     ContainerSpec,
+    Copied,
     EngineInfo,
+    FileContent,
     ImageFailed,
     Key,
     NameTaken,
@@ -66,7 +69,7 @@ class FakeDriver(Control):
     async def info(self) -> EngineInfo:
         """About the fake."""
         await self.enter("info")
-        return EngineInfo("fake", "0", "0", "memory", containers_reachable=True, local_files=True)
+        return EngineInfo("fake", "0", "0", "memory", self.containers_reachable, local_files=True)
 
     async def events(self) -> AsyncGenerator[ContainerEvent, None]:
         """What happens to this controller's objects."""
@@ -145,14 +148,32 @@ class FakeDriver(Control):
         progress("building: Step 1/1 : FROM scratch")
         self.engine.images.setdefault(spec.tag, FakeImage())
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates a container."""
         await self.enter("create", str(key))
         creation.check(self.engine, key, spec, self.missing_paths)
         for mount in spec.mounts:
             if not mount.is_host_path:
                 self.engine.volumes.setdefault((key.environment, mount.source), self.controller_id)
+        if spec.files and copied is not None:
+            seconds = self.latency.get("copy", 0)
+            await asyncio.sleep(seconds)
+            copied(seconds)
         return creation.add(self.engine, self.controller_id, key, spec, spec_hash, finished=True).view.id
+
+    async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
+        """Adds them to the container's files."""
+        container = await self._enter_container("put_files", container_id)
+        container.files |= {posixpath.normpath(file.path): (file.content, file.mode) for file in files}
+
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """As much as the fake knows."""
+        container = await self._enter_container("describe", container_id)
+        env = [f"{name}={value}" for name, value in container.spec.env.items()]
+        labels = dict(container.spec.labels)
+        return {"Id": container_id, "Config": {"Env": env, "Labels": labels, "Image": container.spec.image}}
 
     async def start_container(self, container_id: str) -> None:
         """Starts, or starts again."""

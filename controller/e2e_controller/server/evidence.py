@@ -1,0 +1,133 @@
+"""The evidence of failed waits, as far as it fits into a call's trailers. Pure.
+
+The streams send objects whole; here each message is told once, and what says least goes first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from e2e_api.conditions import ConditionType
+from e2e_api.errors import EVIDENCE_BYTES
+from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
+from e2e_controller.drivers.base import Key
+from e2e_controller.metrics import History
+from e2e_controller.metrics.messages import sample_to_proto
+from e2e_controller.objects import Object
+from e2e_controller.server.convert import key_to_proto, object_to_proto
+
+_MOST_OBJECTS = 3
+_TEXT_LENGTHS = (600, 300, 100, 30)
+"""Letters of each text; the first that make it fit."""
+_LOG_LINES, _LINE_LENGTH = 10, 200
+_SIMILAR_BYTES, _HISTORY_BYTES = 500, 1_500
+_ERROR_LENGTH = 300
+_FIELD_BYTES = 4
+"""What each element of a list may cost besides its content."""
+_TOLD_ONCE = (
+    ConditionType.FAILED,
+    ConditionType.ACCEPTED,
+    ConditionType.IMAGE_READY,
+    ConditionType.RUNNING,
+    ConditionType.READY,
+)
+"""Of several conditions with one message, the first has it."""
+
+
+def wait_failure(objects: Mapping[Key, Object | None]) -> wait_service_pb2.WaitFailure:
+    """What stands in the way, or was not as asked in time."""
+    failure = wait_service_pb2.WaitFailure()
+    shown = list(objects.items())[:_MOST_OBJECTS]
+    for key, object_ in shown:
+        if object_ is None:
+            failure.failed.add().key.CopyFrom(key_to_proto(key))
+        else:
+            failure.failed.append(_summary(object_, EVIDENCE_BYTES // len(shown) - _FIELD_BYTES))
+    return failure
+
+
+def metric_failure(
+    expected: str, history: History, similar: Iterable[str], object_: Object | None
+) -> metric_service_pb2.MetricFailure:
+    """What was seen of the metrics, newest last, and the workload's state."""
+    failure = metric_service_pb2.MetricFailure(expected=expected[:_ERROR_LENGTH], scrapes=history.scrapes)
+    failure.history.extend(_newest(history))
+    room = _SIMILAR_BYTES
+    for name in similar:
+        room -= len(name.encode()) + _FIELD_BYTES
+        if room < 0:
+            break
+        failure.similar.append(name)
+    if object_ is not None:
+        room = EVIDENCE_BYTES - failure.ByteSize() - _FIELD_BYTES
+        failure.object.CopyFrom(_summary(object_, room))
+    return failure
+
+
+def _newest(history: History) -> Sequence[metric_service_pb2.MetricSample]:
+    """The newest samples that fit, oldest first; of a sample that is too large alone, its first sums."""
+    newest: list[metric_service_pb2.MetricSample] = []
+    room = _HISTORY_BYTES
+    for sample in reversed(history.samples):
+        message = sample_to_proto(sample)
+        message.error = message.error[:_ERROR_LENGTH]
+        while not newest and message.ByteSize() > room and message.sums:
+            del message.sums[len(message.sums) // 2 :]
+        room -= message.ByteSize() + _FIELD_BYTES
+        if room < 0:
+            break
+        newest.insert(0, message)
+    return newest
+
+
+def _summary(object_: Object, room: int) -> object_pb2.Object:
+    """The object without what a person can look up later, in so many bytes."""
+    for length in _TEXT_LENGTHS:
+        message = _shortened(object_, length)
+        lines = list(message.status.container.last_log_lines)
+        if lines:
+            del message.status.container.last_log_lines[:]
+        if message.ByteSize() <= room:
+            _add_lines(message, lines, room)
+            return message
+    return object_pb2.Object(key=key_to_proto(object_.key), version=object_.version)
+
+
+def _shortened(object_: Object, length: int) -> object_pb2.Object:
+    message = object_to_proto(object_)
+    status = message.status
+    message.document = status.directory = status.spec_hash = ""
+    message.labels.clear()
+    del status.endpoints[:], status.phases[:]
+    status.ClearField("previous_container")
+    message.source = message.source[-length:]
+    told: set[str] = set()
+    by_type = {condition.type: condition for condition in status.conditions}
+    for type_ in (*_TOLD_ONCE, *by_type):
+        if (condition := by_type.pop(type_, None)) is not None:
+            condition.message = _once(condition.message[:length], told)
+    status.progress = _once(status.progress[:length], told)
+    if status.HasField("last_probe"):
+        status.last_probe.request = status.last_probe.request[: length // 2]
+        status.last_probe.answer = status.last_probe.answer[: length // 2]
+    if status.HasField("container"):
+        status.container.image = status.container.image[:length]
+    return message
+
+
+def _once(text: str, told: set[str]) -> str:
+    if text in told:
+        return ""
+    told.add(text)
+    return text
+
+
+def _add_lines(message: object_pb2.Object, lines: Sequence[str], room: int) -> None:
+    """The last lines that fit."""
+    fitting: list[str] = []
+    room -= message.ByteSize() + 2 * _FIELD_BYTES
+    for line in reversed(lines[-_LOG_LINES:]):
+        room -= len(line[:_LINE_LENGTH].encode()) + _FIELD_BYTES
+        if room < 0:
+            break
+        fitting.insert(0, line[:_LINE_LENGTH])
+    if fitting:
+        message.status.container.last_log_lines.extend(fitting)
