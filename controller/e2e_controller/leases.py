@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from e2e_api.conditions import ConditionType
-from e2e_api.errors import Conflict
+from e2e_api.errors import Conflict, WaitTimeout
 from e2e_api.manifests import Environment
 from e2e_controller.directories import Directories
 from e2e_controller.events import EventLog
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 30.0
 """For which the end of a lease waits to know whether something has failed."""
+LEFTOVERS_SECONDS = 50.0
+"""For which a fresh claim waits; clients wait a minute unless told otherwise, and shall hear what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,16 @@ class Leases:
                 log.info("environment %s: removing %d objects of an earlier run", environment, len(keys))
             self._store.expect_gone(environment)
             # Deleting objects of an earlier client are waited for too: their names are still taken.
-            while any(o.deleting for o in self._store.select(environment)):
-                await subscription.changed()
+            async with asyncio.timeout(LEFTOVERS_SECONDS):
+                while any(o.deleting for o in self._store.select(environment)):
+                    await subscription.changed()
+        except TimeoutError:
+            left = [o for o in self._store.select(environment) if o.deleting]
+            why = "; ".join(f"{o.key}: {o.status.progress or o.status.summary}" for o in left[:10])
+            raise WaitTimeout(
+                f"what an earlier run left of environment {environment} is not gone after "
+                f"{LEFTOVERS_SECONDS:g} s: {why[:2000]}"
+            ) from None
         finally:
             subscription.close()
 

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 
 from e2e import AsyncEnvironment, Environment, Unavailable
 from e2e_api.v1 import environment_service_pb2
-from e2e_controller.drivers.base import Key
+from e2e_controller.drivers.base import DriverError, Key
 
 from .conftest import IMAGE, Client, Harness, document, eventually
 
@@ -126,6 +127,19 @@ async def test_a_fresh_claim_is_free_of_what_a_crash_left(harness: Harness) -> N
         await client.apply(document())
         await client.wait()
         assert harness.driver.container(WEB).view.id != first
+
+
+async def test_what_keeps_leftovers_from_going_is_told(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("e2e_controller.leases.LEFTOVERS_SECONDS", 0.3)
+    async with harness.running() as client:
+        await eventually(lambda: settled(harness))
+        harness.driver.fail("list_containers", DriverError("the engine had a bad day"), times=100)
+        with pytest.raises(grpc.RpcError, match=r"is not gone after 0\.3 s: .*the engine had a bad day"):
+            await client.environments.Hold(
+                environment_service_pb2.HoldRequest(environment="test", fresh=True)
+            ).read()
 
 
 async def test_a_failed_test_whose_state_cannot_be_told_leaves_nothing(
