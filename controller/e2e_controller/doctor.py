@@ -9,11 +9,13 @@ import json
 import shutil
 from typing import Any
 
+from pydantic import ValidationError
+
 from e2e_controller.drivers.base import DriverError
 from e2e_controller.drivers.docker.about import engine_info
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.images import Images
-from e2e_controller.settings import Settings
+from e2e_controller.settings import Settings, describe
 
 _PARALLELISM = 8
 _CALL_SECONDS = 15.0
@@ -30,7 +32,10 @@ def main() -> None:
 
 async def examine(images: list[str]) -> dict[str, Any]:
     """The engine, or why there is none, and of each image whether it is there or can be had."""
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        return {"error": f"not looked for, as a setting is wrong: {describe(error)}"}
     engine = Engine(settings.engine or None, _PARALLELISM, _CALL_SECONDS, None)
     here = Images(engine, mirror=settings.image_mirror)
     try:

@@ -52,6 +52,10 @@ class StartError(Exception):
     """The controller cannot start; the text says why, and what helps."""
 
 
+class LeftBehind(Exception):  # noqa: N818
+    """Not all could be deleted on exit; the text says what is left, and why."""
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -65,8 +69,11 @@ class Manager:
         settings: Settings,
         make_driver: Callable[[Settings, str, Instruments], Driver] | None = None,
         now: Callable[[], datetime] = utc_now,
+        lock: StateLock | None = None,
     ) -> None:
+        """`lock` is held already; without one, the state folder is claimed by `run`."""
         self._settings = settings
+        self._lock = lock
         self._make_driver = make_driver or docker_driver
         self._now = now
         self._stopping = asyncio.Event()
@@ -81,7 +88,7 @@ class Manager:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Serves until a signal comes, or `stop` is called. Raises `StartError`."""
+        """Serves until a signal comes, or `stop` is called. Raises `StartError`, `LeftBehind`."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -94,7 +101,13 @@ class Manager:
             log.info("stopping")
             if self._settings.delete_on_exit:
                 await self._tasks.cancel()
-                await self._upkeep.delete_everything()
+                await self._delete_everything()
+
+    async def _delete_everything(self) -> None:
+        left = await self._upkeep.delete_everything()
+        if left:
+            remedy = "start this controller again with --delete-on-exit once the cause is gone, and stop it"
+            raise LeftBehind("\n".join(["left behind:", *left, remedy]))
 
     async def _unless_stopped(self, work: Coroutine[None, None, None]) -> bool:
         """Does the work, unless a signal comes before it is done; whether it was done."""
@@ -164,7 +177,8 @@ class Manager:
     def _claim(self, stack: AsyncExitStack, state: Path) -> str:
         """Takes the state folder; gives the id of its controller."""
         try:
-            stack.enter_context(StateLock(state))
+            if self._lock is None:
+                stack.enter_context(StateLock(state))
         except StateFolderError as error:
             raise StartError(str(error)) from error
         identity = self._settings.controller_id or controller_id(state)

@@ -136,6 +136,8 @@ class Object:
     rejection: Rejection | None = None
     status: ObjectStatus = ObjectStatus()
     deleting: bool = False
+    build_context: str = ""
+    """Digest of the folder that its image is built of; only known to the reconciler."""
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -145,6 +145,13 @@ class Store:
             self._put(Object(key, generation=1, deleting=True))
             self._enqueue(key)
 
+    def renew(self, key: Key) -> None:
+        """What the object's manifest points to has changed, though the manifest has not."""
+        current = self._objects.get(key)
+        if current is not None and not current.deleting:
+            self._put(replace(current, generation=current.generation + 1))
+            self._enqueue(key)
+
     # Status
 
     def set_status(self, key: Key, status: ObjectStatus) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, DriverError, Key
@@ -12,6 +12,8 @@ from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 ECHO_DELAY = 1.0
 """Seconds from a start that we may have done ourselves to a look at it."""
@@ -109,11 +111,28 @@ class Upkeep:
                 unused_since = loop.time()
         log.info("unused for %gs", timeout)
 
-    async def delete_everything(self) -> None:
-        """Removes all that is ours from the engine; the manifests stay. No worker may be at work."""
-        await asyncio.gather(*(self._remove(key) for key in await self._driver.list_containers()))
-        for environment in await self._driver.list_environments():
-            await self._driver.remove_environment(environment)
+    async def delete_everything(self) -> list[str]:
+        """Removes all that is ours from engine and disk; the manifests stay. No worker may be at work.
+
+        Gives what could not be removed, and why, a line for each.
+        """
+        left: list[str] = []
+
+        async def attempt(what: str, call: Awaitable[T]) -> T | None:
+            try:
+                return await call
+            except DriverError as error:
+                log.error("left behind: %s: %s", what, error)
+                left.append(f"{what}: {error}")
+                return None
+
+        keys = await attempt("containers", self._driver.list_containers()) or ()
+        await asyncio.gather(*(attempt(f"container of {key}", self._remove(key)) for key in keys))
+        for environment in await attempt("networks", self._driver.list_environments()) or ():
+            await attempt(f"network of {environment}", self._driver.remove_environment(environment))
+        for directory in sorted(self._directories.environments.glob("*")):
+            await attempt(f"directory {directory}", self._driver.remove_tree(str(directory)))
+        return left
 
     def object_conditions(self) -> Iterator[tuple[str, str, str]]:
         """(kind, condition, status) of each condition of each object."""

@@ -1,34 +1,33 @@
 """A controller that watches a folder, as a user runs it."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from tests.engine import docker_client
 
 
 class Controller:
-    """A controller that watches a folder, as a user runs it."""
+    """Deletes what it made when it is stopped, unless `options` say something else."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, options: Sequence[str] = ()) -> None:
         self.folder = base / "manifests"
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         self.state = base / "state"
         self.address = f"unix://{base}/controller.sock"
+        self.options = options
         self._log = (base / "log").open("w+")
         self.start()
 
     def start(self) -> None:
-        """Starts it, and waits until it serves."""
+        """Starts it, also again, and waits until it serves."""
         receive, ready = os.pipe()
-        options = [f"--folder={self.folder}", f"--state-dir={self.state}", f"--listen={self.address}"]
-        command = [
-            sys.executable,
-            "-m",
-            "e2e_controller",
-            *options,
-            f"--ready-fd={ready}",
-            "--delete-on-exit",
-        ]
+        places = [f"--folder={self.folder}", f"--state-dir={self.state}", f"--listen={self.address}"]
+        options = [*places, f"--ready-fd={ready}", "--delete-on-exit", *self.options]
+        command = [sys.executable, "-m", "e2e_controller", *options]
         self._process = subprocess.Popen(command, stderr=self._log, stdout=self._log, pass_fds=[ready])
         os.close(ready)
         with os.fdopen(receive) as pipe:
@@ -43,11 +42,24 @@ class Controller:
         self._process.kill()
         self._process.wait(30)
 
+    def end(self, number: signal.Signals) -> int:
+        """Sends it a signal, and gives its exit code."""
+        self._process.send_signal(number)
+        return self._process.wait(30)
+
     def stop(self) -> None:
         """Ends it, and with it all that it made."""
-        self._process.terminate()
         try:
-            assert self._process.wait(30) == 0, self.log()
+            assert self.end(signal.SIGTERM) == 0, self.log()
         finally:
             self._process.kill()
             self._log.close()
+
+
+def names_on_engine(environment: str) -> list[str]:
+    """Containers, networks and volumes that have the environment in their names."""
+    with docker_client() as client:
+        names = [str(it.name) for it in client.containers.list(all=True, ignore_removed=True)]
+        names += [str(it.name) for it in client.networks.list()]
+        names += [str(it.name) for it in client.volumes.list()]
+    return [name for name in names if environment in name]

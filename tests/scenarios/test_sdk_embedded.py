@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import docker
 import pytest
 from small import BUSYBOX, until_stopped, web_server
 
 import e2e
 from e2e import Environment
+from tests.engine import docker_client
 
 SMALL = str(Path(__file__).parent)
 HOLDS = """
@@ -37,15 +37,12 @@ def until(holds: Callable[[], bool], seconds: float = 15) -> None:
 
 
 def names_of(environment: str) -> list[str]:
-    engine = docker.from_env()
-    try:
+    with docker_client() as engine:
         containers = engine.containers.list(
             all=True, filters={"name": f"^/?{environment}[.]"}, ignore_removed=True
         )
         networks = engine.networks.list(filters={"name": f"^e2e-{environment}$"})
-        return [found.name for found in (*containers, *networks)]
-    finally:
-        engine.close()
+        return [str(found.name) for found in (*containers, *networks)]
 
 
 def run(environment: str) -> subprocess.Popen[str]:

@@ -321,6 +321,9 @@ class Driver(Protocol):
     async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
         """Builds and tags an image. Raises `ImageFailed` with the last output."""
 
+    async def context_digest(self, spec: BuildSpec) -> str:
+        """Of what a build would be made of, whatever its times are; "" where that cannot be read."""
+
     async def create(
         self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
     ) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import BuildSpec, ContainerSpec, FileContent, Mount, PortSpec
 from e2e_controller.objects import Object
 from e2e_controller.reconcile.notes import Notes, notes_file
+
+DIGEST_LENGTH = 12
+"""Of the digests in a built image's tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,7 @@ def desired_container(
     spec, key = container_fields(object_), object_.key
     if object_.deleting or spec is None:
         return None
-    folder = _folder(object_)
-    build = _build(spec, folder, key.environment, key.name)
+    build = build_spec(object_)
     container = _container_spec(object_, spec, environment, build)
     if mount_shared:
         shared = str(directories.shared(key.environment))
@@ -168,14 +171,23 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _build(spec: ContainerFields, folder: Path, environment: str, name: str) -> BuildSpec | None:
-    if spec.build is None:
+def build_spec(object_: Object) -> BuildSpec | None:
+    """What its image is built of; None where nothing is built, or nothing is wanted."""
+    spec, key = container_fields(object_), object_.key
+    if object_.deleting or spec is None or spec.build is None:
         return None
-    context = str((folder / spec.build.context).resolve())
+    context = str((_folder(object_) / spec.build.context).resolve())
     arguments = dict(spec.build.args)
-    identity = _digest([context, spec.build.dockerfile, arguments, spec.build.target])[:12]
-    tag = f"e2e-build/{environment}.{name}:{identity}"
+    made_by = [context, spec.build.dockerfile, arguments, spec.build.target]
+    identity = "-".join(filter(None, (_digest(made_by)[:DIGEST_LENGTH], object_.build_context)))
+    tag = f"e2e-build/{key.environment}.{key.name}:{identity}"
     return BuildSpec(tag, context, spec.build.dockerfile, arguments, spec.build.target)
+
+
+def digest_of_built(image: str) -> str:
+    """The digest of the context that the image was built of; empty where its tag has none."""
+    found = re.fullmatch(rf"e2e-build/.*:[0-9a-f]{{{DIGEST_LENGTH}}}-([0-9a-f]{{{DIGEST_LENGTH}}})", image)
+    return found[1] if found else ""
 
 
 def _mount(volume: Volume, folder: Path) -> Mount:

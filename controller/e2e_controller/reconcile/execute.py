@@ -1,5 +1,6 @@
 """Executes plans through the driver, a step at a time. It decides nothing."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,8 @@ from e2e_controller.reconcile.steps import (
     Stop,
     Unpause,
 )
+
+log = logging.getLogger(__name__)
 
 StepBegins = Callable[[Step, str], None]
 """Is told of each step as it begins, and of its progress."""
@@ -64,7 +67,7 @@ class Execution:
                 failure = Failure(reason, str(error), retry)
                 break
             finally:
-                self._time(step, began)
+                self._time(step, began, failure)
             self.done += 1
         return Outcome(
             failure=failure,
@@ -75,13 +78,18 @@ class Execution:
             waiting=plan.waiting,
         )
 
-    def _time(self, step: Step, began: datetime) -> None:
+    def _time(self, step: Step, began: datetime, failure: Failure | None) -> None:
         """Notes how long the step took, whether or not it could be done; copying counts apart."""
+        name, took = type(step).__name__.lower(), max(0.0, (self.now() - began).total_seconds())
         copying, self._copying = self._copying, 0.0
-        elapsed = max(0.0, (self.now() - began).total_seconds() - copying)
-        self.phases.append(Phase(type(step).__name__.lower(), began, elapsed))
+        self.phases.append(Phase(name, began, max(0.0, took - copying)))
         if copying:
             self.phases.append(Phase("copy", self.phases[-1].ends_at, copying))
+        fields = {"key": str(self.key), "step": name, "duration": took}
+        if failure is None:
+            log.info("%s: %s took %.3fs", self.key, name, took, extra=fields)
+        else:
+            log.warning("%s: %s failed after %.3fs: %s", self.key, name, took, failure.message, extra=fields)
 
     def _copied(self, seconds: float) -> None:
         self._copying = seconds

@@ -20,6 +20,7 @@ from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
 from e2e_controller.objects import ENVIRONMENT, FILE, Object, PastContainer, Phase, environment_key
 from e2e_controller.probes import Prober
+from e2e_controller.reconcile.contexts import Contexts
 from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
 from e2e_controller.reconcile.environments import EnvironmentReconciler
 from e2e_controller.reconcile.evidence import last_log_lines, past_container
@@ -68,6 +69,7 @@ class Reconciler:
         self._info = info
         self._instruments = instruments
         self._now = now
+        self._contexts = Contexts(driver)
         self._notebook = Notebook(driver)
         self._rests = Rests(directories.rests)
         self._observer = Observer(store, queue, driver, self._notebook, self._rests)
@@ -85,7 +87,7 @@ class Reconciler:
             try:
                 success = await self.reconcile(key) is None
             except Exception as error:  # a bug of ours must not end the worker; the key is tried again
-                log.exception("reconcile of %s failed", key)
+                log.exception("reconcile of %s failed", key, extra={"key": str(key)})
                 self._tell_bug(key, error)
                 self._instruments.retried(key.kind, Reason.INTERNAL_ERROR)
                 self._queue.add_rate_limited(key)
@@ -108,14 +110,19 @@ class Reconciler:
 
         `environment` is the one that would have its defaults, where those are others than now.
         """
+        object_ = await self._contexts.fresh(object_)
         desired = self._desired(object_, environment)
         observed = await self._observer.observe(object_, desired)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
         return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
 
+    async def context_changed(self, object_: Object) -> bool:
+        """Whether what its image was built of is not what it would be built of now."""
+        return await self._contexts.changed(object_)
+
     async def _reconcile_container(self, key: Key) -> Failure | None:
-        object_ = self._store.get(key) or Object(key, deleting=True)
+        object_ = await self._contexts.complete(self._store.get(key) or Object(key, deleting=True))
         desired = self._desired(object_)
         wait = self._held_back(object_, desired)
         if wait > 0:
@@ -239,7 +246,8 @@ class Reconciler:
         return self._now() + timedelta(seconds=delay)
 
     async def _execute(self, object_: Object, desired: Desired | None, plan: Plan) -> Outcome:
-        log.info("%s: %s", object_.key, "; ".join(str(step) for step in plan.steps))
+        steps = [str(step) for step in plan.steps]
+        log.info("%s: %s", object_.key, "; ".join(steps), extra={"key": str(object_.key), "plan": steps})
 
         def tell(step: Step, progress: str) -> None:
             current = self._store.get(object_.key)

@@ -159,10 +159,12 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
 
     async def _apply(self, key: Key, manifest: Manifest) -> pb.AppliedObject:
         old = self._store.get(key)
-        action = action_of(old, manifest)
+        action = await self._planning.action(old, manifest)
         applied = pb.AppliedObject(key=key_to_proto(key), action=action)
         if action != pb.APPLY_ACTION_UNCHANGED or (old is not None and old.rejection is not None):
             await self._intake.write(key, manifest)
+        if action == pb.APPLY_ACTION_CHANGED and old is not None and old.manifest == manifest:
+            self._store.renew(key)
         current = self._store.get(key)
         applied.generation = current.generation if current else 0
         if key.kind == ENVIRONMENT:

@@ -27,6 +27,14 @@ class Planning:
         self._store = store
         self._reconciler = reconciler
 
+    async def action(self, old: Object | None, manifest: Manifest) -> "pb.ApplyAction.ValueType":
+        """What applying it means, a build context that has changed included."""
+        action = action_of(old, manifest)
+        if old is None or action != pb.APPLY_ACTION_UNCHANGED:
+            return action
+        changed = await self._reconciler.context_changed(old)
+        return pb.APPLY_ACTION_CHANGED if changed else action
+
     async def of_changes(self, manifests: Mapping[Key, Manifest]) -> list[pb.AppliedObject]:
         """What applying all of these would do."""
         environments = {
@@ -39,7 +47,7 @@ class Planning:
             old = self._store.get(key)
             wanted = replace(old or Object(key), manifest=manifest, deleting=False)
             applied = pb.AppliedObject(
-                key=key_to_proto(key), action=action_of(old, manifest), generation=wanted.generation
+                key=key_to_proto(key), action=await self.action(old, manifest), generation=wanted.generation
             )
             if applied.action == pb.APPLY_ACTION_CHANGED and old is not None and old.manifest is not None:
                 found = differences(to_document(old.manifest), to_document(manifest))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
-from e2e_api.manifests.base import Model, NonEmpty, PortName, as_tuple
+from e2e_api.manifests.base import Model, NonEmpty, PortName, as_tuple, field_error
 from e2e_api.patterns import compile_pattern
 from e2e_api.quantities import Duration
 
@@ -20,6 +20,12 @@ class HttpProbe(Model):
     status_max: Annotated[int, Field(ge=100, le=599)] = 299
     contains: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     headers: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.status_min > self.status_max:
+            raise field_error("statusMax", f"{self.status_max} is below statusMin, {self.status_min}")
+        return self
 
 
 class TcpProbe(Model):
@@ -61,6 +67,12 @@ class HealthcheckProbe(Model):
 
 Probe = HttpProbe | TcpProbe | ExecProbe | GrpcProbe | LogProbe | HealthcheckProbe
 PROBES = ("http", "tcp", "exec", "grpc", "log", "healthcheck")
+_PUSHED = {
+    "log": "the log is followed, and a line that matched stays",
+    "healthcheck": "the image's own HEALTHCHECK has an interval, a timeout and retries",
+}
+"""Probes that nobody asks: why fields about asking say nothing."""
+_OF_ASKING = {"timeout": "timeout", "period": "period", "failure_threshold": "failureThreshold"}
 
 
 class Readiness(Model):
@@ -97,4 +109,8 @@ class Readiness(Model):
         given = [name for name in PROBES if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"expected exactly one of {', '.join(PROBES)}; got {', '.join(given) or 'none'}")
+        reason = _PUSHED.get(given[0])
+        for name, field in _OF_ASKING.items():
+            if reason and name in self.model_fields_set:
+                raise field_error(field, f"has no effect with {given[0]}: {reason}; leave it out")
         return self

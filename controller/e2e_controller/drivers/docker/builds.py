@@ -4,11 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import closing
-from pathlib import Path
-from typing import IO, Any
-
-from docker.api.build import process_dockerfile
-from docker.utils.build import tar
+from typing import IO
 
 from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import (
@@ -18,6 +14,7 @@ from e2e_controller.drivers.base import (
     ImageFailed,
     PullProgress,
 )
+from e2e_controller.drivers.docker.contexts import pack_context
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import EngineRefusal
 from e2e_controller.drivers.docker.lines import documents
@@ -88,25 +85,6 @@ class Builds:
                     raise build_failed(spec, error_of(document), lines)
                 if line := lines.add(document):
                     progress(line)
-
-
-def pack_context(spec: BuildSpec) -> tuple[IO[bytes], str]:
-    """A temporary file with the context as tar, and the Dockerfile's name in it. Heeds .dockerignore.
-
-    Raises OSError, ValueError.
-    """
-    folder = Path(spec.context)
-    if not folder.is_dir():
-        raise NotADirectoryError(f"the build context {folder} is no directory")
-    found, content = process_dockerfile(spec.dockerfile, str(folder))
-    dockerfile = str(found)
-    if content is None and not (folder / dockerfile).is_file():
-        raise FileNotFoundError(f"there is no {dockerfile} in {folder}")
-    ignore = folder / ".dockerignore"
-    patterns = [line.strip() for line in ignore.read_text().splitlines()] if ignore.is_file() else []
-    patterns = [pattern for pattern in patterns if pattern and not pattern.startswith("#")]
-    packed: Any = tar(folder, exclude=patterns or None, dockerfile=(dockerfile, content))
-    return packed, dockerfile
 
 
 def build_failed(spec: BuildSpec, message: str, lines: BuildLines) -> ImageFailed:

@@ -9,6 +9,7 @@ from e2e_controller.drivers import base
 from e2e_controller.drivers.base import BuildSpec, ContainerSpec, Copied, Key, PullProgress
 from e2e_controller.drivers.docker.about import engine_info
 from e2e_controller.drivers.docker.builds import Builds
+from e2e_controller.drivers.docker.contexts import context_digest
 from e2e_controller.drivers.docker.engine import Engine, Observe
 from e2e_controller.drivers.docker.events import Events
 from e2e_controller.drivers.docker.images import PULL_SILENCE, Images
@@ -108,6 +109,10 @@ class DockerDriver:
     async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
         """Builds and tags an image."""
         await self._builds.build(spec, progress)
+
+    async def context_digest(self, spec: BuildSpec) -> str:
+        """Of what a build would be made of."""
+        return await self._engine.in_thread(lambda: context_digest(spec))
 
     async def create(
         self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None

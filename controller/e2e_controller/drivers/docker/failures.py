@@ -6,10 +6,10 @@ import json
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-import aiohttp
 import requests
 from docker.errors import APIError, InvalidVersion
 
@@ -31,7 +31,6 @@ _GARBAGE = (
     TypeError,
     AttributeError,
     http.client.HTTPException,
-    aiohttp.ClientResponseError,
 )
 _TEXT_LIMIT = 4000
 _CONNECTIVITY = re.compile(
@@ -176,18 +175,26 @@ def _why_unreachable(error: BaseException, endpoint: Endpoint, seconds: float) -
         return "does not listen: connection refused", START_THE_ENGINE
     if any(isinstance(link, socket.gaierror) for link in chain):
         return f"has a host name that is not known: {endpoint.host}", "correct DOCKER_HOST"
-    timeouts = (TimeoutError, requests.exceptions.Timeout, aiohttp.ServerTimeoutError)
+    timeouts = (TimeoutError, requests.exceptions.Timeout)
     if any(isinstance(link, timeouts) for link in chain):
         return f"did not answer within {seconds:g} s", SEE_WHETHER_IT_HANGS
     if any(_is_garbage(link) for link in chain):
         return f"gave an answer that is none of a Docker engine: {error}"[:500], "check the address"
-    if system or isinstance(error, (requests.exceptions.ConnectionError, aiohttp.ClientError, EOFError)):
+    broken = (requests.exceptions.ConnectionError, EOFError)
+    if system or isinstance(error, broken) or _is_of_aiohttp(error, "ClientError"):
         return f"broke off its answer: {chain[-1] or error!r}", "see the engine's log"
     return f"cannot be used: {error!r}", "see the engine's log"
 
 
 def _is_garbage(error: BaseException) -> bool:
-    return isinstance(error, _GARBAGE) and not isinstance(error, OSError)
+    garbage = isinstance(error, _GARBAGE) or _is_of_aiohttp(error, "ClientResponseError")
+    return garbage and not isinstance(error, OSError)
+
+
+def _is_of_aiohttp(error: BaseException, name: str) -> bool:
+    """Whether it is an error of that class; there is none while aiohttp, which is slow to load, is not."""
+    library = sys.modules.get("aiohttp")
+    return library is not None and isinstance(error, getattr(library, name))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

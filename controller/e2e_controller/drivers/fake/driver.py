@@ -148,6 +148,10 @@ class FakeDriver(Control):
         progress("building: Step 1/1 : FROM scratch")
         self.engine.images.setdefault(spec.tag, FakeImage())
 
+    async def context_digest(self, spec: BuildSpec) -> str:
+        """Of names and contents of all files. It asks no engine, so no fault happens to it."""
+        return archives.digest_of(Path(spec.context))
+
     async def create(
         self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
     ) -> str:
