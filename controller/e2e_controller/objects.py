@@ -74,6 +74,8 @@ class ObjectStatus:
     """How often in a row it could not be made as its manifest asks."""
     retry_at: datetime | None = None
     """Before that it is not tried again, whatever happens to its container."""
+    end_seen_at: datetime | None = None
+    """When it was first seen that the container has ended, by our own clock."""
     last_log_lines: tuple[str, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """External `host:port` by port name; empty while the workload does not run."""

@@ -1,4 +1,4 @@
-"""The controller's core, wired as the manager does it, but without sockets and threads: it runs on fake time."""
+"""The controller core, wired as the manager does it, but without sockets and threads: on fake time."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Container, Key
-from e2e_controller.drivers.fake import Fault, FaultyDriver, FakeEngine
+from e2e_controller.drivers.fake import FakeEngine, Fault, FaultyDriver
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
@@ -25,6 +25,8 @@ IMAGE = "busybox:1.36"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WORKERS = 8
 RESYNC = 60.0
+PACE = 0.01
+"""Calls take time, or what goes in circles would go round for ever in no time."""
 
 
 class World:
@@ -39,7 +41,7 @@ class World:
         """How wrong the clock on the wall is."""
         self.engine = FakeEngine(now=self.true_time)
         self.images = tuple(images)
-        self.pullable: set[str] = set()
+        self.pullable = {"later:1", "always:1"}
 
     def true_time(self) -> datetime:
         return START + timedelta(seconds=asyncio.get_running_loop().time())
@@ -54,7 +56,13 @@ class World:
             images=self.images,
             pullable=self.pullable,
             state_dir=self.directories.state,
+            pace=PACE,
         )
+
+    def close(self) -> None:
+        """Ends what runs in containers."""
+        for found in self.engine.containers.values():
+            self.engine.end(found, 0)
 
     def write(self, name: str, *documents: Any) -> Path:
         """Puts a manifest file into the user's folder."""

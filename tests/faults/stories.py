@@ -8,7 +8,7 @@ from typing import Any
 from e2e_api.conditions import ConditionType
 from e2e_api.manifests import Workload
 from e2e_controller.drivers.base import Container, ContainerPhase, Key
-from e2e_controller.drivers.fake import Fault, FakeProcess
+from e2e_controller.drivers.fake import FakeProcess, Fault
 from e2e_controller.objects import ENVIRONMENT, FILE, Object, environment_key
 
 from .core import Core, Goal, World
@@ -42,6 +42,8 @@ class Story:
         """The user's files, and what each says."""
         self.applied: dict[Key, dict[str, Any]] = {}
         self.lives = 1
+        self.calls = 0
+        """Driver calls of the first life until all was settled."""
         self.creates = 0
         self.core = Core(world, self.driver)
 
@@ -102,6 +104,7 @@ class Story:
 
     async def rest(self) -> None:
         """A full look at what has settled changes nothing."""
+        self.calls = self.driver.count
         await self.core.upkeep.enqueue_all()
         await self.until(lambda core: core.queue.idle, "the queue is empty")
         before = changes(self.core)
@@ -247,7 +250,6 @@ async def restart_policy(story: Story) -> None:
 
 
 async def pull(story: Story) -> None:
-    story.world.pullable |= {"later:1", "always:1"}
     await story.write("a.json", document(image="later:1"))
     await story.write("b.json", document("other", image="always:1", imagePullPolicy="Always"))
 
@@ -274,7 +276,6 @@ async def remove_environment(story: Story) -> None:
 
 
 async def two_of_one_image(story: Story) -> None:
-    story.world.pullable.add("later:1")
     await story.write("a.json", *(document(name, image="later:1") for name in ("one", "two")))
 
 

@@ -25,6 +25,7 @@ async def run(scenario: Scenario, root: Path, faults: Iterable[Fault] = ()) -> S
         await story.rest()
     finally:
         await story.end()
+        world.close()
     return story
 
 
@@ -35,7 +36,7 @@ async def test_whatever_goes_wrong_once(
     scenario: Scenario, kind: FaultKind, tmp_path: Path, record_property: Record
 ) -> None:
     plain = await run(scenario, tmp_path / "plain")
-    calls = plain.driver.count
+    calls = plain.calls
     assert calls > 3
     struck: Counter[str] = Counter()
     for at in range(1, calls + 1):
@@ -46,7 +47,7 @@ async def test_whatever_goes_wrong_once(
             raise AssertionError(f"{scenario}, {fault} of {calls}: {error}") from error
         struck.update(operation for _, operation in story.driver.struck)
         extra = story.creates - plain.creates
-        assert extra <= scenario.most_extra_creates, f"{scenario}, {fault}: {extra} containers more than needed"
+        assert extra <= scenario.most_extra_creates, f"{scenario}, {fault}: {extra} containers too many"
         if kind.startswith("crash"):
             assert story.lives == plain.lives + 1
     assert struck.total() == calls

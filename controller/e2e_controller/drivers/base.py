@@ -142,6 +142,12 @@ class Container:
     host_ports: Mapping[str, int] = field(default_factory=dict)
     """Published host port for each `8080/tcp`-like container port; also while it does not run."""
 
+    def is_same_end(self, other: "Container | None") -> bool:
+        """Whether both have ended, and are the same run of the same container."""
+        if other is None or self.phase is not ContainerPhase.EXITED or other.phase is not self.phase:
+            return False
+        return (self.id, self.finished_at) == (other.id, other.finished_at)
+
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:

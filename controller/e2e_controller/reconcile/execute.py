@@ -55,7 +55,7 @@ class Execution:
                 reason = "PortRace" if chosen else str(error.reason)
                 failure = Failure(reason, str(error), retry)
                 break
-            elapsed = (self.now() - began).total_seconds()
+            elapsed = max(0.0, (self.now() - began).total_seconds())
             self.phases.append(Phase(type(step).__name__.lower(), began, elapsed))
         return Outcome(
             failure=failure,

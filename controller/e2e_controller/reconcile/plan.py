@@ -1,9 +1,9 @@
 """From desired and observed to a short list of steps, each with its cause. Pure."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from e2e_api.conditions import ConditionType, Reason
+from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import BuildSpec, Container, ContainerPhase, ContainerSpec
 from e2e_controller.objects import ObjectStatus
 from e2e_controller.reconcile.desired import Desired
@@ -107,6 +107,8 @@ class Observed:
     """Looked up only where a container has to be created."""
     network_id: str = ""
     """Empty while the environment's network is not there."""
+    rested: bool = False
+    """Whether this run of the container was ended because the manifest asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ def plan_workload(desired: Desired | None, observed: Observed, previous: ObjectS
         return Plan(pause)
     if container.phase is ContainerPhase.PAUSED:
         return Plan(() if pause else (Unpause("state is Running", container.id),))
+    if observed.rested:
+        return Plan((Start(f"state is {desired.state} again", container.id), *pause))
     return _start_again(desired, container, previous, now, pause)
 
 
@@ -164,6 +168,16 @@ def restart_delay(restarts: int) -> float:
 def will_restart(restart_policy: str, exit_code: int | None) -> bool:
     """Whether an exited container is started again."""
     return restart_policy == "Always" or (restart_policy == "OnFailure" and exit_code != 0)
+
+
+def _until_restart(container: Container, previous: ObjectStatus, now: datetime) -> float:
+    """Seconds; never more than the delay itself, whatever clock runs ahead or is set back."""
+    delay = restart_delay(previous.restart_count)
+    since_end = (now - (container.finished_at or now)).total_seconds()
+    since_seen = 0.0
+    if previous.end_seen_at is not None and container.is_same_end(previous.container):
+        since_seen = (now - previous.end_seen_at).total_seconds()
+    return delay - max(since_end, since_seen) if since_seen >= 0 else 0.0
 
 
 def _removal(cause: str, container: Container | None, graceful: Desired | None) -> tuple[Step, ...]:
@@ -207,14 +221,10 @@ def _fresh(desired: Desired, observed: Observed, removal: tuple[Step, ...], caus
 def _start_again(
     desired: Desired, container: Container, previous: ObjectStatus, now: datetime, pause: tuple[Step, ...]
 ) -> Plan:
-    running = previous.condition(ConditionType.RUNNING)
-    known = previous.container is not None and previous.container.id == container.id
-    if known and running is not None and running.reason in (Reason.STOPPED, Reason.KILLED):
-        return Plan((Start(f"state is {desired.state} again", container.id), *pause))
     if not will_restart(desired.restart_policy, container.exit_code):
         return Plan()
-    due = (container.finished_at or now) + timedelta(seconds=restart_delay(previous.restart_count))
-    if due > now:
-        return Plan(requeue_after=(due - now).total_seconds())
+    remaining = _until_restart(container, previous, now)
+    if remaining > 0:
+        return Plan(requeue_after=remaining)
     cause = f"it exited with code {container.exit_code}, and restartPolicy is {desired.restart_policy}"
     return Plan((Start(cause, container.id), *pause))

@@ -26,6 +26,7 @@ from e2e_controller.probes import Prober
 from e2e_controller.reconcile.desired import Desired, desired_workload
 from e2e_controller.reconcile.execute import Execution, make_open_directory
 from e2e_controller.reconcile.plan import Observed, Plan, Step, plan_workload, replacement_cause
+from e2e_controller.reconcile.rests import Rests
 from e2e_controller.reconcile.status import Failure, Outcome, step_status, workload_status
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
@@ -59,6 +60,8 @@ class Reconciler:
         self._prober = prober
         self._events = events
         self._directories = directories
+        self._rests = Rests(directories.rests)
+        self._held: dict[Key, float] = {}  # loop times of the next attempts
         self._info = info
         self._instruments = instruments
         self._now = now
@@ -112,6 +115,7 @@ class Reconciler:
         try:
             observed = await self._observe(key, desired)
             plan = plan_workload(desired, observed, object_.status, self._now())
+            self._note_rest(key, desired, observed)
             if plan.steps:
                 outcome = await self._execute(object_, desired, plan)
                 gone = desired is None and outcome.failure is None
@@ -130,6 +134,15 @@ class Reconciler:
         await self._tell(object_, desired, observed, replace(outcome, retry_at=retry_at))
         return outcome.failure
 
+    def _note_rest(self, key: Key, desired: Desired | None, observed: Observed) -> None:
+        """Before anything is done, since a crash may come in between."""
+        if desired is None or observed.container is None:
+            return
+        if desired.state in ("Stopped", "Killed"):
+            self._rests.note(key, observed.container)
+        elif observed.rested and observed.container.phase is not ContainerPhase.EXITED:
+            self._rests.forget(key)  # it was asked for, and not done; should it end now, it does so by itself
+
     def _held_back(self, object_: Object, desired: Desired | None) -> float:
         """Seconds until what failed is tried again.
 
@@ -140,19 +153,22 @@ class Reconciler:
             return 0.0
         if status.spec_hash != desired.spec_hash:
             return 0.0
-        return (status.retry_at - self._now()).total_seconds()
+        return self._held.get(object_.key, 0.0) - asyncio.get_running_loop().time()
 
     def _plan_retry(self, key: Key, failure: Failure | None) -> datetime | None:
         """Queues a key that failed for later; returns when it may be tried again, None for any time."""
         if failure is None:
             self._queue.forget(key)
+            self._held.pop(key, None)
             return None
         if failure.terminal:
-            self._queue.add_after(key, TERMINAL_RETRY)
-            return self._now() + timedelta(seconds=TERMINAL_RETRY)
-        delay = self._queue.add_rate_limited(key)
+            delay = TERMINAL_RETRY
+            self._queue.add_after(key, delay)
+        else:
+            delay = self._queue.add_rate_limited(key)
         if failure.reason == Reason.ENGINE_UNAVAILABLE:
             return None  # it may be back any moment, and then says so
+        self._held[key] = asyncio.get_running_loop().time() + delay
         return self._now() + timedelta(seconds=delay)
 
     async def _execute(self, object_: Object, desired: Desired | None, plan: Plan) -> Outcome:
@@ -180,12 +196,25 @@ class Reconciler:
             if desired is None:
                 return Observed()  # a foreign container is none of ours to remove
             raise
-        observed = Observed(container, None, network)
+        if desired and container and container.network_id not in ("", network):
+            network = await self._look_at_network(key.environment, network)
+        rested = container is not None and self._rests.noted(key, container)
+        observed = Observed(container, None, network, rested)
         if desired is None or desired.build or desired.state in ("Stopped", "Killed"):
             return observed
         if container is None or replacement_cause(desired, observed):
             return replace(observed, image_present=await self._driver.image_present(desired.spec.image))
         return observed
+
+    async def _look_at_network(self, environment: str, known: str) -> str:
+        """The network's id, of which something else was known that a container contradicts.
+
+        Were the container replaced on hearsay, and the hearsay wrong, so would be the next one, for ever.
+        """
+        network = await self._driver.inspect_network(environment) or ""
+        if network != known:
+            self._queue.add(environment_key(environment))
+        return network
 
     async def _tell(
         self, object_: Object, desired: Desired | None, observed: Observed, outcome: Outcome
@@ -228,6 +257,7 @@ class Reconciler:
         return tuple(line[:LOG_LINE_LENGTH] for line in lines[-LOG_LINES:])
 
     def _gone(self, object_: Object) -> None:
+        self._rests.forget(object_.key)
         self._prober.forget(object_.key)
         current = self._store.get(object_.key)
         if current is not None and not current.deleting:

@@ -86,6 +86,7 @@ def workload_status(
         restart_count=restarts,
         failed_attempts=attempts,
         retry_at=outcome.retry_at,
+        end_seen_at=_end_seen_at(previous, container, now),
         last_log_lines=outcome.log_lines,
         endpoints=_endpoints(desired, container),
         probe=_probe(report),
@@ -93,6 +94,12 @@ def workload_status(
         directory=str(desired.directory) if desired else previous.directory,
         spec_hash=desired.spec_hash if desired else "",
     )
+
+
+def _end_seen_at(previous: ObjectStatus, container: Container | None, now: datetime) -> datetime | None:
+    if container is None or container.phase is not ContainerPhase.EXITED:
+        return None
+    return previous.end_seen_at if container.is_same_end(previous.container) else now
 
 
 def failed_attempts(object_: Object, failure: Failure | None) -> int:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import ObjectStatus
@@ -149,16 +148,10 @@ def test_a_paused_workload_that_is_not_there_is_started_first() -> None:
     ]
 
 
-def stopped_before(found: Container, reason: Reason = Reason.STOPPED) -> ObjectStatus:
-    running = Condition(ConditionType.RUNNING, Status.FALSE, reason)
-    return ObjectStatus(conditions=(running,), container=found)
-
-
-@pytest.mark.parametrize("reason", [Reason.STOPPED, Reason.KILLED])
-def test_from_stopped_back_to_running_in_the_same_container(reason: Reason) -> None:
+def test_from_stopped_back_to_running_in_the_same_container() -> None:
     wanted = desired()
     found = matching(wanted, ContainerPhase.EXITED, exit_code=143)
-    assert str(plan(wanted, found, stopped_before(found, reason))) == "start c0ffee: state is Running again"
+    assert str(plan(wanted, found, rested=True)) == "start c0ffee: state is Running again"
 
 
 def test_what_exited_by_itself_is_not_started_again() -> None:
@@ -186,6 +179,19 @@ def test_a_restart_waits_for_its_delay() -> None:
     waiting = plan(wanted, found, previous)
     assert not waiting.steps
     assert waiting.requeue_after == pytest.approx(restart_delay(3))
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_no_clock_makes_a_restart_wait_longer_than_its_delay(hours: int) -> None:
+    """The engine's clock runs ahead; or ours is set back, or on, while the restart is due."""
+    wanted = desired(restartPolicy="Always")
+    ahead = NOW + timedelta(hours=5)
+    found = matching(wanted, ContainerPhase.EXITED, exit_code=1, finished_at=ahead)
+    assert plan(wanted, found).requeue_after == pytest.approx(restart_delay(0))
+    seen = ObjectStatus(container=found, end_seen_at=NOW - timedelta(seconds=0.08))
+    assert plan(wanted, found, seen).requeue_after == pytest.approx(restart_delay(0) - 0.08)
+    jumped = ObjectStatus(container=found, end_seen_at=NOW - timedelta(hours=hours))
+    assert plan(wanted, found, jumped).steps
 
 
 def test_restart_delays_grow_to_a_bound() -> None:

@@ -56,8 +56,12 @@ class Fault:
 class FaultyDriver(FakeDriver):
     """A `FakeDriver` to which faults happen. Numbers every call but those that connect it."""
 
-    def __init__(self, controller_id: str = "fake", *, faults: Iterable[Fault] = (), **options: Any) -> None:
+    def __init__(
+        self, controller_id: str = "fake", *, faults: Iterable[Fault] = (), pace: float = 0.0, **options: Any
+    ) -> None:
+        """`pace`: how long each call takes, in seconds."""
         super().__init__(controller_id, **options)
+        self._pace = pace
         self.count = 0
         """How many calls there were."""
         self.struck: list[tuple[Fault, str]] = []
@@ -98,12 +102,16 @@ class FaultyDriver(FakeDriver):
     async def inspect(self, key: Key) -> Container | None:
         """Or nothing, or what is not there."""
         look = super().inspect
-        return await self._call("inspect", str(key), lambda: look(key), lambda true: None if true else _ghost(key))
+        return await self._call(
+            "inspect", str(key), lambda: look(key), lambda true: None if true else _ghost(key)
+        )
 
     async def ensure_network(self, environment: str) -> str:
         """Or another network's id."""
         ensure = super().ensure_network
-        return await self._call("ensure_network", environment, lambda: ensure(environment), lambda _: "f" * 64)
+        return await self._call(
+            "ensure_network", environment, lambda: ensure(environment), lambda _: "f" * 64
+        )
 
     async def inspect_network(self, environment: str) -> str | None:
         """Or none, or another network's id."""
@@ -213,7 +221,7 @@ class FaultyDriver(FakeDriver):
         fault = self._script.get(self.count)
         if fault is not None and fault.kind in ("lie", "past") and operation not in ("exec", "logs"):
             self.struck.append((fault, operation))
-            await self.enter(operation, "(a lie)")
+            await asyncio.sleep(self._pace)
             return answer  # type: ignore[no-any-return]
         return await self._go(operation, fault, work)
 
@@ -235,11 +243,10 @@ class FaultyDriver(FakeDriver):
             return before if before is not None else lie(answer)
         return answer
 
-    async def _go(
-        self, operation: str, fault: Fault | None, work: Callable[[], Awaitable[Answer]]
-    ) -> Answer:
+    async def _go(self, operation: str, fault: Fault | None, work: Callable[[], Awaitable[Answer]]) -> Answer:
         if self.crashed.is_set():
             await _for_ever()
+        await asyncio.sleep(self._pace)
         if fault is None:
             return await work()
         self.struck.append((fault, operation))
