@@ -171,13 +171,14 @@ def will_restart(restart_policy: str, exit_code: int | None) -> bool:
 
 
 def _until_restart(container: Container, previous: ObjectStatus, now: datetime) -> float:
-    """Seconds; never more than the delay itself, whatever clock runs ahead or is set back."""
-    delay = restart_delay(previous.restart_count)
-    since_end = (now - (container.finished_at or now)).total_seconds()
-    since_seen = 0.0
-    if previous.end_seen_at is not None and container.is_same_end(previous.container):
-        since_seen = (now - previous.end_seen_at).total_seconds()
-    return delay - max(since_end, since_seen) if since_seen >= 0 else 0.0
+    """Seconds, from when the end was first seen: the engine's clock may be another than ours.
+
+    Where ours was set back since, it is due: no delay may become longer than it is.
+    """
+    if previous.end_seen_at is None or not container.is_same_end(previous.container):
+        return restart_delay(previous.restart_count)
+    since = (now - previous.end_seen_at).total_seconds()
+    return restart_delay(previous.restart_count) - since if since >= 0 else 0.0
 
 
 def _removal(cause: str, container: Container | None, graceful: Desired | None) -> tuple[Step, ...]:

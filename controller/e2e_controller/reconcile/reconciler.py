@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 LOG_LINES = 100
 LOG_LINE_LENGTH = 2_000
+MOMENT = 0.001
+"""Seconds by which a timer may be early."""
 TERMINAL_RETRY = 60.0
 """Seconds until a failure that needs a person is tried again, in case one has acted."""
 
@@ -107,7 +109,7 @@ class Reconciler:
         object_ = self._store.get(key) or Object(key, deleting=True)
         desired = self._desired(object_)
         wait = self._held_back(object_, desired)
-        if wait > 0:
+        if wait > MOMENT:
             self._queue.add_after(key, wait)
             return None
         outcome, observed = Outcome(), Observed()

@@ -169,7 +169,8 @@ def test_restart_policies(policy: str, code: int, restarts: bool) -> None:
     long_ago = NOW - timedelta(hours=1)
     found = matching(wanted, ContainerPhase.EXITED, exit_code=code, finished_at=long_ago)
     cause = f"start c0ffee: it exited with code {code}, and restartPolicy is {policy}"
-    assert str(plan(wanted, found)) == (cause if restarts else "nothing to do")
+    seen = ObjectStatus(container=found, end_seen_at=long_ago)
+    assert str(plan(wanted, found, seen)) == (cause if restarts else "nothing to do")
 
 
 def test_a_restart_waits_for_its_delay() -> None:
