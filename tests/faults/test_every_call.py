@@ -9,9 +9,11 @@ import pytest
 from e2e_controller.drivers.fake import FAULT_KINDS, Fault, FaultKind
 
 from .core import World
+from .engine import soak
 from .stories import SCENARIOS, Scenario, Story
 
 Record = Callable[[str, object], None]
+STRIDE = soak("STRIDE", 4)
 
 
 async def run(scenario: Scenario, root: Path, faults: Iterable[Fault] = ()) -> Story:
@@ -39,7 +41,9 @@ async def test_whatever_goes_wrong_once(
     calls = plain.calls
     assert calls > 3
     struck: Counter[str] = Counter()
-    for at in range(1, calls + 1):
+    # In every run each call is struck; by every kind of fault only in `make soak`, where the stride is 1.
+    places = range(1 + FAULT_KINDS.index(kind) % STRIDE, calls + 1, STRIDE)
+    for at in places:
         fault = Fault(at, kind)
         try:
             story = await run(scenario, tmp_path / str(at), [fault])
@@ -50,5 +54,5 @@ async def test_whatever_goes_wrong_once(
         assert extra <= scenario.most_extra_creates, f"{scenario}, {fault}: {extra} containers too many"
         if kind.startswith("crash"):
             assert story.lives == plain.lives + 1
-    assert struck.total() == calls
-    record_property("faults", f"{scenario}: {kind} at {calls} calls ({struck})")
+    assert struck.total() == len(places) > 0
+    record_property("faults", f"{scenario}: {kind} at {len(places)} of {calls} driver calls")
