@@ -101,7 +101,8 @@ def value(field: FieldDescriptor, dice: random.Random) -> Any:
 async def call(channel: grpc.aio.Channel, method: MethodDescriptor, payloads: list[bytes]) -> grpc.StatusCode:
     """Sends raw bytes, takes at most a few answers, and gives the status."""
     path = f"/{method.containing_service.full_name}/{method.name}"
-    kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+    sides = (method.client_streaming, method.server_streaming)
+    kind = "_".join("stream" if streams else "unary" for streams in sides)
     make = getattr(channel, kind)(path, request_serializer=None, response_deserializer=None)
     given: Any = payloads[0]
     if method.client_streaming:
@@ -121,7 +122,8 @@ async def call(channel: grpc.aio.Channel, method: MethodDescriptor, payloads: li
     except grpc.aio.AioRpcError as error:
         if error.details() == CLIENT_IS_LATE:
             return grpc.StatusCode.CANCELLED
-        assert error.code() not in OUR_FAULT, f"{path} {payloads!r}: {error.code()}: {error.details()}"
+        if error.code() in OUR_FAULT:
+            raise AssertionError(f"{path} {payloads!r}: {error.code()}: {error.details()}") from error
         return error.code()
     return grpc.StatusCode.OK
 

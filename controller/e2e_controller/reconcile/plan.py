@@ -10,6 +10,7 @@ from e2e_controller.reconcile.desired import Desired
 
 FIRST_RESTART_DELAY = 0.1
 LONGEST_RESTART_DELAY = 30.0
+_ALIVE = (ContainerPhase.RUNNING, ContainerPhase.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,8 @@ def replacement_cause(desired: Desired, observed: Observed) -> str:
         return "it was created but never started"
     if observed.network_id and container.network_id and container.network_id != observed.network_id:
         return "its network is gone"
+    if observed.network_id and not container.network_id and container.phase in _ALIVE:
+        return "it was taken out of its network"
     return ""
 
 

@@ -198,7 +198,7 @@ class Reconciler:
             if desired is None:
                 return Observed()  # a foreign container is none of ours to remove
             raise
-        if desired and container and container.network_id not in ("", network):
+        if desired and container and container.started_at and container.network_id != network:
             network = await self._look_at_network(key.environment, network)
         rested = container is not None and self._rests.noted(key, container)
         observed = Observed(container, None, network, rested)

@@ -154,6 +154,16 @@ def test_from_stopped_back_to_running_in_the_same_container() -> None:
     assert str(plan(wanted, found, rested=True)) == "start c0ffee: state is Running again"
 
 
+@pytest.mark.parametrize(
+    ("phase", "replaced"),
+    [(ContainerPhase.RUNNING, True), (ContainerPhase.PAUSED, True), (ContainerPhase.EXITED, False)],
+)
+def test_what_was_taken_out_of_its_network_is_replaced(phase: ContainerPhase, replaced: bool) -> None:
+    wanted = desired()
+    text = str(plan(wanted, matching(wanted, phase, network_id="", exit_code=1)))
+    assert ("it was taken out of its network" in text) == replaced
+
+
 def test_what_exited_by_itself_is_not_started_again() -> None:
     wanted = desired()
     found = matching(wanted, ContainerPhase.EXITED, exit_code=1)
