@@ -20,12 +20,15 @@ from e2e_api.v1 import manifest_service_pb2, manifest_service_pb2_grpc, object_p
 IMAGE = "docker.io/library/busybox:1.36"
 LABEL = "io.e2e.controller"
 UNTIL_STOPPED = ["sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.1; done"]
-PATIENCE = 120.0
 
 
 def soak(name: str, bounded: int) -> int:
     """How often; `make soak` gives more by variables such as E2E_SOAK_KILLS."""
     return int(os.environ.get(f"E2E_SOAK_{name}", bounded))
+
+
+PATIENCE = float(soak("PATIENCE", 120))
+"""Seconds; generous, since what is tested is that all converges, on however loaded a machine."""
 
 
 def chances(record_property: Callable[[str, object], None]) -> random.Random:

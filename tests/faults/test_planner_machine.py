@@ -1,7 +1,9 @@
 """Random wishes, engines and pasts: plans that are carried out lead to rest in a few steps."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from e2e_api.conditions import ConditionType
 from e2e_api.manifests import Workload
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import ContainerPhase, Key
+from e2e_controller.drivers.base import Key
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
 from e2e_controller.objects import Object
 from e2e_controller.reconcile.desired import Desired, desired_workload
@@ -69,15 +71,16 @@ class Planner(RuleBasedStateMachine):
     def exits(self, code: int) -> None:
         if (found := self.engine.containers.get("test.web")) is not None and found.lives:
             self.rested = False
-            self.do(self.end(code))
+            self.do(self.now(lambda: self.engine.end(found, code)))
 
-    async def end(self, code: int) -> None:
-        self.engine.end(self.driver.container(WEB), code)
+    async def now(self, work: Callable[[], object]) -> None:
+        """In the event loop, which the fake engine's parts need."""
+        work()
 
     @rule()
     def goes_behind_the_back(self) -> None:
         if "test.web" in self.engine.containers:
-            self.driver.remove_behind_the_back(WEB)
+            self.do(self.now(lambda: self.driver.remove_behind_the_back(WEB)))
 
     @rule()
     def network_is_made_anew(self) -> None:
@@ -90,7 +93,8 @@ class Planner(RuleBasedStateMachine):
     @rule()
     def crash_in_the_middle_of_a_creation(self) -> None:
         if "test.web" not in self.engine.containers and (desired := self.desired()) is not None:
-            self.driver.add_unfinished(WEB, desired.spec, desired.spec_hash)
+            spec, spec_hash = desired.spec, desired.spec_hash
+            self.do(self.now(lambda: self.driver.add_unfinished(WEB, spec, spec_hash)))
 
     @invariant()
     def comes_to_rest(self) -> None:
@@ -164,8 +168,7 @@ class Planner(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for found in self.engine.containers.values():
-            if found.view.phase is not ContainerPhase.CREATED:
-                self.do(self.end(0))
+            self.do(self.now(partial(self.engine.end, found, 0)))
         self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.close()
 

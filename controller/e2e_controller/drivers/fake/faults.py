@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from e2e_controller.drivers.base import (
     BuildSpec,
@@ -222,7 +222,7 @@ class FaultyDriver(FakeDriver):
         if fault is not None and fault.kind in ("lie", "past") and operation not in ("exec", "logs"):
             self.struck.append((fault, operation))
             await asyncio.sleep(self._pace)
-            return answer  # type: ignore[no-any-return]
+            return cast("Answer", answer)
         return await self._go(operation, fault, work)
 
     async def _call(
