@@ -10,7 +10,8 @@ from e2e_api.conditions import ConditionType
 from e2e_controller.drivers.base import DriverError, ImageFailed
 
 from .core import Core, World
-from .stories import Flaky, Story, document, key
+from .scenarios import Flaky
+from .stories import Story, document, key
 
 JUMPS = [timedelta(hours=hours) for hours in (-7, -0.001, 0.001, 7)]
 

@@ -10,7 +10,8 @@ from e2e_controller.drivers.fake import FAULT_KINDS, Fault, FaultKind
 
 from .core import World
 from .engine import soak
-from .stories import SCENARIOS, Scenario, Story
+from .scenarios import SCENARIOS, Scenario
+from .stories import Story
 
 Record = Callable[[str, object], None]
 STRIDE = soak("STRIDE", 4)

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
 from e2e_api.manifests import Environment
@@ -27,6 +27,7 @@ from e2e_controller.reconcile.desired import Desired, desired_workload
 from e2e_controller.reconcile.execute import Execution, make_open_directory
 from e2e_controller.reconcile.plan import Observed, Plan, Step, plan_workload, replacement_cause
 from e2e_controller.reconcile.rests import Rests
+from e2e_controller.reconcile.retries import Retries
 from e2e_controller.reconcile.status import Failure, Outcome, step_status, workload_status
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
@@ -35,10 +36,6 @@ log = logging.getLogger(__name__)
 
 LOG_LINES = 100
 LOG_LINE_LENGTH = 2_000
-MOMENT = 0.001
-"""Seconds by which a timer may be early."""
-TERMINAL_RETRY = 60.0
-"""Seconds until a failure that needs a person is tried again, in case one has acted."""
 
 
 class Reconciler:
@@ -63,7 +60,7 @@ class Reconciler:
         self._events = events
         self._directories = directories
         self._rests = Rests(directories.rests)
-        self._held: dict[Key, float] = {}  # loop times of the next attempts
+        self._retries = Retries(queue, now)
         self._info = info
         self._instruments = instruments
         self._now = now
@@ -91,7 +88,7 @@ class Reconciler:
             return None
         if key.kind == ENVIRONMENT:
             failure = await self._reconcile_environment(key)
-            self._plan_retry(key, failure)
+            self._retries.plan(key, failure)
             return failure
         return await self._reconcile_workload(key)
 
@@ -108,8 +105,8 @@ class Reconciler:
     async def _reconcile_workload(self, key: Key) -> Failure | None:
         object_ = self._store.get(key) or Object(key, deleting=True)
         desired = self._desired(object_)
-        wait = self._held_back(object_, desired)
-        if wait > MOMENT:
+        wait = self._retries.held_back(object_, desired)
+        if wait > 0:
             self._queue.add_after(key, wait)
             return None
         outcome, observed = Outcome(), Observed()
@@ -127,7 +124,7 @@ class Reconciler:
                 outcome = Outcome(waiting_for_network=plan.waiting_for_network)
         except DriverError as error:
             outcome = replace(outcome, failure=Failure(str(error.reason), str(error), error.retry))
-        retry_at = self._plan_retry(key, outcome.failure)
+        retry_at = self._retries.plan(key, outcome.failure)
         if outcome.failure is None and plan.requeue_after is not None:
             self._queue.add_after(key, plan.requeue_after)
         if desired is None and outcome.failure is None:
@@ -144,34 +141,6 @@ class Reconciler:
             self._rests.note(key, observed.container)
         elif observed.rested and observed.container.phase is not ContainerPhase.EXITED:
             self._rests.forget(key)  # it was asked for, and not done; should it end now, it does so by itself
-
-    def _held_back(self, object_: Object, desired: Desired | None) -> float:
-        """Seconds until what failed is tried again.
-
-        A failed attempt makes engine events itself; without this they would start the next one at once.
-        """
-        status = object_.status
-        if desired is None or status.retry_at is None or not object_.settled:
-            return 0.0
-        if status.spec_hash != desired.spec_hash:
-            return 0.0
-        return self._held.get(object_.key, 0.0) - asyncio.get_running_loop().time()
-
-    def _plan_retry(self, key: Key, failure: Failure | None) -> datetime | None:
-        """Queues a key that failed for later; returns when it may be tried again, None for any time."""
-        if failure is None:
-            self._queue.forget(key)
-            self._held.pop(key, None)
-            return None
-        if failure.terminal:
-            delay = TERMINAL_RETRY
-            self._queue.add_after(key, delay)
-        else:
-            delay = self._queue.add_rate_limited(key)
-        if failure.reason == Reason.ENGINE_UNAVAILABLE:
-            return None  # it may be back any moment, and then says so
-        self._held[key] = asyncio.get_running_loop().time() + delay
-        return self._now() + timedelta(seconds=delay)
 
     async def _execute(self, object_: Object, desired: Desired | None, plan: Plan) -> Outcome:
         log.info("%s: %s", object_.key, "; ".join(str(step) for step in plan.steps))
