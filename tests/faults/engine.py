@@ -1,5 +1,6 @@
 """A controller process to be killed, and a look at the real engine behind its back."""
 
+import ctypes
 import json
 import os
 import random
@@ -18,6 +19,8 @@ from docker.errors import APIError, NotFound
 from e2e_api.v1 import manifest_service_pb2, manifest_service_pb2_grpc, object_pb2
 
 IMAGE = "docker.io/library/busybox:1.36"
+LIBRARY = ctypes.CDLL(None, use_errno=True)
+DETACH = 2
 LABEL = "io.e2e.controller"
 UNTIL_STOPPED = ["sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.1; done"]
 
@@ -197,3 +200,16 @@ def until(
 
 def running(engine: Engine, owner: str) -> int:
     return sum(found["State"] == "running" for found in engine.containers(owner).values())
+
+
+def mount_tmpfs(path: Path, options: str) -> str:
+    """Mounts a small file system in memory; returns why it could not, or nothing."""
+    done = LIBRARY.mount(b"tmpfs", os.fsencode(path), b"tmpfs", 0, options.encode())
+    return os.strerror(ctypes.get_errno()) if done != 0 else ""
+
+
+def unmount_below(path: Path) -> None:
+    """Detaches whatever is mounted there or below, the deepest first."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for mount in sorted((found for found in mounts if Path(found).is_relative_to(path)), reverse=True):
+        LIBRARY.umount2(os.fsencode(mount), DETACH)

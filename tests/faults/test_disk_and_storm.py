@@ -1,7 +1,6 @@
 """A full disk; a file that never rests; a folder that is swapped; many manifests at once."""
 
 import contextlib
-import ctypes
 import json
 import os
 import subprocess
@@ -16,11 +15,10 @@ import pytest
 from e2e_api.errors import E2EError, from_rpc_error
 from e2e_api.v1 import manifest_service_pb2, manifest_service_pb2_grpc
 
-from .engine import Controller, Engine, running, soak, until, workload
+from .engine import Controller, Engine, mount_tmpfs, running, soak, unmount_below, until, workload
 
 Record = Callable[[str, object], None]
 MEBIBYTE = 2**20
-DETACH = 2
 
 
 @pytest.fixture
@@ -28,13 +26,12 @@ def small_disk(base: Path) -> Iterator[Path]:
     """A state folder on a file system of 2 MiB."""
     state = base / "state"
     state.mkdir()
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.mount(b"tmpfs", os.fsencode(state), b"tmpfs", 0, b"size=2m") != 0:
-        pytest.skip(f"cannot mount a tmpfs: {os.strerror(ctypes.get_errno())}")
+    if problem := mount_tmpfs(state, "size=2m"):
+        pytest.skip(f"cannot mount a tmpfs: {problem}")
     try:
         yield state
     finally:
-        library.umount2(os.fsencode(state), DETACH)
+        unmount_below(state)
 
 
 def fill(path: Path) -> None:

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from .engine import IMAGE, Controller, Engine, chances, open_engine, running, soak, until, workload
+from .engine import (
+    IMAGE,
+    Controller,
+    Engine,
+    chances,
+    open_engine,
+    running,
+    soak,
+    unmount_below,
+    until,
+    workload,
+)
 
 Record = Callable[[str, object], None]
 NUMBER = 6
@@ -23,11 +34,10 @@ SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 class OwnEngine:
     """A `dockerd` with folders, socket, containerd and networks of its own. It touches no firewall rules."""
 
-    def __init__(self, base: Path, storage: str) -> None:
+    def __init__(self, base: Path) -> None:
         self.url = f"unix://{base}/d.sock"
         self.log = base / "dockerd.log"
         self._base = base
-        self._storage = storage
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -43,7 +53,8 @@ class OwnEngine:
             f"--pidfile={base}/d.pid",
             f"--containerd-namespace={name}",
             f"--containerd-plugins-namespace={name}-plugins",
-            f"--storage-driver={self._storage}",
+            # Killed, overlay2 leaks mounts, and then cannot remove its containers.
+            "--storage-driver=vfs",
             "--bridge=none",
             "--iptables=false",
             "--ip6tables=false",
@@ -91,6 +102,7 @@ class OwnEngine:
             for child in Path(f"/proc/{shim}/task/{shim}/children").read_text().split():
                 kill(int(child))
             kill(shim)
+        unmount_below(self._base)
 
     def last_words(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]
@@ -100,7 +112,7 @@ class OwnEngine:
 def own_engine(base: Path, engine: Engine) -> Iterator[OwnEngine]:
     if os.geteuid() != 0 or shutil.which("dockerd", path=SEARCH_PATH) is None:
         pytest.skip("a second dockerd needs root, and the program")
-    own = OwnEngine(base, engine.client.info()["Driver"])
+    own = OwnEngine(base)
     own.start()
     try:
         try:
