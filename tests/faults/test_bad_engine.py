@@ -96,7 +96,7 @@ def test_an_engine_that_misbehaves(base: Path, engine: Engine, record_property: 
             there = engine.containers(owner)
             assert len(there) == NUMBER
             (controller.folder / "all.json").unlink()
-            until(lambda: not engine.left(owner), "nothing is left", controller.log)
+            until(lambda: not engine.left(owner, controller.log()), "nothing is left", controller.log)
             record_property("faults", f"an engine that misbehaves: {bad.done}")
             assert bad.done
         finally:

@@ -62,6 +62,7 @@ def test_kills_while_all_is_deleted(controller: Controller, engine: Engine, reco
     for _ in range(kills):
         time.sleep(dice.uniform(0, 0.5))
         controller.restart()
-    until(lambda: not engine.left(owner), "nothing is left", controller.log)
-    assert not list((controller.state / "environments").iterdir())
+    until(lambda: not engine.left(owner, controller.log()), "nothing is left", controller.log)
+    environments = controller.state / "environments"
+    until(lambda: not list(environments.iterdir()), "no directory is left", controller.log)
     record_property("faults", f"{kills} kills while 8 workloads were deleted: nothing left")

@@ -174,7 +174,7 @@ def test_an_engine_that_restarts(own_engine: OwnEngine, base: Path, record_prope
             assert running(opened, owner) == NUMBER == len(opened.containers(owner))
             for file in controller.folder.iterdir():
                 file.unlink()
-            until(lambda: not opened.left(owner), "nothing is left", evidence)
+            until(lambda: not opened.left(owner, controller.log()), "nothing is left", evidence)
         record_property("faults", f"{restarts} restarts of an engine while {NUMBER} workloads converged")
     finally:
         controller.stop()
