@@ -60,7 +60,7 @@ class TimedQueue(RuleBasedStateMachine):
         self.queue.forget(key)
         self.failures.pop(key, None)
 
-    @rule(seconds=st.sampled_from([0.1, 0.5, 3.0, 100.0]))
+    @rule(seconds=st.sampled_from([0.1234567, 0.5432101, 3.1415926, 100.7654321]))
     def time_passes(self, seconds: float) -> None:
         self.do(asyncio.sleep(seconds))
         for key, due in list(self.due.items()):
