@@ -13,6 +13,12 @@ READY := .venv/.stamp
 DEMO_IMAGES := quay.io/prometheus/prometheus:v3.5.0 quay.io/thanos/thanos:v0.38.0
 BENCH_IMAGES := docker.io/library/busybox:1.36
 BENCH_ARGS ?=
+# How often `make soak` does what `make test` does a few times; E2E_SOAK_SEED=... gives the same dice again.
+SOAK := E2E_SOAK_KILLS=50 E2E_SOAK_DELETE_KILLS=20 E2E_SOAK_STRIKES=100 E2E_SOAK_TROUBLE=100 \
+	E2E_SOAK_STORM_SECONDS=10 E2E_SOAK_SWAPS=60 E2E_SOAK_CONTAINERS=100 E2E_SOAK_ENGINE_RESTARTS=10 \
+	E2E_SOAK_EXAMPLES=3000 E2E_SOAK_MESSAGES=500 E2E_SOAK_STRIDE=1 E2E_SOAK_PATIENCE=600 \
+	E2E_TEST_NETWORKS=200
+SOAK_ARGS ?=
 
 .PHONY: help demo test soak bench lint generate schema images engine environment clean
 
@@ -26,8 +32,8 @@ demo: engine ## the Thanos story on real containers, from manifests in a folder
 test: images ## all tests, on the real engine (WORKERS=4, PYTEST_ARGS=-x)
 	$(BIN)/pytest -n $(WORKERS) tests $(PYTEST_ARGS)
 
-soak: images ## longer tests of what wears out: many environments
-	E2E_TEST_NETWORKS=200 $(BIN)/pytest -n 0 tests/contract/test_many_environments.py $(PYTEST_ARGS)
+soak: images ## the fault suite for longer (SOAK_ARGS="-k kills", E2E_SOAK_SEED=...)
+	$(SOAK) $(BIN)/pytest -n $(WORKERS) --timeout 3600 tests/faults tests/contract/test_many_environments.py $(SOAK_ARGS)
 
 bench: engine ## what it costs, beside the engine's own floor (BENCH_ARGS=...)
 	@$(BIN)/python tools/images.py $(BENCH_IMAGES)

@@ -51,10 +51,27 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    tell_faults(terminalreporter)
     if config.stash[_left]:
         terminalreporter.section("left behind", red=True)
         for line in config.stash[_left]:
             terminalreporter.line(line)
+
+
+def tell_faults(reporter: pytest.TerminalReporter) -> None:
+    """What went wrong on purpose, how often, and what came of it: the fault suite's counts."""
+    results = [result for outcome in ("passed", "failed") for result in reporter.getreports(outcome)]
+    told = [
+        value
+        for result in results
+        if result.when == "call"
+        for name, value in result.user_properties
+        if name == "faults"
+    ]
+    if told:
+        reporter.section("faults")
+        for line in told:
+            reporter.line(str(line))
 
 
 def look_for_leftovers(state: Path, owner: str) -> list[str]:

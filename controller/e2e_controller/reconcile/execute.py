@@ -128,8 +128,8 @@ class Execution:
             case Remove():
                 await _unless_gone(self.driver.remove(target))
                 self.notebook.forget(target)
-            case PutFiles(files=files):
-                await self.driver.put_files(target, files)
+            case PutFiles(files=files, notes=notes):
+                await self.notebook.write(target, notes, files)
             case Note(notes=notes):
                 await self.notebook.write(target, notes)
 

@@ -5,16 +5,14 @@ Labels cannot be changed once a container is there; notes can.
 
 import io
 import json
-import logging
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from e2e_controller.drivers.base import (
     ContainerGone,
     Driver,
     DriverError,
-    EngineUnavailable,
     FileContent,
 )
 
@@ -22,19 +20,19 @@ NOTES_PATH = "/.e2e-notes.json"
 _LONGEST = 2**20
 _MOST_KNOWN = 10_000
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Notes:
     """Digests of the contents that live files have, by path."""
 
     files: Mapping[str, str] = field(default_factory=dict)
+    applied: bool = True
+    """Whether what their change asks for has been done, such as a restart."""
 
 
 def notes_file(notes: Notes) -> FileContent:
     """The notes as a file of the container."""
-    text = json.dumps({"files": dict(notes.files)}, sort_keys=True)
+    text = json.dumps({"files": dict(notes.files), "applied": notes.applied}, sort_keys=True)
     return FileContent(NOTES_PATH, text.encode())
 
 
@@ -42,7 +40,8 @@ def parse_notes(data: bytes) -> Notes | None:
     """The notes in such a file; None where they make no sense."""
     try:
         found = json.loads(data)
-        return Notes({str(path): str(digest) for path, digest in found["files"].items()})
+        files = {str(path): str(digest) for path, digest in found["files"].items()}
+        return Notes(files, found["applied"] is True)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -60,16 +59,13 @@ class Notebook:
             self._remember(container_id, parse_notes(await self._content(container_id)))
         return self._known[container_id]
 
-    async def write(self, container_id: str, notes: Notes) -> None:
-        """Where the container takes no files this process alone knows. Raises `EngineUnavailable`."""
-        try:
-            await self._driver.put_files(container_id, (notes_file(notes),))
-        except EngineUnavailable:
-            self._known.pop(container_id, None)
-            raise
-        except DriverError as error:
-            log.warning("container %s takes no notes: %s", container_id[:12], error)
-        self._remember(container_id, notes)
+    async def write(self, container_id: str, notes: Notes, files: Sequence[FileContent] = ()) -> None:
+        """Writes notes, together with the files that they are about. Raises `DriverError`."""
+        self.forget(container_id)
+        await self._driver.put_files(container_id, (*files, notes_file(notes)))
+        if await self.read(container_id) != notes:
+            message = f"the engine says that it wrote files into container {container_id[:12]}, but did not"
+            raise DriverError(message)
 
     def forget(self, container_id: str) -> None:
         """The container is gone."""

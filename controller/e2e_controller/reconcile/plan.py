@@ -27,6 +27,7 @@ from e2e_controller.reconcile.steps import (
 
 FIRST_RESTART_DELAY = 0.1
 LONGEST_RESTART_DELAY = 30.0
+_ALIVE = (ContainerPhase.RUNNING, ContainerPhase.PAUSED)
 
 
 def make_plan(
@@ -101,6 +102,8 @@ def replacement_cause(desired: Desired, observed: Observed) -> str:
         return "it was created but never started"
     if observed.network_id and container.network_id and container.network_id != observed.network_id:
         return "its network is gone"
+    if observed.network_id and not container.network_id and container.phase in _ALIVE:
+        return "it was taken out of its network"
     return ""
 
 
@@ -123,15 +126,14 @@ def will_restart(restart_policy: str, exit_code: int | None) -> bool:
 
 
 def _until_due(delay: float, container: Container, previous: ObjectStatus, now: datetime) -> float:
-    """What is left of a delay since the container's end, in seconds; the delay itself at the most.
+    """What is left of a delay since the end was first seen: the engine's clock may be another than ours.
 
-    Clocks may jump, and the engine may have another one: what we saw ourselves counts too.
+    Where ours was set back since, it is due: no delay may become longer than it is.
     """
-    since_end = (now - (container.finished_at or now)).total_seconds()
-    since_seen = 0.0
-    if previous.end_seen_at is not None and container.is_same_end(previous.container):
-        since_seen = (now - previous.end_seen_at).total_seconds()
-    return min(delay, delay - max(since_end, since_seen)) if since_seen >= 0 else 0.0
+    if previous.end_seen_at is None or not container.is_same_end(previous.container):
+        return delay
+    since = (now - previous.end_seen_at).total_seconds()
+    return delay - since if since >= 0 else 0.0
 
 
 def _removal(cause: str, container: Container | None, grace: float | None) -> tuple[Step, ...]:

@@ -1,6 +1,5 @@
 """The loop: takes a key, observes, plans, executes, tells the status."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -29,16 +28,15 @@ from e2e_controller.reconcile.notes import Notebook
 from e2e_controller.reconcile.observe import Observer
 from e2e_controller.reconcile.plan import make_plan
 from e2e_controller.reconcile.rests import Rests
+from e2e_controller.reconcile.retries import Retries
 from e2e_controller.reconcile.status import Failure, Outcome, step_status, workload_status
-from e2e_controller.reconcile.steps import Observed, Plan, Step
+from e2e_controller.reconcile.steps import Observed, Plan, Step, Stop
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
 
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 4_000
-TERMINAL_RETRY = 60.0
-"""Seconds until a failure that needs a person is tried again, in case one has acted."""
 
 
 def _failure(error: DriverError) -> Failure:
@@ -73,7 +71,7 @@ class Reconciler:
         self._notebook = Notebook(driver)
         self._rests = Rests(directories.rests)
         self._observer = Observer(store, queue, driver, self._notebook, self._rests)
-        self._held: dict[Key, float] = {}  # loop times of the next attempts
+        self._retries = Retries(queue, now)
         self._environments = EnvironmentReconciler(store, queue, driver, events, directories, info, now)
 
     async def work(self) -> None:
@@ -124,7 +122,7 @@ class Reconciler:
     async def _reconcile_container(self, key: Key) -> Failure | None:
         object_ = await self._contexts.complete(self._store.get(key) or Object(key, deleting=True))
         desired = self._desired(object_)
-        wait = self._held_back(object_, desired)
+        wait = self._retries.held_back(object_, desired)
         if wait > 0:
             self._queue.add_after(key, wait)
             return None
@@ -141,7 +139,7 @@ class Reconciler:
         queued = self._queued(key)
         plan = make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
         try:
-            self._note_rest(key, desired, observed)
+            self._note_rest(key, desired, observed, plan)
             self._note_adoption(object_, desired, observed, plan)
             if plan.steps:
                 past = await self._past(object_, desired, observed, plan)
@@ -216,34 +214,11 @@ class Reconciler:
         self._store.set_status(key, status)
         self._events.record(key, Reason.INTERNAL_ERROR, message[:MAX_MESSAGE], warning=True)
 
-    def _held_back(self, object_: Object, desired: Desired | None) -> float:
-        """Seconds until what failed is tried again.
-
-        A failed attempt makes engine events itself; without this they would start the next one at once.
-        """
-        status = object_.status
-        if desired is None or status.retry_at is None or not object_.settled:
-            return 0.0
-        if status.spec_hash != desired.spec_hash:
-            return 0.0
-        return self._held.get(object_.key, 0.0) - asyncio.get_running_loop().time()
-
     def _plan_retry(self, key: Key, failure: Failure | None) -> datetime | None:
         """Queues a key that failed for later; returns when it may be tried again, None for any time."""
-        if failure is None:
-            self._queue.forget(key)
-            self._held.pop(key, None)
-            return None
-        self._instruments.retried(key.kind, failure.reason)
-        if failure.terminal:
-            delay = TERMINAL_RETRY
-            self._queue.add_after(key, delay)
-        else:
-            delay = self._queue.add_rate_limited(key)
-        if failure.reason == Reason.ENGINE_UNAVAILABLE:
-            return None  # it may be back any moment, and then says so
-        self._held[key] = asyncio.get_running_loop().time() + delay
-        return self._now() + timedelta(seconds=delay)
+        if failure is not None:
+            self._instruments.retried(key.kind, failure.reason)
+        return self._retries.plan(key, failure)
 
     async def _execute(self, object_: Object, desired: Desired | None, plan: Plan) -> Outcome:
         steps = [str(step) for step in plan.steps]
@@ -263,11 +238,11 @@ class Reconciler:
             self._events.record(object_.key, type(step).__name__, str(step))
         return outcome
 
-    def _note_rest(self, key: Key, desired: Desired | None, observed: Observed) -> None:
+    def _note_rest(self, key: Key, desired: Desired | None, observed: Observed, plan: Plan) -> None:
         """Before anything is done, since a crash may come in between."""
         if desired is None or observed.container is None or desired.is_job:
             return
-        if desired.state in ("Stopped", "Killed"):
+        if desired.state in ("Stopped", "Killed") or any(isinstance(step, Stop) for step in plan.steps):
             self._rests.note(key, observed.container)
         elif observed.rested and observed.container.phase is not ContainerPhase.EXITED:
             self._rests.forget(key)  # it was asked for, and not done; should it end now, it does so by itself
@@ -312,7 +287,7 @@ class Reconciler:
         self._store.forget(object_.key, object_.generation)
         rival = self._store.find_container(object_.key.environment, object_.key.name)
         if rival is not None:
-            self._held.pop(rival.key, None)
+            self._retries.release(rival.key)
             self._queue.add(rival.key)
         environment = self._store.get(environment_key(object_.key.environment))
         if environment is None or environment.deleting:

@@ -102,6 +102,8 @@ class PutFiles(OnContainer):
     """Write files into it."""
 
     files: Sequence[FileContent] = field(repr=False)
+    notes: Notes = field(repr=False)
+    """To note in the same breath."""
 
     def __str__(self) -> str:
         paths = ", ".join(file.path for file in self.files)

@@ -38,6 +38,13 @@ def key_from_proto(key: object_pb2.ObjectKey) -> Key:
     return Key(environment, kind, name)
 
 
+def environment_from_proto(environment: str) -> str:
+    """A name, or empty for the default. Raises `InvalidArgument`: it becomes part of paths."""
+    if environment and not re.fullmatch(DNS_LABEL, environment):
+        raise InvalidArgument(f"environment: expected a lowercase DNS label, not {environment[:80]!r}")
+    return environment
+
+
 def key_to_proto(key: Key) -> object_pb2.ObjectKey:
     """The key as a message."""
     return object_pb2.ObjectKey(environment=key.environment, kind=key.kind, name=key.name)

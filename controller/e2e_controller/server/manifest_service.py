@@ -17,7 +17,12 @@ from e2e_controller.objects import ENVIRONMENT
 from e2e_controller.reconcile.dependencies import find_cycle
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.access import Access
-from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
+from e2e_controller.server.convert import (
+    environment_from_proto,
+    key_from_proto,
+    key_to_proto,
+    object_to_proto,
+)
 from e2e_controller.server.errors import not_found
 from e2e_controller.server.planning import Planning, action_of
 
@@ -119,6 +124,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
 
     def _parse(self, request: pb.ApplyRequest) -> dict[Key, Manifest]:
         """All documents, or `InvalidArgument` that lists all that is wrong with any."""
+        environment = environment_from_proto(request.environment)
         try:
             documents = parse_documents(request.documents.encode())
         except UnreadableError as error:
@@ -130,7 +136,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             violations += [(problem.field or place, f"{place}: {problem}") for problem in document.problems]
             if document.manifest is None:
                 continue
-            key, manifest = self._intake.place(document.manifest, request.environment)
+            key, manifest = self._intake.place(document.manifest, environment)
             if key in manifests:
                 violations.append((place, f"{place}: {key} stands there twice"))
             violations += [(place, f"{place}: {text}") for text in _relative_paths(manifest)]

@@ -10,7 +10,7 @@ from e2e_controller.objects import ObjectStatus
 from e2e_controller.reconcile.desired import Desired, desired_container
 from e2e_controller.reconcile.notes import NOTES_PATH, Notes, notes_file, parse_notes
 from e2e_controller.reconcile.plan import make_plan
-from e2e_controller.reconcile.steps import Note, Observed
+from e2e_controller.reconcile.steps import Note, Observed, PutFiles
 
 from .builders import NOW, container, object_of, workload
 
@@ -47,7 +47,7 @@ def test_the_content_of_live_files_is_no_part_of_the_hash() -> None:
 @pytest.mark.parametrize(
     ("on_change", "expected"),
     [
-        ("None", ["write /app.conf into c0ffee", "note c0ffee"]),
+        ("None", ["write /app.conf into c0ffee"]),
         ("Signal(SIGHUP)", ["write /app.conf into c0ffee", "SIGHUP to c0ffee", "note c0ffee"]),
         ("Restart", ["write /app.conf into c0ffee", "stop c0ffee", "start c0ffee", "note c0ffee"]),
         ("Recreate", ["remove c0ffee", "create busybox", "start"]),
@@ -63,27 +63,37 @@ def test_one_that_ended_by_itself_is_started_with_its_new_file() -> None:
 
 
 def test_one_that_is_stopped_gets_its_file_and_stays_stopped() -> None:
-    expected = ["write /app.conf into c0ffee", "note c0ffee"]
-    assert changed("Restart", ContainerPhase.EXITED, "Stopped") == expected
+    assert changed("Restart", ContainerPhase.EXITED, "Stopped") == ["write /app.conf into c0ffee"]
 
 
 def test_one_that_is_paused_gets_it_when_it_goes_on() -> None:
     assert changed("Restart", ContainerPhase.PAUSED, "Paused") == []
 
 
-def test_the_note_has_the_new_content_and_then_nothing_is_left_to_do() -> None:
-    new = desired("b", "None")
+@pytest.mark.parametrize("on_change", ["None", "Restart"])
+def test_the_notes_have_the_new_content_and_then_nothing_is_left_to_do(on_change: str) -> None:
+    new = desired("b", on_change)
     found = container(spec_hash=new.spec_hash)
-    observed = Observed(found, network_id="net", notes=notes_of(desired("a", "None")))
-    plan = make_plan(new, observed, ObjectStatus(), NOW)
-    note = plan.steps[-1]
-    assert isinstance(note, Note)
-    done = Observed(found, network_id="net", notes=note.notes)
+    observed = Observed(found, network_id="net", notes=notes_of(desired("a", on_change)))
+    last = make_plan(new, observed, ObjectStatus(), NOW).steps[-1]
+    assert isinstance(last, Note | PutFiles)
+    done = Observed(found, network_id="net", notes=last.notes)
     assert str(make_plan(new, done, ObjectStatus(), NOW)) == "nothing to do"
 
 
+def test_what_was_cut_off_after_the_writing_is_done_again() -> None:
+    new = desired("b", "Restart")
+    found = container(spec_hash=new.spec_hash)
+    observed = Observed(found, network_id="net", notes=notes_of(desired("a", "Restart")))
+    put = make_plan(new, observed, ObjectStatus(), NOW).steps[0]
+    assert isinstance(put, PutFiles)
+    cut_off = Observed(found, network_id="net", notes=put.notes)
+    steps = [type(step).__name__ for step in make_plan(new, cut_off, ObjectStatus(), NOW).steps]
+    assert steps == ["PutFiles", "Stop", "Start", "Note"]
+
+
 def test_notes_that_make_no_sense_are_none() -> None:
-    for data in (b"", b"[]", b"{", b'{"files": 1}', b"\xff"):
+    for data in (b"", b"[]", b"{", b'{"files": 1, "applied": true}', b'{"files": {}}', b"\xff"):
         assert parse_notes(data) is None
     notes = Notes({"/a": "1"})
     assert parse_notes(notes_file(notes).content) == notes

@@ -179,6 +179,16 @@ def test_from_stopped_back_to_running_in_the_same_container() -> None:
     assert str(plan(wanted, found, rested=True)) == "start c0ffee: state is Running again"
 
 
+@pytest.mark.parametrize(
+    ("phase", "replaced"),
+    [(ContainerPhase.RUNNING, True), (ContainerPhase.PAUSED, True), (ContainerPhase.EXITED, False)],
+)
+def test_what_was_taken_out_of_its_network_is_replaced(phase: ContainerPhase, replaced: bool) -> None:
+    wanted = desired()
+    text = str(plan(wanted, matching(wanted, phase, network_id="", exit_code=1)))
+    assert ("it was taken out of its network" in text) == replaced
+
+
 def test_what_exited_by_itself_is_not_started_again() -> None:
     wanted = desired()
     found = matching(wanted, ContainerPhase.EXITED, exit_code=1)
@@ -194,7 +204,8 @@ def test_restart_policies(policy: str, code: int, restarts: bool) -> None:
     long_ago = NOW - timedelta(hours=1)
     found = matching(wanted, ContainerPhase.EXITED, exit_code=code, finished_at=long_ago)
     cause = f"start c0ffee: it exited with code {code}, and restartPolicy is {policy}"
-    assert str(plan(wanted, found)) == (cause if restarts else "nothing to do")
+    seen = ObjectStatus(container=found, end_seen_at=long_ago)
+    assert str(plan(wanted, found, seen)) == (cause if restarts else "nothing to do")
 
 
 def test_a_restart_waits_for_its_delay() -> None:
@@ -206,10 +217,17 @@ def test_a_restart_waits_for_its_delay() -> None:
     assert waiting.requeue_after == pytest.approx(restart_delay(3))
 
 
-def test_a_clock_that_jumps_back_makes_no_delay_longer() -> None:
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_no_clock_makes_a_restart_wait_longer_than_its_delay(hours: int) -> None:
+    """The engine's clock runs ahead; or ours is set back, or on, while the restart is due."""
     wanted = desired(restartPolicy="Always")
-    found = matching(wanted, ContainerPhase.EXITED, exit_code=1, finished_at=NOW + timedelta(hours=5))
-    assert plan(wanted, found).requeue_after == restart_delay(0)
+    ahead = NOW + timedelta(hours=5)
+    found = matching(wanted, ContainerPhase.EXITED, exit_code=1, finished_at=ahead)
+    assert plan(wanted, found).requeue_after == pytest.approx(restart_delay(0))
+    seen = ObjectStatus(container=found, end_seen_at=NOW - timedelta(seconds=0.08))
+    assert plan(wanted, found, seen).requeue_after == pytest.approx(restart_delay(0) - 0.08)
+    jumped = ObjectStatus(container=found, end_seen_at=NOW - timedelta(hours=hours))
+    assert plan(wanted, found, jumped).steps
 
 
 def test_restart_delays_grow_to_a_bound() -> None:

@@ -27,7 +27,8 @@ def desired(**spec: Any) -> Desired:
 
 def plan(wanted: Desired, found: Container | None, previous: ObjectStatus | None = None) -> Plan:
     observed = Observed(found, image_present=True, network_id="net")
-    return make_plan(wanted, observed, previous or ObjectStatus(), NOW)
+    seen = ObjectStatus(container=found, end_seen_at=LONG_AGO)
+    return make_plan(wanted, observed, previous or seen, NOW)
 
 
 def ended(wanted: Desired, code: int, **changes: Any) -> Container:
@@ -64,7 +65,10 @@ def test_a_retry_is_a_new_container() -> None:
 
 def test_a_retry_waits_for_its_delay() -> None:
     wanted = desired(retries=5)
-    assert plan(wanted, ended(wanted, 1, attempt=2, finished_at=NOW)).requeue_after == restart_delay(2)
+    found = ended(wanted, 1, attempt=2)
+    assert plan(wanted, found, ObjectStatus(container=found, end_seen_at=NOW)).requeue_after == restart_delay(
+        2
+    )
 
 
 @pytest.mark.parametrize("change", [{"runId": "again"}, {"env": {"A": "1"}}])

@@ -1,14 +1,15 @@
 """Manifests in folders and through the API become containers, on the driver in memory."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from e2e_api.errors import Conflict, InvalidArgument, NotFound
-from e2e_api.v1 import event_service_pb2
+from e2e_api.v1 import event_service_pb2, manifest_service_pb2
 from e2e_controller.drivers.base import DriverError, Key
 
-from .conftest import Client, Goal, Harness, document, eventually, key
+from .conftest import Client, Goal, Harness, checked, document, eventually, key
 
 WEB = Key("test", "Workload", "web")
 
@@ -189,6 +190,16 @@ async def test_apply_lists_all_that_is_wrong_and_writes_nothing(client: Client) 
 async def test_relative_paths_are_refused_by_apply(client: Client) -> None:
     with pytest.raises(InvalidArgument, match="give an absolute path"):
         await client.apply(document(volumes=[{"source": "./x", "target": "/x"}]))
+
+
+@pytest.mark.parametrize("environment", ["/", "..", "../../outside", "a/b", "A", "a\n", "x" * 64])
+async def test_an_environment_is_a_name_and_no_path(
+    client: Client, harness: Harness, environment: str
+) -> None:
+    request = manifest_service_pb2.ApplyRequest(documents=json.dumps(document()), environment=environment)
+    with pytest.raises(InvalidArgument, match="environment: expected a lowercase DNS label"):
+        await checked(client.manifests.Apply(request, timeout=60))
+    assert not list(harness.state.parent.rglob("workload.web.json"))
 
 
 async def test_a_dry_run_plans_and_changes_nothing(client: Client, harness: Harness) -> None:

@@ -2,6 +2,17 @@
 
 from e2e_controller.drivers.fake.driver import FakeDriver
 from e2e_controller.drivers.fake.engine import FakeContainer, FakeEngine
+from e2e_controller.drivers.fake.faults import FAULT_KINDS, Fault, FaultKind, FaultyDriver
 from e2e_controller.drivers.fake.processes import FakeProcess, Program
 
-__all__ = ["FakeContainer", "FakeDriver", "FakeEngine", "FakeProcess", "Program"]
+__all__ = [
+    "FAULT_KINDS",
+    "FakeContainer",
+    "FakeDriver",
+    "FakeEngine",
+    "FakeProcess",
+    "Fault",
+    "FaultKind",
+    "FaultyDriver",
+    "Program",
+]

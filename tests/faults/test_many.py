@@ -1,0 +1,48 @@
+"""A thousand manifests at once, on the engine in memory."""
+
+from pathlib import Path
+
+from e2e_controller.drivers.base import Key
+from tests.unit.server.conftest import Goal, Harness, document, eventually, key
+
+from .engine import soak
+
+NUMBER = soak("MANIFESTS", 1000)
+STILL = ("list_", "inspect", "ensure_network", "image_present")
+
+
+async def test_a_thousand_files_at_once(tmp_path: Path) -> None:
+    """All accepted, each created and started once; touched, they cost nothing; removed, nothing is left."""
+    harness = Harness(tmp_path)
+    async with harness.running(rescan_interval=5.0) as client:
+        for number in range(NUMBER):
+            harness.write(f"test/w{number}.json", document(f"w{number}"))
+        seen = await client.wait(*(key(f"w{number}") for number in range(NUMBER)), timeout=150)
+        assert seen[-1].met
+        calls = harness.driver.calls
+        for verb in ("create", "start"):
+            made = [call for call in calls if call.startswith(f"{verb} ")]
+            assert len(made) == len(set(made)) == NUMBER
+        before = len(calls)
+        for number in range(NUMBER):
+            harness.write(f"test/w{number}.json", document(f"w{number}"))
+        await client.get("w0")
+        assert all(call.startswith(STILL) for call in calls[before:])
+        for file in (harness.folder / "test").iterdir():
+            file.unlink()
+        await client.wait(key("w0"), goal=Goal.WAIT_GOAL_DELETED, timeout=100)
+        await eventually(lambda: not harness.engine.containers and not harness.engine.networks, 100)
+        await eventually(lambda: not harness.manager._store.select("test"), 100)
+
+
+async def test_a_storm_on_one_key_ends_in_its_last_state(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    async with harness.running() as client:
+        for number in range(300):
+            await client.apply(document(env={"NUMBER": str(number)}))
+        await client.wait()
+        assert harness.driver.container(Key("test", "Workload", "web")).spec.env == {"NUMBER": "299"}
+        creates = [call for call in harness.driver.calls if call.startswith("create ")]
+        assert 1 <= len(creates) <= 300
+        assert len(harness.engine.containers) == 1
+        assert [path.name for path in harness.state.glob("manifests/test/*")] == ["workload.web.json"]
