@@ -42,7 +42,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One step of a start: `pull`, `build`, `create`, `start` or `probe`. Duration in seconds."""
+    """One step that was taken: `pull`, `build`, `create`, `start`, `probe`, ... Duration in seconds."""
 
     name: str
     started_at: datetime

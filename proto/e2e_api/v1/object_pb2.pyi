@@ -242,7 +242,9 @@ class Phase(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name is `pull`, `build`, `create`, `copy`, `start` or `probe`."""
+    """Name is `pull`, `build`, `create` (the files are copied in then), `start`, `stop`, `kill`, `pause`,
+    `unpause`, `remove` or `probe`.
+    """
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property

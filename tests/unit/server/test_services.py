@@ -5,6 +5,7 @@ import asyncio
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from e2e_api.errors import Conflict, InvalidArgument, NotFound, WaitFailed, WaitTimeout
@@ -196,6 +197,23 @@ async def test_health_and_reflection(harness: Harness) -> None:
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         services = await asyncio.to_thread(_reflected_services, harness.manager.addresses[0])
     assert {"e2e.v1.WaitService", "e2e.v1.MetricService", "grpc.health.v1.Health"} <= set(services)
+
+
+async def test_reflection_v1(harness: Harness) -> None:
+    """Asked as clients of today ask first; its messages are those of v1alpha."""
+    async with harness.running(), grpc.aio.insecure_channel(harness.manager.addresses[0]) as channel:
+        call = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        requests = [
+            reflection_pb2.ServerReflectionRequest(list_services="*"),
+            reflection_pb2.ServerReflectionRequest(file_containing_symbol="e2e.v1.WaitService"),
+        ]
+        listed, file = [answer async for answer in call(iter(requests))]
+    assert "e2e.v1.WaitService" in [found.name for found in listed.list_services_response.service]
+    assert b"e2e/v1/wait_service.proto" in file.file_descriptor_response.file_descriptor_proto[0]
 
 
 def _reflected_services(address: str) -> list[str]:
