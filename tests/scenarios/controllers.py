@@ -9,7 +9,7 @@ from pathlib import Path
 class Controller:
     """A controller that watches a folder, as a user runs it."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, *more: str) -> None:
         self.folder = base / "manifests"
         self.folder.mkdir()
         self.state = base / "state"
@@ -24,6 +24,7 @@ class Controller:
             *options,
             f"--ready-fd={ready}",
             "--delete-on-exit",
+            *more,
         ]
         self._process = subprocess.Popen(command, stderr=self._log, stdout=self._log, pass_fds=[ready])
         os.close(ready)

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from e2e_api.errors import from_rpc_error
 from e2e_api.v1 import (
+    container_service_pb2_grpc,
     environment_service_pb2_grpc,
     event_service_pb2_grpc,
     manifest_service_pb2,
@@ -46,6 +47,7 @@ class Client:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.manifests = manifest_service_pb2_grpc.ManifestServiceStub(channel)
         self.environments = environment_service_pb2_grpc.EnvironmentServiceStub(channel)
+        self.containers = container_service_pb2_grpc.ContainerServiceStub(channel)
         self.waits = wait_service_pb2_grpc.WaitServiceStub(channel)
         self.metrics = metric_service_pb2_grpc.MetricServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)

@@ -225,12 +225,14 @@ async def test_the_controllers_own_metrics_and_health(harness: Harness) -> None:
     import aiohttp
 
     async with harness.running(http="127.0.0.1:0") as client, aiohttp.ClientSession() as http:
-        await client.apply(document())
+        await client.apply(document(readiness={"exec": {"command": ["true"]}}))
         await client.wait()
         base = f"http://{harness.manager.http_address}"
         page = await (await http.get(f"{base}/metrics")).text()
         assert 'e2e_objects{condition="Ready",kind="Workload",status="True"} 1.0' in page
         assert 'e2e_reconciles_total{kind="Workload",result="success"}' in page
+        assert 'e2e_probe_duration_seconds_count{result="success",type="exec"} 1.0' in page
+        assert "\ne2e_queue_depth 0.0\n" in page
         for path in ("/healthz", "/readyz"):
             assert (await http.get(base + path)).status == 200
 
