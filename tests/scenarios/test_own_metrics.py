@@ -53,4 +53,4 @@ def test_queue_calls_and_probes_are_measured(controller: Controller) -> None:
     probes = 'e2e_probe_duration_seconds_{}{{result="success",type="http"}}'
     assert float(lines[probes.format("count")]) >= 1
     assert 0 < float(lines[probes.format("sum")]) < 60
-    assert float(lines["e2e_queue_depth"]) == 0
+    assert 0 <= float(lines["e2e_queue_depth"]) < 10
