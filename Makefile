@@ -14,7 +14,7 @@ DEMO_IMAGES := quay.io/prometheus/prometheus:v3.5.0 quay.io/thanos/thanos:v0.38.
 BENCH_IMAGES := docker.io/library/busybox:1.36
 BENCH_ARGS ?=
 
-.PHONY: help demo test bench lint generate schema images engine environment clean
+.PHONY: help demo test soak bench lint generate schema images engine environment clean
 
 help: ## show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -25,6 +25,9 @@ demo: engine ## the Thanos story on real containers, from manifests in a folder
 
 test: images ## all tests, on the real engine (WORKERS=4, PYTEST_ARGS=-x)
 	$(BIN)/pytest -n $(WORKERS) tests $(PYTEST_ARGS)
+
+soak: images ## longer tests of what wears out: many environments
+	E2E_TEST_NETWORKS=200 $(BIN)/pytest -n 0 tests/contract/test_many_environments.py $(PYTEST_ARGS)
 
 bench: engine ## what it costs, beside the engine's own floor (BENCH_ARGS=...)
 	@$(BIN)/python tools/images.py $(BENCH_IMAGES)

@@ -15,10 +15,11 @@ from typing import Any, Self
 import docker.errors
 import requests
 from docker import APIClient
-from docker.utils import kwargs_from_env
 
 import e2e
 from benchmarks.options import Options
+from e2e_controller.drivers.base import DriverError
+from e2e_controller.drivers.docker.endpoint import Endpoint, find_endpoint
 
 LABEL = "io.e2e.benchmark"
 """On all that the benchmark itself makes; its value is the run."""
@@ -92,15 +93,28 @@ class Bench:
 
 
 def connect(connections: int) -> APIClient:
-    """The engine that the environment names, else the default one. Raises `docker.errors.DockerException`."""
-    arguments: Any = kwargs_from_env()
-    return APIClient(version="auto", timeout=_CALL_SECONDS, max_pool_size=connections, **arguments)
+    """The engine that the controllers find, too. Raises `docker.errors.DockerException`."""
+    endpoint = _endpoint()
+    return APIClient(
+        endpoint.url,
+        version="auto",
+        timeout=_CALL_SECONDS,
+        tls=endpoint.docker_tls(),
+        max_pool_size=connections,
+    )
 
 
 def engine_socket() -> Path | None:
     """The engine's socket; None where it is on TCP."""
-    url = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    return Path(url.removeprefix("unix://")) if url.startswith("unix://") else None
+    path = _endpoint().socket_path
+    return Path(path) if path else None
+
+
+def _endpoint() -> Endpoint:
+    try:
+        return find_endpoint(None, os.environ)
+    except DriverError as error:
+        raise docker.errors.DockerException(str(error)) from error
 
 
 def remove_labelled(engine: APIClient, label: str) -> list[str]:

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import docker
 from docker.errors import APIError, DockerException
+from requests import RequestException
 
 from e2e import E2EError
+from e2e_controller.drivers.base import DriverError
 from e2e_controller.drivers.docker.endpoint import find_endpoint
 
 LABEL = "io.e2e.controller"
@@ -121,8 +123,8 @@ class Stage:
                     with suppress(APIError):
                         volume.remove()
             return [f"{kind}: {', '.join(names)}" for kind, names in self._engine_holds().items() if names]
-        except DockerException as error:
-            return [f"what is on the engine, as it does not answer: {error}"]
+        except E2EError as error:
+            return [f"what is on the engine: {error}"]
 
     def _manifest(self, name: str) -> Path:
         return self.folder / self.environment / f"{name}.yaml"  # the folder's name is the environment's
@@ -133,9 +135,11 @@ class Stage:
 
 @contextmanager
 def _engine() -> Iterator[docker.DockerClient]:
-    endpoint = find_endpoint(None, os.environ)
-    client = docker.DockerClient(base_url=endpoint.url, tls=endpoint.docker_tls(), timeout=30)
+    """A client of the engine. What goes wrong with it is an E2EError."""
     try:
-        yield client
-    finally:
-        client.close()
+        endpoint = find_endpoint(os.environ.get("E2E_ENGINE"), os.environ)
+        client = docker.DockerClient(base_url=endpoint.url, tls=endpoint.docker_tls(), timeout=30)
+        with closing(client):
+            yield client
+    except (DockerException, DriverError, RequestException) as error:
+        raise E2EError(f"the engine does not answer as it should: {error}") from error

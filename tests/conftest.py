@@ -85,9 +85,9 @@ def directories_left(state: Path) -> list[str]:
 
 def engine_left(owner: str) -> Iterator[tuple[str, Callable[[], None]]]:
     """(what, how to remove it) for all that the engine has of this controller."""
-    import docker
+    from tests.engine import docker_client  # here: most runs of unit tests need none
 
-    with contextlib.closing(docker.from_env(timeout=ENGINE_SECONDS)) as engine:
+    with docker_client(ENGINE_SECONDS) as engine:
         filters = {"label": f"{LABEL}={owner}"}
         for container in engine.containers.list(all=True, filters=filters, ignore_removed=True):
             yield f"container {container.name}", lambda it=container: it.remove(force=True, v=True)
@@ -95,6 +95,8 @@ def engine_left(owner: str) -> Iterator[tuple[str, Callable[[], None]]]:
             yield f"network {network.name}", network.remove
         for volume in engine.volumes.list(filters=filters):
             yield f"volume {volume.name}", lambda it=volume: it.remove(force=True)
+        for image in engine.images.list(filters=filters):
+            yield f"image {image.id}", lambda it=image: it.remove(force=True)
 
 
 def controllers(state: Path) -> list[int]:

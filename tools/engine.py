@@ -44,7 +44,7 @@ def ensure_engine(endpoint: Endpoint) -> bool:
 
 def _refuse_what_must_not_be_started(endpoint: Endpoint, error: EndpointError) -> None:
     if not endpoint.is_default:
-        raise EndpointError(f"{error}\nStart that engine, or unset {endpoint.origin.split()[0]}.")
+        raise EndpointError(f"{error}\nStart that engine, or name another one, with DOCKER_HOST for example.")
     if isinstance(error.__cause__, PermissionError):
         raise EndpointError(
             f"{error}\nYou may not open the socket: join its group (`usermod -aG docker $USER`, then log in"

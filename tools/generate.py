@@ -18,6 +18,8 @@ PROTO = ROOT / "proto"
 SYNC_NAMES = {
     "AsyncEnvironment": "Environment",
     "AsyncWorkload": "Workload",
+    "AsyncHandle": "Handle",
+    "AsyncJob": "Job",
     "AsyncInstrumented": "Instrumented",
     "AsyncSession": "Session",
     "AsyncClient": "Client",
@@ -30,9 +32,10 @@ SYNC_PACKAGE = '''"""The synchronous client: generated from `e2e.aio`, but for `
 
 from e2e._sync.client import Client
 from e2e._sync.environment import Environment
+from e2e._sync.job import Job
 from e2e._sync.workload import Workload
 
-__all__ = ["Client", "Environment", "Workload"]
+__all__ = ["Client", "Environment", "Job", "Workload"]
 '''
 SYNC_DOCSTRINGS = {r"\bAsync(?=[A-Z][a-z]+\b)": "", r"\b(async|await) ": "", r"\be2e\.aio\b": "e2e._sync"}
 

@@ -1,47 +1,74 @@
 """The controller as a process."""
 
 import asyncio
-import logging
+import gc
+import os
 import sys
 from typing import NoReturn
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp, SettingsError
+from pydantic_settings import SettingsError
 
-from e2e_controller.manager import Manager, StartError
-from e2e_controller.settings import Settings
+from e2e_api.places import STATE_FOLDER_IN_USE
+from e2e_controller.command_line import read_settings
+from e2e_controller.logs import set_up_logging
+from e2e_controller.settings import Settings, describe
+from e2e_controller.state_folder import StateFolderError, StateFolderInUse, StateLock
 
+EXIT_LEFT_BEHIND = 1
 EXIT_SETTINGS = 2
 EXIT_START = 3
 
 
 def main() -> None:
-    """Runs until a signal comes; exits with 2 for wrong settings, with 3 if it cannot start."""
+    """Runs until a signal comes; the exit codes are explained by `--help`."""
     settings = _settings(sys.argv[1:])
-    _set_up_logging(settings)
+    set_up_logging(settings.log_level, settings.log_format)
+    lock = StateLock(settings.state_dir.absolute(), _about(settings))
+    try:
+        # Before the rest is loaded: of two that are started together, the first one has the folder.
+        with lock:
+            _run(settings, lock)
+    except StateFolderInUse as error:
+        _fail(str(error), STATE_FOLDER_IN_USE)
+    except StateFolderError as error:
+        _fail(str(error), EXIT_START)
+
+
+def _run(settings: Settings, lock: StateLock) -> None:
+    gc.disable()  # nothing of what is loaded is garbage, and to look for some takes a seventh of the time
+    from e2e_controller.manager import LeftBehind, Manager, StartError
+
+    gc.freeze()
+    gc.enable()
 
     async def run() -> None:
-        await Manager(settings).run()
+        await Manager(settings, lock=lock).run()
 
     try:
         asyncio.run(run())
     except StartError as error:
         _fail(str(error), EXIT_START)
+    except LeftBehind as error:
+        _fail(str(error), EXIT_LEFT_BEHIND)
+
+
+def _about(settings: Settings) -> str:
+    """What another controller is told that wants the same state folder."""
+    process = f"process {os.getpid()}"
+    if not settings.idle_timeout:
+        return process
+    return (
+        f"{process}, which a test or an `e2e` command has started, and which ends by itself when it is "
+        f"unused for {settings.idle_timeout:g}s"
+    )
 
 
 def _settings(arguments: list[str]) -> Settings:
     try:
-        return CliApp.run(Settings, cli_args=arguments)
+        return read_settings(arguments)
     except ValidationError as error:
-        places = (
-            "--" + str(item["loc"][0]).replace("_", "-") if item["loc"] else "settings"
-            for item in error.errors()
-        )
-        messages = (item["msg"].removeprefix("Value error, ") for item in error.errors())
-        _fail(
-            "\n".join(f"{place}: {message}" for place, message in zip(places, messages, strict=True)),
-            EXIT_SETTINGS,
-        )
+        _fail(describe(error), EXIT_SETTINGS)
     except SettingsError as error:
         _fail(str(error), EXIT_SETTINGS)
 
@@ -49,17 +76,6 @@ def _settings(arguments: list[str]) -> Settings:
 def _fail(message: str, code: int) -> NoReturn:
     sys.stderr.write(f"e2e-controller: {message}\n")
     sys.exit(code)
-
-
-def _set_up_logging(settings: Settings) -> None:
-    handler = logging.StreamHandler()
-    if settings.log_format == "json":
-        from pythonjsonlogger.json import JsonFormatter  # here: most runs log text
-
-        handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}", style="{"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
 
 
 if __name__ == "__main__":

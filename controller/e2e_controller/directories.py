@@ -25,6 +25,11 @@ class Directories:
         """A file for each held environment, to know after a crash what somebody held."""
         return self.state / "leases"
 
+    @property
+    def rests(self) -> Path:
+        """A file for each workload that was stopped on purpose."""
+        return self.state / "rests"
+
     def manifest(self, environment: str, kind: str, name: str) -> Path:
         """The file that Apply writes for an object."""
         return self.manifests / environment / f"{kind.lower()}.{name}.json"

@@ -9,11 +9,13 @@ import json
 import shutil
 from typing import Any
 
+from pydantic import ValidationError
+
 from e2e_controller.drivers.base import DriverError
 from e2e_controller.drivers.docker.about import engine_info
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.images import Images
-from e2e_controller.settings import Settings
+from e2e_controller.settings import Settings, describe
 
 _PARALLELISM = 8
 _CALL_SECONDS = 15.0
@@ -30,10 +32,15 @@ def main() -> None:
 
 async def examine(images: list[str]) -> dict[str, Any]:
     """The engine, or why there is none, and of each image whether it is there or can be had."""
-    engine = Engine(Settings().engine or None, _PARALLELISM, _CALL_SECONDS, None)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        return {"error": f"not looked for, as a setting is wrong: {describe(error)}"}
+    engine = Engine(settings.engine or None, _PARALLELISM, _CALL_SECONDS, None)
+    here = Images(engine, mirror=settings.image_mirror)
     try:
         about = await _about(engine)
-        found = await asyncio.gather(*(_image(engine, reference) for reference in images))
+        found = await asyncio.gather(*(_image(engine, here, reference) for reference in images))
         return {"engine": about, "images": dict(zip(images, found, strict=True))}
     except DriverError as error:
         return {"error": str(error)}
@@ -67,22 +74,21 @@ def _free_bytes(folder: str) -> int | None:
         return None
 
 
-async def _image(engine: Engine, reference: str) -> dict[str, Any]:
-    """Whether the image is here; else what its registry says, "" where it has it."""
+async def _image(engine: Engine, here: Images, reference: str) -> dict[str, Any]:
+    """Whether the image is here; else what the registry it is pulled from says, "" where that has it."""
+    source = here.source(reference)
+    absent = {"present": False, "source": source, "refusal": ""}
     try:
-        if await Images(engine).present(reference):
+        if await here.present(reference):
             return {"present": True}
-    except DriverError as error:
-        return {"present": False, "refusal": str(error)}
-    try:
         await engine.call(
             "distribution",
-            lambda client: client.inspect_distribution(reference),  # type: ignore[no-untyped-call]
-            f"look for {reference}",
+            lambda client: client.inspect_distribution(source),  # type: ignore[no-untyped-call]
+            f"look for {source}",
         )
     except DriverError as error:
-        return {"present": False, "refusal": str(error)}
-    return {"present": False, "refusal": ""}
+        return {**absent, "refusal": str(error)}
+    return absent
 
 
 if __name__ == "__main__":

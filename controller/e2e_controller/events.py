@@ -8,6 +8,8 @@ from datetime import datetime
 from e2e_controller.drivers.base import Key
 
 MAX_EVENTS = 2_000
+MAX_OF_ONE = 200
+"""Of one object, so that one that fails again and again leaves room for the others."""
 MAX_MESSAGE = 2_000
 
 
@@ -30,6 +32,7 @@ class EventLog:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._events: OrderedDict[tuple[Key, str, str], Event] = OrderedDict()
+        self._of_one: dict[Key, OrderedDict[tuple[Key, str, str], None]] = {}
         self._followers: set[Follower] = set()
 
     def record(self, key: Key, reason: str, message: str = "", *, warning: bool = False) -> None:
@@ -42,10 +45,21 @@ class EventLog:
         else:
             event = replace(known, last_time=now, count=known.count + 1)
         self._events[identity] = event
+        own = self._of_one.setdefault(key, OrderedDict())
+        own[identity] = None
+        own.move_to_end(identity)
+        if len(own) > MAX_OF_ONE:
+            self._forget(next(iter(own)))
         if len(self._events) > MAX_EVENTS:
-            self._events.popitem(last=False)
+            self._forget(next(iter(self._events)))
         for follower in self._followers:
             follower.push(event)
+
+    def _forget(self, identity: tuple[Key, str, str]) -> None:
+        key = identity[0]
+        del self._events[identity], self._of_one[key][identity]
+        if not self._of_one[key]:
+            del self._of_one[key]
 
     def kept(self) -> tuple[Event, ...]:
         """All that are kept, oldest first."""

@@ -38,6 +38,57 @@ class Instruments:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._leaks_found = Counter(
+            "e2e_leaks_found",
+            "Things found that no live controller owns, by kind and their controller's state.",
+            ["kind", "state"],
+            registry=self.registry,
+        )
+        self._leaks_removed = Counter(
+            "e2e_leaks_removed",
+            "Removals of such things, by kind and result.",
+            ["kind", "result"],
+            registry=self.registry,
+        )
+        self._evictions = Counter(
+            "e2e_evictions", "Environments deleted since nobody held them any more.", registry=self.registry
+        )
+        self._retries = Counter(
+            "e2e_retries",
+            "Attempts that failed, and are made again.",
+            ["kind", "reason"],
+            registry=self.registry,
+        )
+        self._adoptions = Counter(
+            "e2e_adoptions", "Containers that were there at the start, as asked.", registry=self.registry
+        )
+        self._restarts = Counter(
+            "e2e_restarts", "Containers that were started again.", registry=self.registry
+        )
+
+    def leak_found(self, kind: str, state: str) -> None:
+        """Something was found that no live controller owns."""
+        self._leaks_found.labels(kind, state).inc()
+
+    def leak_removed(self, kind: str, success: bool) -> None:
+        """The removal of something that was found ended."""
+        self._leaks_removed.labels(kind, _result(success)).inc()
+
+    def evicted(self) -> None:
+        """An environment is deleted since nobody holds it."""
+        self._evictions.inc()
+
+    def retried(self, kind: str, reason: str) -> None:
+        """One attempt failed."""
+        self._retries.labels(kind, reason).inc()
+
+    def adopted(self) -> None:
+        """One container was there already."""
+        self._adoptions.inc()
+
+    def restarted(self) -> None:
+        """One container was started again."""
+        self._restarts.inc()
 
     def reconciled(self, kind: str, seconds: float, success: bool) -> None:
         """One reconcile ended."""
@@ -55,11 +106,12 @@ class Instruments:
     def collect_gauges(
         self,
         queue_depth: Callable[[], int],
+        queue_failing: Callable[[], int],
         objects: Callable[[], Iterable[tuple[str, str, str]]],
         leases: Callable[[], int],
     ) -> None:
         """Adds what is counted when it is asked for. `objects` gives (kind, condition, status) each."""
-        self.registry.register(_Gauges(queue_depth, objects, leases))
+        self.registry.register(_Gauges(queue_depth, queue_failing, objects, leases))
 
 
 def _result(success: bool) -> str:
@@ -70,15 +122,20 @@ class _Gauges(Collector):
     def __init__(
         self,
         queue_depth: Callable[[], int],
+        queue_failing: Callable[[], int],
         objects: Callable[[], Iterable[tuple[str, str, str]]],
         leases: Callable[[], int],
     ) -> None:
         self._queue_depth = queue_depth
+        self._queue_failing = queue_failing
         self._objects = objects
         self._leases = leases
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily("e2e_queue_depth", "Keys that wait for a worker.", self._queue_depth())
+        yield GaugeMetricFamily(
+            "e2e_queue_failing", "Keys that failed last, and are tried again.", self._queue_failing()
+        )
         yield GaugeMetricFamily("e2e_leases", "Claims of clients on environments.", self._leases())
         family = GaugeMetricFamily(
             "e2e_objects", "Objects by kind and condition.", labels=["kind", "condition", "status"]

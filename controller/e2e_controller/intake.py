@@ -1,15 +1,14 @@
 """From what files say to claims in the store, and from Apply to files. The only writer of manifest files."""
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from e2e_api.conditions import Reason
 from e2e_api.errors import Conflict, E2EError
-from e2e_api.manifests import Manifest, Workload, environment_of, to_document
+from e2e_api.manifests import Environment, Manifest, environment_of, to_document
 from e2e_api.parsing import Document
+from e2e_controller.atomic_file import replace_file
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import FILE, Rejection, Source
@@ -102,7 +101,7 @@ class Intake:
     def place(self, manifest: Manifest, environment: str) -> tuple[Key, Manifest]:
         """The key that an applied manifest has, and the manifest with its environment written in."""
         environment = environment_of(manifest) or environment or self._default
-        if isinstance(manifest, Workload):
+        if not isinstance(manifest, Environment):
             metadata = manifest.metadata.model_copy(update={"environment": environment})
             manifest = manifest.model_copy(update={"metadata": metadata})
         return Key(environment, manifest.kind, manifest.metadata.name), manifest
@@ -162,15 +161,7 @@ def _file_claim(file_key: Key, claims: list[Claim]) -> Iterator[Claim]:
 def _replace_file(path: Path, text: str) -> None:
     """Writes by temporary file and rename: a reader sees the old or the new, never a half."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        replace_file(path, text)
     except OSError as error:
         raise E2EError(f"cannot write {path}: {error.strerror}", reason="StateFolder") from error
 

@@ -1,37 +1,65 @@
 """Leases: clients' claims on environments, and what happens when the last one is gone."""
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from e2e_api.conditions import ConditionType
-from e2e_api.errors import Conflict
+from e2e_api.errors import Conflict, E2EError
 from e2e_api.manifests import Environment
 from e2e_controller.directories import Directories
 from e2e_controller.events import EventLog
 from e2e_controller.intake import Intake
+from e2e_controller.marks import Mark, Marks
 from e2e_controller.objects import environment_key
 from e2e_controller.store import Store
 
 log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
+"""Seconds between tries to end an environment."""
+SETTLE_SECONDS = 30.0
+"""For which the end of a lease waits to know whether something has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEnd:
+    """When what Apply wrote for an environment is deleted, and why then; None: never by itself."""
+
+    at: datetime | None
+    cause: str
 
 
 class Leases:
     """Who holds which environment. A file for each tells a restarted controller what had been held."""
 
     def __init__(
-        self, store: Store, intake: Intake, events: EventLog, directories: Directories, grace: float
+        self,
+        store: Store,
+        intake: Intake,
+        events: EventLog,
+        directories: Directories,
+        grace: float,
+        now: Callable[[], datetime],
+        evicted: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._intake = intake
         self._events = events
-        self._directories = directories
+        self._marks = Marks(directories.leases)
         self._grace = grace
+        self._now = now
+        self._evicted = evicted
         self._held: dict[str, int] = {}
+        self._marked: set[str] = set()
+        """Environments that somebody holds or held, until that has had its consequences."""
         self._keep: set[str] = set()
         self._ends: dict[str, asyncio.Task[None]] = {}  # environments whose time runs out
+        self._planned: dict[str, PlannedEnd] = {}  # what is known of those ends; and of those that never come
 
     def count(self, environment: str = "") -> int:
         """How many leases there are, of one environment or of all."""
@@ -44,13 +72,21 @@ class Leases:
 
     def recover(self) -> None:
         """At start: what was held before gets a grace time for its clients to come back."""
-        marked = {path.name for path in self._directories.leases.glob("*")}
-        for environment in marked:
-            if environment not in self._held:
+        marked = self._marks.read()
+        self._marked |= marked.keys()
+        for environment, mark in marked.items():
+            if environment in self._held:
+                continue
+            if mark.keep:
+                self._keep.add(environment)
+            if mark.ends is not None:
+                kept = PlannedEnd(mark.ends, mark.cause)
+                self._begin_end(environment, self._end_kept(environment, kept))
+            else:
                 log.info("environment %s was held before the restart", environment)
                 self._plan_end(environment)
         for environment in self._store.environments():
-            if environment not in marked:
+            if environment not in marked and environment not in self._held:
                 self._plan_end(environment, only_ttl=True)
 
     @asynccontextmanager
@@ -67,10 +103,9 @@ class Leases:
         self._stop_end(environment)
         try:
             if fresh:
+                self._keep.discard(environment)  # an earlier holder's wish
                 await self._remove_leftovers(environment)
-            if keep:
-                self._keep.add(environment)
-            self._mark(environment)
+            self._mark_held(environment, keep=keep or environment in self._keep)
             self._store.pin(environment)
             try:
                 yield
@@ -80,16 +115,24 @@ class Leases:
             self._held[environment] -= 1
             if not self._held[environment]:
                 del self._held[environment]
-                self._plan_end(environment)
+                # A claim that was refused changes nothing for an environment that nobody had held.
+                self._plan_end(environment, only_ttl=environment not in self._marked)
 
     async def delete(self, environment: str) -> None:
-        """Deletes what Apply wrote for an environment, now."""
-        self._stop_end(environment)
+        """Deletes what Apply wrote for an environment, now. Who holds it holds it still."""
         await self._intake.delete_environment(environment)
+        if self._held.get(environment):
+            return
+        # What is applied from now on is another's: no end of before may take it.
+        self._stop_end(environment)
+        try:
+            self._unmark(environment)
+        except OSError as error:
+            log.warning("environment %s stays marked as held: %s", environment, error)
 
     def environment_changed(self, environment: str) -> None:
-        """Its manifest may have a `ttl`, which runs while nobody holds it."""
-        if not self._held.get(environment) and environment not in self._ends:
+        """Its manifest may have another `ttl`, which runs while nobody holds it."""
+        if not self._held.get(environment) and environment not in self._marked:
             self._plan_end(environment, only_ttl=True)
 
     async def close(self) -> None:
@@ -110,41 +153,99 @@ class Leases:
             subscription.close()
 
     def _plan_end(self, environment: str, *, only_ttl: bool = False) -> None:
+        self._stop_end(environment)
         ttl = self._ttl(environment)
         if only_ttl and ttl is None:
             return
-        self._stop_end(environment)
-        task = asyncio.create_task(self._end(environment, ttl, only_ttl), name=f"end of {environment}")
-        self._ends[environment] = task
+        self._begin_end(environment, self._end(environment, ttl, only_ttl))
+
+    def _begin_end(self, environment: str, end: Coroutine[Any, Any, None]) -> None:
+        async def run() -> None:
+            try:
+                await end
+            except Exception:  # must be told, since nobody awaits this task
+                log.exception("the end of environment %s failed", environment)
+            finally:
+                if self._ends.get(environment) is asyncio.current_task():
+                    del self._ends[environment]
+
+        self._ends[environment] = asyncio.create_task(run(), name=f"end of {environment}")
 
     async def _end(self, environment: str, ttl: float | None, only_ttl: bool) -> None:
-        try:
-            if not only_ttl:
-                await asyncio.sleep(self._grace)
-            if only_ttl or self._is_kept(environment):
-                if ttl is None:
-                    self._unmark(environment)
-                    return
-                await asyncio.sleep(ttl)
-            keys = await self._intake.delete_environment(environment)
-            self._unmark(environment)
-            if keys:
-                message = f"nobody holds it any more: {len(keys)} objects are deleted"
-                self._events.record(environment_key(environment), "LeaseEnded", message)
-        except Exception:  # must be told, since nobody awaits this task
-            log.exception("the end of environment %s failed", environment)
-        finally:
-            if self._ends.get(environment) is asyncio.current_task():
-                del self._ends[environment]
+        cause = "nobody holds it, and it has a ttl"
+        if not only_ttl:
+            await asyncio.sleep(self._grace)
+            cause = await self._why_kept(environment)
+        if not cause:
+            await self._insist(environment, lambda: self._delete_unheld(environment))
+            return
+        kept = PlannedEnd(None if ttl is None else self._now() + timedelta(seconds=ttl), cause)
+        until = f"until {kept.at:%Y-%m-%d %H:%M:%S} UTC" if kept.at else "until somebody deletes it"
+        self._events.record(environment_key(environment), "Kept", f"{until}: {cause}")
+        if not only_ttl and kept.at is not None:
+            mark = Mark(environment in self._keep, kept.at, cause)
+            await self._insist(environment, lambda: self._marks.write(environment, mark))
+        await self._end_kept(environment, kept)
 
-    def _is_kept(self, environment: str) -> bool:
+    async def _end_kept(self, environment: str, kept: PlannedEnd) -> None:
+        self._planned[environment] = kept
+        if kept.at is None:
+            await self._insist(environment, lambda: self._unmark(environment))
+            return
+        await asyncio.sleep(max(0.0, (kept.at - self._now()).total_seconds()))
+        await self._insist(environment, lambda: self._delete_unheld(environment))
+
+    async def _insist(self, environment: str, work: Callable[[], Awaitable[None] | None]) -> None:
+        """Does it in the end: nobody else would, and what fails here (a full disk) may pass."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                waiting = work()
+                if waiting is not None:
+                    await waiting
+                return
+            except (E2EError, OSError):
+                log.exception("the end of environment %s failed; again in %gs", environment, pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
+
+    async def _delete_unheld(self, environment: str) -> None:
+        self._planned.pop(environment, None)
+        keys = await self._intake.delete_environment(environment)
+        self._unmark(environment)
+        if keys:
+            message = f"nobody holds it any more: {len(keys)} objects are deleted"
+            self._events.record(environment_key(environment), "LeaseEnded", message)
+            self._evicted()
+
+    def planned_end(self, environment: str) -> PlannedEnd | None:
+        """When and why the environment ends; None while somebody holds it, and where nothing was planned."""
+        return self._planned.get(environment)
+
+    async def _why_kept(self, environment: str) -> str:
+        """Why the last lease's end deletes nothing; empty where it does."""
         if environment in self._keep:
-            return True
+            return "its client asked to keep it"
         object_ = self._store.get(environment_key(environment))
         manifest = object_.manifest if object_ else None
         if not isinstance(manifest, Environment) or not manifest.spec.keep_on_failure:
-            return False
-        return any(o.status.is_true(ConditionType.FAILED) for o in self._store.select(environment))
+            return ""
+        await self._until_settled(environment)
+        objects = self._store.select(environment)
+        failed = [o.key.name for o in objects if o.status.is_true(ConditionType.FAILED)]
+        return f"keepOnFailure, and it has failed: {', '.join(failed[:10])}" if failed else ""
+
+    async def _until_settled(self, environment: str) -> None:
+        """Waits until it is known how the objects are: a controller that just started has not looked yet."""
+        subscription = self._store.subscribe(lambda key: key.environment == environment)
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                while any(o.manifest and not o.settled for o in self._store.select(environment)):
+                    await subscription.changed()
+        except TimeoutError:
+            log.warning("environment %s ends though not all of its objects were looked at", environment)
+        finally:
+            subscription.close()
 
     def _ttl(self, environment: str) -> float | None:
         object_ = self._store.get(environment_key(environment))
@@ -152,15 +253,22 @@ class Leases:
         return manifest.spec.ttl if isinstance(manifest, Environment) else None
 
     def _stop_end(self, environment: str) -> None:
+        self._planned.pop(environment, None)
         task = self._ends.pop(environment, None)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
-    def _mark(self, environment: str) -> None:
-        self._directories.leases.mkdir(parents=True, exist_ok=True)
-        marker = {"environment": environment, "keep": environment in self._keep}
-        (self._directories.leases / environment).write_text(json.dumps(marker) + "\n")
+    def _mark_held(self, environment: str, *, keep: bool) -> None:
+        try:
+            self._marks.write(environment, Mark(keep))
+        except OSError as error:
+            message = f"cannot keep in mind that {environment} is held: {error.strerror}: {error.filename}"
+            raise E2EError(message, reason="StateFolder") from error
+        self._marked.add(environment)
+        if keep:
+            self._keep.add(environment)
 
     def _unmark(self, environment: str) -> None:
         self._keep.discard(environment)
-        (self._directories.leases / environment).unlink(missing_ok=True)
+        self._marks.remove(environment)
+        self._marked.discard(environment)

@@ -7,12 +7,14 @@ import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
+from e2e_controller.atomic_file import sweep
+from e2e_controller.collector import collect_at_start
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, EngineInfo, EngineUnavailable, Key
 from e2e_controller.drivers.docker import DockerDriver
 from e2e_controller.events import EventLog
+from e2e_controller.garbage import Garbage
 from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
@@ -23,6 +25,7 @@ from e2e_controller.server.access import Access
 from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.event_service import EventServicer
+from e2e_controller.server.evidence_service import EvidenceServicer
 from e2e_controller.server.grpc_server import GrpcServer
 from e2e_controller.server.http_server import HttpServer
 from e2e_controller.server.manifest_service import ManifestServicer
@@ -31,7 +34,13 @@ from e2e_controller.server.unix_socket import ListenError
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
 from e2e_controller.sources import FolderSource
-from e2e_controller.state_folder import StateFolderError, StateLock, controller_id
+from e2e_controller.state_folder import (
+    StateFolderError,
+    StateLock,
+    controller_id,
+    host_identity,
+    write_controller_id,
+)
 from e2e_controller.store import Store
 from e2e_controller.upkeep import TaskSet, Upkeep
 from e2e_controller.workqueue import WorkQueue
@@ -51,6 +60,10 @@ class StartError(Exception):
     """The controller cannot start; the text says why, and what helps."""
 
 
+class LeftBehind(Exception):  # noqa: N818
+    """Not all could be deleted on exit; the text says what is left, and why."""
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -64,8 +77,11 @@ class Manager:
         settings: Settings,
         make_driver: Callable[[Settings, str, Instruments], Driver] | None = None,
         now: Callable[[], datetime] = utc_now,
+        lock: StateLock | None = None,
     ) -> None:
+        """`lock` is held already; without one, the state folder is claimed by `run`."""
         self._settings = settings
+        self._lock = lock
         self._make_driver = make_driver or docker_driver
         self._now = now
         self._stopping = asyncio.Event()
@@ -80,7 +96,7 @@ class Manager:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Serves until a signal comes, or `stop` is called. Raises `StartError`."""
+        """Serves until a signal comes, or `stop` is called. Raises `StartError`, `LeftBehind`."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -93,7 +109,13 @@ class Manager:
             log.info("stopping")
             if self._settings.delete_on_exit:
                 await self._tasks.cancel()
-                await self._upkeep.delete_everything()
+                await self._delete_everything()
+
+    async def _delete_everything(self) -> None:
+        left = await self._upkeep.delete_everything()
+        if left:
+            remedy = "start this controller again with --delete-on-exit once the cause is gone, and stop it"
+            raise LeftBehind("\n".join(["left behind:", *left, remedy]))
 
     async def _unless_stopped(self, work: Coroutine[None, None, None]) -> bool:
         """Does the work, unless a signal comes before it is done; whether it was done."""
@@ -111,16 +133,17 @@ class Manager:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
         directories = Directories(settings.state_dir.absolute())
-        identity = self._claim(stack, directories.state)
+        identity = self._claim(stack, directories)
         instruments, events = Instruments(), EventLog(self._now)
         driver = self._make_driver(settings, identity, instruments)
         info = await _connect(driver)
         stack.push_async_callback(driver.close)
 
-        queue = self._queue = WorkQueue[Key]()
+        queue = self._queue = WorkQueue[Key](group=lambda key: key.environment)
         store = self._store = Store(queue.add, events)
         intake = Intake(store, directories, settings.default_environment)
-        leases = self._leases = Leases(store, intake, events, directories, settings.lease_grace)
+        grace, evicted = settings.lease_grace, instruments.evicted
+        leases = self._leases = Leases(store, intake, events, directories, grace, self._now, evicted)
         prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
@@ -129,7 +152,9 @@ class Manager:
             store, queue, driver, prober, events, directories, info, instruments, self._now
         )
         upkeep = self._upkeep = Upkeep(store, queue, driver, directories)
-        instruments.collect_gauges(lambda: len(queue), upkeep.object_conditions, leases.count)
+        instruments.collect_gauges(
+            lambda: len(queue), lambda: queue.failing, upkeep.object_conditions, leases.count
+        )
 
         sources = await self._start_sources(stack, intake, directories)
         stack.push_async_callback(self._tasks.cancel)
@@ -138,7 +163,6 @@ class Manager:
             self._tasks.spawn(reconciler.work())
         stack.callback(queue.close)
         self._tasks.spawn(upkeep.resync(settings.resync_interval))
-        leases.recover()
         stack.push_async_callback(leases.close)
 
         async def sync_folders() -> None:
@@ -152,19 +176,29 @@ class Manager:
             MetricServicer(access, scraper),
             ContainerServicer(access),
             EventServicer(events),
+            EvidenceServicer(access, events, scraper, instruments.registry, self._now),
+            keepalive=settings.keepalive,
         )
         await self._serve(stack, server, instruments)
+        leases.recover()  # only now can its clients come back
+        if settings.collect_garbage != "none":
+            garbage = Garbage(driver.inventory, host_identity())
+            self._tasks.spawn(collect_at_start(garbage, identity, settings.collect_garbage, instruments))
         if settings.idle_timeout:
             self._tasks.spawn(self._stop_when_unused(server, leases))
 
-    def _claim(self, stack: AsyncExitStack, state: Path) -> str:
+    def _claim(self, stack: AsyncExitStack, directories: Directories) -> str:
         """Takes the state folder; gives the id of its controller."""
+        state = directories.state
         try:
-            stack.enter_context(StateLock(state))
+            if self._lock is None:
+                stack.enter_context(StateLock(state))
+            identity = self._settings.controller_id or controller_id(state)
+            write_controller_id(state, identity)
+            for folder in (state, directories.manifests):
+                sweep(folder)
         except StateFolderError as error:
             raise StartError(str(error)) from error
-        identity = self._settings.controller_id or controller_id(state)
-        (state / "controller-id").write_text(identity + "\n")
         return identity
 
     async def _start_sources(
@@ -238,9 +272,11 @@ def docker_driver(settings: Settings, identity: str, instruments: Instruments) -
         identity,
         engine=settings.engine or None,
         state_dir=settings.state_dir.absolute(),
+        host=host_identity(),
         parallelism=settings.engine_parallelism,
         call_timeout=settings.engine_timeout,
         address_pool=settings.address_pool,
         subnet_prefix=settings.subnet_prefix,
+        image_mirror=settings.image_mirror,
         observe=instruments.engine_called,
     )

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status, find_condition, is_true
-from e2e_api.manifests import Manifest
+from e2e_api.conditions import Action, Condition, ConditionType, Reason, Status, find_condition, is_true
+from e2e_api.manifests import Manifest, dependency_names
 from e2e_controller.drivers.base import Container, Key
 
 ENVIRONMENT = "Environment"
 WORKLOAD = "Workload"
+JOB = "Job"
 FILE = "File"
+CONTAINER_KINDS = (WORKLOAD, JOB)
+"""The kinds that make a container; within an environment they share their names."""
 
 
 def environment_key(environment: str) -> Key:
@@ -42,11 +45,19 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One step that was taken: `pull`, `build`, `create`, `start`, `probe`, ... Duration in seconds."""
+    """A step of a start (`pull`, `create`, `start`, ...), or what was waited for (`queue`, `network`, ...).
+
+    Duration in seconds.
+    """
 
     name: str
     started_at: datetime
     duration: float
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it ended."""
+        return self.started_at + timedelta(seconds=self.duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,15 @@ class Probe:
     answer: str
     time: datetime | None
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastContainer:
+    """The last that was seen of a container that is no more, or of its run before a restart."""
+
+    container: Container
+    restart_count: int
+    log_lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +94,16 @@ class ObjectStatus:
     """How often in a row it could not be made as its manifest asks."""
     retry_at: datetime | None = None
     """Before that it is not tried again, whatever happens to its container."""
+    end_seen_at: datetime | None = None
+    """When it was first seen that the container has ended, by our own clock."""
     last_log_lines: tuple[str, ...] = ()
+    past: PastContainer | None = None
+    """The container before this one."""
+    action: Action | None = None
+    """What helps, where it has failed."""
+    waiting_for: str = ""
+    """The phase that it is in while something else has to come first: `network`, `dependencies`."""
+    waiting_since: datetime | None = None
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """External `host:port` by port name; empty while the workload does not run."""
     probe: Probe | None = None
@@ -107,11 +136,26 @@ class Object:
     rejection: Rejection | None = None
     status: ObjectStatus = ObjectStatus()
     deleting: bool = False
+    build_context: str = ""
+    """Digest of the folder that its image is built of; only known to the reconciler."""
 
     @property
     def labels(self) -> Mapping[str, str]:
         """The labels of its manifest."""
         return self.manifest.metadata.labels if self.manifest else {}
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Names of the objects that its container's creation waits for."""
+        return dependency_names(self.manifest)
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """What others may wait for: another value means that they should look again."""
+        truths = {c.type: c.status for c in self.status.conditions if c.type != ConditionType.IMAGE_READY}
+        container = self.status.container
+        started = container is not None and container.started_at is not None
+        return (self.deleting, self.settled, truths, started, self.manifest and self.depends_on)
 
     @property
     def managed(self) -> bool:
@@ -134,13 +178,16 @@ def acceptance(object_: Object) -> Condition:
 
 
 __all__ = [
+    "CONTAINER_KINDS",
     "ENVIRONMENT",
     "FILE",
+    "JOB",
     "WORKLOAD",
     "Container",
     "Key",
     "Object",
     "ObjectStatus",
+    "PastContainer",
     "Phase",
     "Probe",
     "Rejection",

@@ -1,23 +1,25 @@
 """Every option of the controller: as flag, as variable `E2E_...`, in a YAML file; in that order of weight."""
 
-import argparse
+import ipaddress
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
+    CliSuppress,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
-    YamlConfigSettingsSource,
 )
 
 from e2e_api.manifests import DnsLabel
+from e2e_api.places import default_state_folder
 from e2e_api.quantities import parse_duration
+from e2e_controller.settings_file import find_settings_file, read_settings_file
 
 
 def _seconds(value: Any) -> Any:
@@ -35,20 +37,12 @@ def _list(value: Any) -> Any:
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
-def default_state_dir() -> Path:
-    """`$XDG_STATE_HOME/e2e`, else `~/.local/state/e2e`."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "e2e"
-
-
-def config_file(arguments: list[str]) -> Path | None:
-    """The settings file, which must be known before the other settings are. Raises `SettingsError`."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config")
-    given = parser.parse_known_args(arguments)[0].config or os.environ.get("E2E_CONFIG")
-    if given and not Path(given).is_file():
-        raise SettingsError(f"--config: there is no file {given}")
-    return Path(given) if given else None
+def describe(error: ValidationError) -> str:
+    """What is wrong with the settings, a line for each."""
+    return "\n".join(
+        f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg'].removeprefix('Value error, ')}"
+        for item in error.errors(include_url=False, include_input=False)
+    )
 
 
 class Settings(BaseSettings):
@@ -56,6 +50,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="E2E_",
+        env_ignore_empty=True,
         cli_prog_name="e2e-controller",
         cli_kebab_case=True,
         cli_implicit_flags=True,
@@ -69,33 +64,55 @@ class Settings(BaseSettings):
     folder: Annotated[list[Path], NoDecode, BeforeValidator(_list)] = Field(
         [], description="Folder of manifests to watch; may be given several times. It may be read-only."
     )
+    engine: str = Field("", description="Engine's address; default: as the docker CLI finds it.")
     state_dir: Path = Field(
-        default_factory=default_state_dir,
-        description="Where applied manifests and the environments' shared directories are kept.",
+        default_factory=lambda data: default_state_folder(os.environ, data.get("engine", "")),
+        description="Where applied manifests and the environments' shared directories are kept. "
+        "Default: ~/.local/state/e2e, with a suffix where an engine is named.",
     )
+    insecure: bool = Field(False, description="Allow to listen beyond loopback without protection.")
     listen: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(
         [],
         description="gRPC address, unix:///path or host:port; may be given several times. "
         "Default: controller.sock in the state folder.",
     )
     http: str = Field("", description="host:port of /metrics, /healthz and /readyz; empty: not served.")
-    insecure: bool = Field(False, description="Allow to listen beyond loopback without protection.")
-    engine: str = Field("", description="Engine's address; default: as the docker CLI finds it.")
     engine_timeout: Seconds = Field(60.0, gt=0, description="Longest time for one call to the engine.")
     engine_parallelism: int = Field(16, ge=1, le=256, description="Calls to the engine at once.")
     address_pool: str = Field("10.201.0.0/16", description="Address range of the environments' networks.")
     subnet_prefix: int = Field(24, ge=8, le=29, description="Prefix length of one environment's network.")
+    image_mirror: str = Field(
+        "",
+        pattern=r"^([a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?)?$",
+        description="Registry to pull all images from, by their whole names: mirror.local:5000 has "
+        "quay.io/x/y:1 as mirror.local:5000/quay.io/x/y:1. Builds and digests go to the images' own.",
+    )
     controller_id: str = Field(
         "", pattern="^[a-z0-9-]{0,40}$", description="Owner label on all objects; default: by state folder."
     )
     default_environment: DnsLabel = Field("default", description="For manifests that name none.")
-    workers: int = Field(64, ge=1, le=1024, description="Objects worked on at once.")
+    workers: int = Field(
+        512, ge=1, le=4096, description="Objects worked on at once, those that wait for a pull included."
+    )
     rescan_interval: Seconds = Field(5.0, gt=0, description="Between full looks at the folders.")
     resync_interval: Seconds = Field(60.0, gt=0, description="Between full looks at the engine.")
     lease_grace: Seconds = Field(2.0, ge=0, description="From the last lease's end to deletion.")
+    keepalive: Seconds = Field(
+        10.0,
+        ge=0.1,
+        description="A client that is silent for so long is asked for a sign of life; "
+        "without one within half of that time it loses its leases.",
+    )
+    collect_garbage: Literal["orphaned", "stopped", "none"] = Field(
+        "orphaned",
+        description="At start, remove what controllers of this machine left whose state folder "
+        "is gone; `stopped`: also what those left that do not run.",
+    )
     idle_timeout: Seconds = Field(0.0, ge=0, description="Exit after being unused for so long; 0: never.")
-    delete_on_exit: bool = Field(False, description="Delete all containers and networks on SIGTERM.")
-    ready_fd: int = Field(-1, description="Descriptor that is told `ready` once the server serves.")
+    delete_on_exit: bool = Field(
+        False, description="Delete all containers, networks and directories when it is stopped."
+    )
+    ready_fd: CliSuppress[int] = Field(-1, description="Descriptor to tell `ready` once it serves.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least to log.")
     log_format: Literal["text", "json"] = Field("text", description="How to log.")
 
@@ -108,25 +125,51 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then variables, then the file that `config_file` finds."""
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
-        config = config_file(sys.argv[1:])
-        if config is not None:
-            sources += (YamlConfigSettingsSource(settings_cls, yaml_file=config),)
-        return sources
+        """Flags, then variables, then the file. Raises `SettingsError`."""
+        file = find_settings_file(sys.argv[1:], os.environ)
+        from_file = read_settings_file(file, settings_cls.model_fields) if file else {}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
 
-    @model_validator(mode="after")
-    def _protected(self) -> Self:
-        for address in (*self.listen, *filter(None, [self.http])):
-            host = address.rpartition(":")[0].strip("[]")
-            loopback = host in ("localhost", "::1") or host.startswith("127.")
-            if not address.startswith("unix:") and not loopback and not self.insecure:
-                raise ValueError(
-                    f"{address} can be reached from other machines: listen on 127.0.0.1, or give --insecure"
-                )
-        return self
+    @field_validator("address_pool")
+    @classmethod
+    def _range(cls, value: str) -> str:
+        try:
+            return str(ipaddress.IPv4Network(value))
+        except ValueError as error:
+            raise ValueError(f"expected a range such as 10.201.0.0/16: {error}") from error
+
+    @field_validator("subnet_prefix")
+    @classmethod
+    def _fits(cls, value: int, info: ValidationInfo) -> int:
+        pool = info.data.get("address_pool")
+        if pool is not None and value < (shortest := ipaddress.IPv4Network(pool).prefixlen):
+            raise ValueError(
+                f"networks of /{value} do not fit into --address-pool {pool}: give {shortest} or more here, "
+                "or a larger pool"
+            )
+        return value
+
+    @field_validator("listen", "http")
+    @classmethod
+    def _protected(cls, value: list[str] | str, info: ValidationInfo) -> list[str] | str:
+        for address in [value] if isinstance(value, str) else value:
+            if address and not (info.field_name == "listen" and address.startswith("unix:")):
+                _check_address(address, insecure=bool(info.data.get("insecure")))
+        return value
 
     @property
     def addresses(self) -> list[str]:
         """Where gRPC is served."""
         return self.listen or [f"unix://{self.state_dir}/controller.sock"]
+
+
+def _check_address(address: str, *, insecure: bool) -> None:
+    """Raises ValueError."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"expected host:port, such as 127.0.0.1:9000, not {address!r}")
+    host = host.strip("[]")
+    if not (insecure or host in ("localhost", "::1") or host.startswith("127.")):
+        raise ValueError(
+            f"{address} can be reached from other machines: listen on 127.0.0.1, or give --insecure"
+        )

@@ -1,48 +1,165 @@
-"""The state folder: one controller at a time, and who that is."""
+"""The state folder: one controller at a time, who that is, and whether it lives."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import platform
+import re
+import time
+from enum import StrEnum
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
+
+from e2e_controller.atomic_file import replace_file
+from e2e_controller.drivers.inventory import Owner
+
+CONTROLLER_ID = "[a-z0-9-]{1,40}"
+_MACHINE = Path("/etc/machine-id")
+_TRIES = 5
+_PAUSE = 0.02
+_LONGEST_HOLDER = 4096
 
 
 class StateFolderError(Exception):
     """The folder cannot be used; the text says why, and what helps."""
 
 
+class StateFolderInUse(StateFolderError):  # noqa: N818
+    """Another process has it: `holder`."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        super().__init__(
+            f"state folder {folder} is in use by {holder}; end it, or give this one its own --state-dir"
+        )
+        self.holder = holder
+
+
+class OwnerState(StrEnum):
+    """Whether a controller can still take care of what it made."""
+
+    LIVE = "live"
+    """It runs: its state folder's lock is held."""
+    STOPPED = "stopped"
+    """Its state folder is there, so it may be started again, and adopt."""
+    ORPHANED = "orphaned"
+    """Its state folder, or what says whose that is, is gone: nobody ever adopts."""
+    UNKNOWN = "unknown"
+    """Its state folder is on another machine, or cannot be seen, or is not known."""
+
+
 def controller_id(state: Path) -> str:
-    """The same for the same folder on the same machine, also when the folder was wiped in between."""
+    """What the folder says, so that another host name makes no other controller of it.
+
+    Else the same for the same folder on the same machine, also when the folder was wiped in between.
+    """
+    with contextlib.suppress(OSError):
+        known = read_controller_id(state) or ""
+        if re.fullmatch(CONTROLLER_ID, known):
+            return known
     return hashlib.sha256(f"{platform.node()}:{state.resolve()}".encode()).hexdigest()[:12]
 
 
-class StateLock:
-    """Held by the controller that uses a state folder. Entering raises `StateFolderError`."""
+def host_identity(machine: Path = _MACHINE) -> str:
+    """The machine whose file system this process sees.
 
-    def __init__(self, state: Path) -> None:
+    The host's name is part of it, since containers of one image may all have the same machine id.
+    """
+    try:
+        identity = machine.read_text().strip()
+    except (OSError, ValueError):
+        identity = ""
+    return hashlib.sha256(f"{identity}:{platform.node()}".encode()).hexdigest()[:12]
+
+
+def owner_state(owner: Owner, host: str) -> OwnerState:
+    """Looks at the owner's state folder, and changes nothing there. May block where that is a network's."""
+    if not owner.state_dir or owner.host != host:
+        return OwnerState.UNKNOWN
+    try:
+        known = read_controller_id(Path(owner.state_dir))
+        if known is not None and known not in ("", owner.controller_id):
+            return OwnerState.STOPPED  # another one uses the folder now, as --controller-id can make it be
+        if _is_locked(Path(owner.state_dir)):
+            return OwnerState.LIVE
+    except OSError:
+        return OwnerState.UNKNOWN
+    return OwnerState.ORPHANED if known is None else OwnerState.STOPPED
+
+
+def read_controller_id(state: Path) -> str | None:
+    """Whose state folder it is; None where nothing says so. Raises OSError where it cannot be seen."""
+    try:
+        return (state / "controller-id").read_text(errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write_controller_id(state: Path, identity: str) -> None:
+    """Says whose state folder it is. Raises `StateFolderError`."""
+    try:
+        if read_controller_id(state) != identity:
+            replace_file(state / "controller-id", identity + "\n")
+    except OSError as error:
+        raise StateFolderError(f"cannot use state folder {state}: {error.strerror}") from error
+
+
+def _is_locked(state: Path) -> bool:
+    try:
+        descriptor = os.open(state / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+class StateLock:
+    """Held by the controller that uses a state folder. Entering raises `StateFolderError`.
+
+    `holder` is what another one is told.
+    """
+
+    def __init__(self, state: Path, holder: str = "") -> None:
         self._path = state / "lock"
+        self._holder = holder or f"process {os.getpid()}"
         self._file: IO[str] | None = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         folder = self._path.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a+")
+            file = self._path.open("a+", errors="replace")
         except OSError as error:
             raise StateFolderError(f"cannot use state folder {folder}: {error.strerror}") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.seek(0)
-            other = self._file.read().strip() or "another controller"
-            self._file.close()
-            message = f"state folder {folder} is in use by {other}; give this one its own --state-dir"
-            raise StateFolderError(message) from None
-        self._file.truncate(0)
-        self._file.write(f"process {os.getpid()}")
-        self._file.flush()
+        if not _lock(file):
+            file.seek(0)
+            other = file.read(_LONGEST_HOLDER).strip() or "another controller"
+            file.close()
+            raise StateFolderInUse(folder, other)
+        file.truncate(0)
+        file.write(self._holder)
+        file.flush()
+        self._file = file
+        return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
+            self._file = None
+
+
+def _lock(file: IO[str]) -> bool:
+    """Tries several times: somebody may just be looking whether it is locked, which takes no time."""
+    for remaining in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if remaining:
+                time.sleep(_PAUSE)
+    return False

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 
 from e2e_api.conditions import Reason
 from e2e_api.manifests import Manifest
+from e2e_controller.dependants import Dependants
 from e2e_controller.drivers.base import Key
 from e2e_controller.events import EventLog
 from e2e_controller.objects import (
+    CONTAINER_KINDS,
     ENVIRONMENT,
     FILE,
     Object,
@@ -46,6 +48,7 @@ class Store:
         self._file_keys: dict[str, Key] = {}
         self._conflicts: dict[Key, Claim] = {}  # by File key: what the file defines but does not own
         self._claimants: dict[Key, list[str]] = {}  # paths, in the order in which they came
+        self._dependants = Dependants(enqueue)
         self._pinned: dict[str, int] = {}  # environments that somebody holds
         self._subscriptions: set[Subscription] = set()
         self._version = 0
@@ -64,6 +67,12 @@ class Store:
         wanted = (labels or {}).items()
         found = [self._objects[key] for key in keys if kind in ("", key.kind)]
         return sorted((o for o in found if wanted <= o.labels.items()), key=lambda o: o.key)
+
+    def find_container(self, environment: str, name: str, but: Key | None = None) -> Object | None:
+        """The workload or job of that name, one that stays before one that goes; not `but`."""
+        keys = (Key(environment, kind, name) for kind in CONTAINER_KINDS)
+        found = [object_ for key in keys if key != but and (object_ := self._objects.get(key)) is not None]
+        return min(found, key=lambda object_: object_.deleting, default=None)
 
     def environments(self) -> list[str]:
         """Names of all environments that have objects, sorted."""
@@ -129,6 +138,13 @@ class Store:
             del self._pinned[environment]
         self._update_desired(environment_key(environment))
 
+    def renew(self, key: Key) -> None:
+        """What the object's manifest points to has changed, though the manifest has not."""
+        current = self._objects.get(key)
+        if current is not None and not current.deleting:
+            self._put(replace(current, generation=current.generation + 1))
+            self._enqueue(key)
+
     # Status
 
     def set_status(self, key: Key, status: ObjectStatus) -> None:
@@ -180,7 +196,10 @@ class Store:
         if new.rejection is not None and (current is None or current.rejection != new.rejection):
             self._events.record(key, new.rejection.reason, new.rejection.message, warning=True)
         self._enqueue(key)
-        self._update_environment(key)
+        if key.kind in CONTAINER_KINDS:
+            self._update_desired(environment_key(key.environment))
+        elif key.kind == ENVIRONMENT:
+            self._defaults_changed(base, new)
 
     def _unwant(self, key: Key, current: Object | None) -> None:
         if current is None or current.deleting:
@@ -200,23 +219,25 @@ class Store:
             for other in self._by_environment.get(key.name, ())
         )
 
-    def _update_environment(self, key: Key) -> None:
-        if key.kind not in (ENVIRONMENT, FILE):
-            self._update_desired(environment_key(key.environment))
-        elif key.kind == ENVIRONMENT:
-            # Its defaults are part of what its objects are.
-            for other in self._by_environment.get(key.environment, ()):
-                if other.kind != FILE:
-                    self._enqueue(other)
+    def _defaults_changed(self, before: Object, after: Object) -> None:
+        """Its defaults are part of what an environment's objects are: others make another generation."""
+        old, new = (object_.manifest and object_.manifest.spec for object_ in (before, after))
+        for key in tuple(self._by_environment.get(after.key.environment, ())):
+            if key.kind in CONTAINER_KINDS:
+                other = self._objects[key]
+                if old != new and other.manifest is not None:
+                    self._put(replace(other, generation=other.generation + 1))
+                self._enqueue(key)
 
     def _put(self, object_: Object) -> None:
         self._version += 1
+        self._dependants.changed(object_.key, self._objects.get(object_.key), object_)
         self._objects[object_.key] = replace(object_, version=self._version)
         self._by_environment.setdefault(object_.key.environment, set()).add(object_.key)
         self._notify(object_.key)
 
     def _drop(self, key: Key) -> None:
-        del self._objects[key]
+        self._dependants.changed(key, self._objects.pop(key), None)
         keys = self._by_environment[key.environment]
         keys.discard(key)
         if not keys:

@@ -2,19 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, DriverError, Key
-from e2e_controller.objects import ENVIRONMENT, WORKLOAD, environment_key
+from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, environment_key
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 ECHO_DELAY = 1.0
 """Seconds from a start that we may have done ourselves to a look at it."""
+FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
+"""Seconds between full looks that fail."""
 
 
 class TaskSet:
@@ -72,7 +76,13 @@ class Upkeep:
             await self.enqueue_all()
 
     async def enqueue_all(self) -> None:
-        """Queues what is wanted and what is there, so that both become the same."""
+        """Queues what is wanted and what is there, so that both become the same; tries until it can look."""
+        pause = FIRST_PAUSE
+        while not await self._look_at_all():
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+
+    async def _look_at_all(self) -> bool:
         try:
             keys = set(await self._driver.list_containers())
             environments = set(await self._driver.list_environments())
@@ -80,13 +90,14 @@ class Upkeep:
             if str(error) != self.engine_trouble:
                 log.warning("cannot list what the engine has: %s", error)
             self.engine_trouble = str(error)
-            return
+            return False
         self.engine_trouble = ""
         environments |= {path.name for path in self._directories.environments.glob("*") if path.is_dir()}
         keys |= {environment_key(environment) for environment in environments}
         keys |= {object_.key for object_ in self._store.select()}
         for key in sorted(keys):
             self._queue.add(key)
+        return True
 
     async def until_unused(self, timeout: float, in_use: Callable[[], bool]) -> None:
         """Returns when there was nothing to do for `timeout` seconds."""
@@ -95,16 +106,33 @@ class Upkeep:
         while loop.time() - unused_since < timeout:
             await asyncio.sleep(min(1.0, timeout / 4))
             # What it keeps is a use of it, too.
-            keeps = any(object_.key.kind == WORKLOAD for object_ in self._store.select())
+            keeps = any(object_.key.kind in CONTAINER_KINDS for object_ in self._store.select())
             if keeps or in_use() or not self._queue.idle:
                 unused_since = loop.time()
         log.info("unused for %gs", timeout)
 
-    async def delete_everything(self) -> None:
-        """Removes all that is ours from the engine; the manifests stay. No worker may be at work."""
-        await asyncio.gather(*(self._remove(key) for key in await self._driver.list_containers()))
-        for environment in await self._driver.list_environments():
-            await self._driver.remove_environment(environment)
+    async def delete_everything(self) -> list[str]:
+        """Removes all that is ours from engine and disk; the manifests stay. No worker may be at work.
+
+        Gives what could not be removed, and why, a line for each.
+        """
+        left: list[str] = []
+
+        async def attempt(what: str, call: Awaitable[T]) -> T | None:
+            try:
+                return await call
+            except DriverError as error:
+                log.error("left behind: %s: %s", what, error)
+                left.append(f"{what}: {error}")
+                return None
+
+        keys = await attempt("containers", self._driver.list_containers()) or ()
+        await asyncio.gather(*(attempt(f"container of {key}", self._remove(key)) for key in keys))
+        for environment in await attempt("networks", self._driver.list_environments()) or ():
+            await attempt(f"network of {environment}", self._driver.remove_environment(environment))
+        for directory in sorted(self._directories.environments.glob("*")):
+            await attempt(f"directory {directory}", self._driver.remove_tree(str(directory)))
+        return left
 
     def object_conditions(self) -> Iterator[tuple[str, str, str]]:
         """(kind, condition, status) of each condition of each object."""

@@ -1,4 +1,4 @@
-"""A queue of keys: deduplicated, delayed, rate-limited; after client-go's.
+"""A queue of keys: deduplicated, delayed, rate-limited, fair between groups; after client-go's.
 
 A key is in at most one worker's hands. A key added meanwhile is handed out once more after `done`, so no
 change is missed and none is worked on twice at once.
@@ -6,9 +6,12 @@ change is missed and none is worked on twice at once.
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from e2e_controller.fairness import FairQueue
 
 K = TypeVar("K", bound=Hashable)
 
@@ -23,12 +26,18 @@ class QueueClosed(Exception):  # noqa: N818 - not an error: how a worker learns 
 class WorkQueue(Generic[K]):
     """Keys waiting for a worker. All methods are called in one event loop."""
 
-    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
-        self._ready: deque[K] = deque()
+    def __init__(
+        self, jitter: Callable[[], float] = random.random, group: Callable[[K], Hashable] = lambda _key: None
+    ) -> None:
+        """`jitter` gives numbers from 0 to 1. Keys of different `group`s are handed out in turn."""
+        self._ready: FairQueue[K] = FairQueue()
+        self._group = group
         self._dirty: set[K] = set()  # needs work: in _ready, or in _processing and changed since
         self._processing: set[K] = set()  # never also in _ready
         self._timers: dict[K, asyncio.TimerHandle] = {}  # at most one a key: the earliest
         self._failures: dict[K, int] = {}
+        self._since: dict[K, float] = {}  # when each dirty key was added
+        self._waited: dict[K, float] = {}  # seconds, of each key in _processing
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._jitter = jitter
         self._closed = False
@@ -47,8 +56,9 @@ class WorkQueue(Generic[K]):
         if self._closed or key in self._dirty:
             return
         self._dirty.add(key)
+        self._since[key] = time.monotonic()
         if key not in self._processing:
-            self._ready.append(key)
+            self._ready.append(key, self._group(key))
             self._wake()
 
     def add_after(self, key: K, delay: float) -> None:
@@ -81,6 +91,15 @@ class WorkQueue(Generic[K]):
         """The key succeeded: its next failure starts with the shortest delay."""
         self._failures.pop(key, None)
 
+    def waited(self, key: K) -> float:
+        """How many seconds the key that is worked on waited for a worker; 0 where none works on it."""
+        return self._waited.get(key, 0.0)
+
+    @property
+    def failing(self) -> int:
+        """How many keys failed last, and are or will be tried again."""
+        return len(self._failures)
+
     async def get(self) -> K:
         """The next key; the caller must call `done`. Raises `QueueClosed`."""
         while not self._ready:
@@ -97,13 +116,15 @@ class WorkQueue(Generic[K]):
         key = self._ready.popleft()
         self._dirty.discard(key)
         self._processing.add(key)
+        self._waited[key] = time.monotonic() - self._since.pop(key)
         return key
 
     def done(self, key: K) -> None:
         """Ends the work on a key; it is handed out again if it was added meanwhile."""
         self._processing.discard(key)
+        self._waited.pop(key, None)
         if key in self._dirty and not self._closed:
-            self._ready.append(key)
+            self._ready.append(key, self._group(key))
             self._wake()
 
     def close(self) -> None:
@@ -113,6 +134,7 @@ class WorkQueue(Generic[K]):
             self._cancel_timer(key)
         self._ready.clear()
         self._dirty.clear()
+        self._since.clear()
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)

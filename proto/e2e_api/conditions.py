@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 
 class ConditionType(StrEnum):
@@ -13,6 +14,7 @@ class ConditionType(StrEnum):
     IMAGE_READY = "ImageReady"
     RUNNING = "Running"
     READY = "Ready"
+    COMPLETED = "Completed"
     FAILED = "Failed"
 
 
@@ -39,7 +41,7 @@ class Reason(StrEnum):
     BUILDING = "Building"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     IMAGE_BUILD_FAILED = "ImageBuildFailed"
-    # Running, Ready
+    # Running, Ready, Completed
     PENDING = "Pending"
     CREATING = "Creating"
     STARTING = "Starting"
@@ -51,6 +53,11 @@ class Reason(StrEnum):
     KILLED = "Killed"
     PAUSED = "Paused"
     RESTARTING = "Restarting"
+    RETRYING = "Retrying"
+    SUCCEEDED = "Succeeded"
+    WAITING_FOR_DEPENDENCIES = "WaitingForDependencies"
+    STOPPING = "Stopping"
+    REPLACING = "Replacing"
     DELETING = "Deleting"
     NETWORK_READY = "NetworkReady"
     # Failed
@@ -62,9 +69,37 @@ class Reason(StrEnum):
     EXITED = "Exited"
     OOM_KILLED = "OOMKilled"
     PROBE_TIMEOUT = "ProbeTimeout"
+    DEPENDENCY_FAILED = "DependencyFailed"
+    DEPENDENCY_CYCLE = "DependencyCycle"
     POLICY_DENIED = "PolicyDenied"
     ENGINE_UNAVAILABLE = "EngineUnavailable"
     ENGINE_ERROR = "EngineError"
+    INTERNAL_ERROR = "InternalError"
+
+
+Action = Literal["retry", "fix-manifest", "fix-machine", "see-evidence"]
+"""What helps against a failure: trying again, another manifest (or call), something done to the machine (its
+engine, disk, network, ports), or nothing that is known before somebody has read the evidence."""
+
+_FIX_MANIFEST = frozenset(
+    {
+        *("Rejected", "ParseError", "ReadError", "Conflict", "CreateFailed", "StartFailed", "MountFailed"),
+        *("PolicyDenied", "ImagePullFailed", "ImageBuildFailed", "OOMKilled", "NotAsked", "DependencyCycle"),
+    }
+)
+_FIX_MACHINE = frozenset(
+    {"PortTaken", "NameConflict", "EngineUnavailable", "EngineError", "DirectoryFailed", "StateFolder"}
+)
+
+
+def action_for(reason: str, *, may_pass: bool = False) -> Action:
+    """What helps against a failure with that reason.
+
+    `may_pass`: its cause is none of the manifest's, such as a registry that does not answer.
+    """
+    if reason in _FIX_MACHINE or (may_pass and reason in _FIX_MANIFEST):
+        return "fix-machine"
+    return "fix-manifest" if reason in _FIX_MANIFEST else "see-evidence"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """The error tree, and its mapping to and from gRPC status; each direction once.
 
 Classes tell a caller what can be done: mend the manifest, wait longer, mend the machine. `reason` is one
-CamelCase word for machines; `details` are protobuf messages with the evidence.
+CamelCase word for machines; `details` are protobuf messages with the evidence; `action` says in one word what
+helps, from the reason where that is known.
 """
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, get_args
 
 import grpc
 from google.protobuf import any_pb2
@@ -13,11 +14,15 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from e2e_api.v1 import metric_service_pb2, wait_service_pb2
+from e2e_api.conditions import Action, action_for
+from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
 
 DOMAIN = "e2e/v1"
 DEADLINE_MARGIN = 0.2
 """Seconds before a call's deadline at which the server ends a wait, so that its evidence still arrives."""
+
+_RETRY = frozenset({"Held", "ScrapeFailed", "EngineUnavailable", "Timeout"})
+"""Reasons that may be gone at the next attempt, whichever the class."""
 
 EVIDENCE_BYTES = 3_300
 """Most bytes of an error's evidence. Clients of gRPC take 8 KiB of trailers, unless told otherwise."""
@@ -32,6 +37,8 @@ class E2EError(Exception):
     """Base of all errors of e2e; raised itself for faults of the controller."""
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    _action: ClassVar[Action | None] = None
+    """What helps where the reason does not say; None: the evidence has to."""
 
     def __init__(
         self,
@@ -49,23 +56,42 @@ class E2EError(Exception):
         self.details = tuple(details)
         """The evidence: `WaitFailure` or `MetricFailure`; one of more than `EVIDENCE_BYTES` is not sent."""
 
+    @property
+    def failed(self) -> tuple[object_pb2.Object, ...]:
+        """The objects that stand in the way, with all that is known of them, where the error is a wait's."""
+        return tuple(_failed_objects(self.details))
+
+    @property
+    def action(self) -> Action:
+        """What helps: `retry`, `fix-manifest` (or the call), `fix-machine`, or `see-evidence` first."""
+        if self.reason in _RETRY:
+            return "retry"
+        if self._action is not None:
+            return self._action
+        told = [found.status.action for found in self.failed]
+        known = [action for action in get_args(Action) if action in told]
+        return known[0] if len(known) == 1 else action_for(self.reason)
+
 
 class InvalidArgument(E2EError):  # noqa: N818 - named as gRPC's code is
     """The request or a manifest in it is wrong: mend it."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
+    _action = "fix-manifest"
 
 
 class NotFound(E2EError):  # noqa: N818
     """There is no such object."""
 
     code = grpc.StatusCode.NOT_FOUND
+    _action = "fix-manifest"
 
 
 class Conflict(E2EError):  # noqa: N818
     """Somebody else owns that: a file of the user's, another lease."""
 
     code = grpc.StatusCode.ALREADY_EXISTS
+    _action = "fix-manifest"
 
 
 class NotRunning(E2EError):  # noqa: N818
@@ -84,18 +110,29 @@ class WaitTimeout(E2EError, TimeoutError):  # noqa: N818
     """What was waited for did not come true in time."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
+    _action = "retry"
 
 
 class Unavailable(E2EError):  # noqa: N818
     """The controller or the engine does not answer: mend the machine, or try again."""
 
     code = grpc.StatusCode.UNAVAILABLE
+    _action = "retry"
 
 
 class LimitExceeded(E2EError):  # noqa: N818
     """A bound of size or number was reached."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    _action = "fix-manifest"
+
+
+def _failed_objects(details: Sequence[Message]) -> Iterator[object_pb2.Object]:
+    for detail in details:
+        if isinstance(detail, wait_service_pb2.WaitFailure):
+            yield from detail.failed
+        elif isinstance(detail, metric_service_pb2.MetricFailure) and detail.HasField("object"):
+            yield detail.object
 
 
 _CLASSES: dict[int, type[E2EError]] = {

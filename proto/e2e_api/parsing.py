@@ -22,7 +22,7 @@ MAX_DEPTH = 50
 MAX_DOCUMENTS = 5_000
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NOT_YET = {"Job": "kind Job is not supported yet; use a Workload, and wait until it has exited"}
+_KINDS = "{}, {} or {}".format(*KINDS)
 _TYPES = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
@@ -193,7 +193,7 @@ def _document(node: yaml.Node) -> Document:
 
 
 def _construct(node: yaml.MappingNode) -> dict[str, Any]:
-    _refuse_duplicate_keys(node)
+    _refuse_what_is_unclear(node)
     loader = _Loader("")
     try:
         value: dict[str, Any] = loader.construct_document(node)
@@ -202,14 +202,16 @@ def _construct(node: yaml.MappingNode) -> dict[str, Any]:
     return value
 
 
-def _refuse_duplicate_keys(node: yaml.Node) -> None:
-    """YAML would keep the last of two equal keys without a word."""
+def _refuse_what_is_unclear(node: yaml.Node) -> None:
+    """YAML would keep the last of two equal keys without a word; a NUL ends a path, unseen."""
     if isinstance(node, yaml.SequenceNode):
         for child in node.value:
-            _refuse_duplicate_keys(child)
+            _refuse_what_is_unclear(child)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, child in node.value:
+            if isinstance(child, yaml.ScalarNode) and "\0" in child.value and key.value != "content":
+                raise yaml.MarkedYAMLError(problem="a NUL character", problem_mark=child.start_mark)
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key.start_mark)
             if key.value in seen:
@@ -217,7 +219,7 @@ def _refuse_duplicate_keys(node: yaml.Node) -> None:
                     problem=f"{key.value!r} stands there twice", problem_mark=key.start_mark
                 )
             seen.add(key.value)
-            _refuse_duplicate_keys(child)
+            _refuse_what_is_unclear(child)
 
 
 def _text(node: yaml.Node, *location: str) -> str | None:
@@ -240,9 +242,7 @@ def _envelope_problems(node: yaml.Node, value: dict[str, Any]) -> tuple[Problem,
         return (_problem_at(node, ("apiVersion",), f"expected {API_VERSION}{given}"),)
     if isinstance(kind, str) and kind in KINDS:
         return ()
-    message = _NOT_YET.get(str(kind)) or f"expected {' or '.join(KINDS)}" + (
-        f", not {kind!r}" if kind else ""
-    )
+    message = f"expected {_KINDS}" + (f", not {kind!r}" if kind else "")
     return (_problem_at(node, ("kind",), message + _suggestion(str(kind), list(KINDS))),)
 
 

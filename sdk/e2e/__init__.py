@@ -16,25 +16,35 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "e2e._sync": ("Client", "Environment", "Workload"),
-    "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncWorkload"),
+    "e2e._sync": ("Client", "Environment", "Job", "Workload"),
+    "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncWorkload"),
     "e2e.matchers": (
         *("Expectation", "LabelMatcher", "between", "equals", "equals_among_two", "greater"),
         *("greater_among_two", "greater_or_equal", "less", "less_among_two", "less_or_equal", "not_equals"),
     ),
-    "e2e.specs": ("ContainerOptions", "WorkloadOptions"),
+    "e2e.specs": ("ContainerOptions", "JobOptions", "WorkloadOptions"),
     "e2e.systems": ("AnyEnvironment", "AnyWorkload", "Linked"),
     "e2e.values": (
         *("Absent", "ContainerStatus", "Endpoint", "EnvironmentSummary", "ExecFailed", "ExecResult"),
-        *("Goal", "ProbeStatus", "Series", "WorkloadStatus"),
+        *("Goal", "Phase", "ProbeStatus", "Series", "WorkloadStatus"),
     ),
-    "e2e_api.conditions": ("Condition", "ConditionType", "Reason", "Status"),
+    "e2e_api.conditions": ("Action", "Condition", "ConditionType", "Reason", "Status"),
     "e2e_api.errors": (
         *("Conflict", "E2EError", "InvalidArgument", "LimitExceeded", "NotFound", "NotRunning"),
         *("Unavailable", "WaitFailed", "WaitTimeout"),
     ),
     "e2e_api.manifests": (
-        *("Build", "ExecProbe", "File", "GrpcProbe", "HealthcheckProbe", "HttpProbe", "LogProbe", "Metrics"),
+        *(
+            "Build",
+            "Dependency",
+            "ExecProbe",
+            "File",
+            "GrpcProbe",
+            "HealthcheckProbe",
+            "HttpProbe",
+            "LogProbe",
+            "Metrics",
+        ),
         *("Port", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Volume"),
     ),
 }

@@ -1,5 +1,5 @@
-from e2e._sync import Client, Environment, Workload
-from e2e.aio import AsyncClient, AsyncEnvironment, AsyncWorkload
+from e2e._sync import Client, Environment, Job, Workload
+from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncWorkload
 from e2e.matchers import (
     Expectation,
     LabelMatcher,
@@ -14,7 +14,7 @@ from e2e.matchers import (
     less_or_equal,
     not_equals,
 )
-from e2e.specs import ContainerOptions, WorkloadOptions
+from e2e.specs import ContainerOptions, JobOptions, WorkloadOptions
 from e2e.systems import AnyEnvironment, AnyWorkload, Linked
 from e2e.values import (
     Absent,
@@ -24,11 +24,12 @@ from e2e.values import (
     ExecFailed,
     ExecResult,
     Goal,
+    Phase,
     ProbeStatus,
     Series,
     WorkloadStatus,
 )
-from e2e_api.conditions import Condition, ConditionType, Reason, Status
+from e2e_api.conditions import Action, Condition, ConditionType, Reason, Status
 from e2e_api.errors import (
     Conflict,
     E2EError,
@@ -42,6 +43,7 @@ from e2e_api.errors import (
 )
 from e2e_api.manifests import (
     Build,
+    Dependency,
     ExecProbe,
     File,
     GrpcProbe,
@@ -60,10 +62,12 @@ from e2e_api.manifests import (
 
 __all__ = [
     "Absent",
+    "Action",
     "AnyEnvironment",
     "AnyWorkload",
     "AsyncClient",
     "AsyncEnvironment",
+    "AsyncJob",
     "AsyncWorkload",
     "Build",
     "Client",
@@ -72,6 +76,7 @@ __all__ = [
     "Conflict",
     "ContainerOptions",
     "ContainerStatus",
+    "Dependency",
     "E2EError",
     "Endpoint",
     "Environment",
@@ -86,6 +91,8 @@ __all__ = [
     "HealthcheckProbe",
     "HttpProbe",
     "InvalidArgument",
+    "Job",
+    "JobOptions",
     "LabelMatcher",
     "LimitExceeded",
     "Linked",
@@ -93,6 +100,7 @@ __all__ = [
     "Metrics",
     "NotFound",
     "NotRunning",
+    "Phase",
     "Port",
     "ProbeStatus",
     "Readiness",

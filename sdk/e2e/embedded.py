@@ -21,11 +21,14 @@ from pathlib import Path
 
 from e2e.addresses import Target
 from e2e_api.errors import Unavailable
+from e2e_api.places import STATE_FOLDER_IN_USE, default_state_folder
 
 IDLE_TIMEOUT = "10s"
 _END_SECONDS = 5.0
 _START_SECONDS = 30.0
 _LOCK_SECONDS = 60.0
+_IN_USE_SECONDS = 15.0
+_RETRY_SECONDS = 1.0
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
 _LARGEST_LOG = 10 * 2**20
 _QUOTED_LINES = 20
@@ -40,10 +43,9 @@ class Place:
 
     @classmethod
     def default(cls) -> "Place":
-        """`E2E_STATE_DIR`, else `e2e` in the user's state directory."""
+        """`E2E_STATE_DIR`, else the one in the user's state directory for the engine that is chosen."""
         named = os.environ.get("E2E_STATE_DIR")
-        base = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
-        state = (Path(named) if named else Path(base, "e2e")).absolute()
+        state = (Path(named) if named else default_state_folder(os.environ)).absolute()
         path = state / "controller.sock"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
             digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
@@ -76,8 +78,31 @@ def ensure(place: Place | None = None) -> Target:
         _make_private(directory)
     with _locked(place.state / "embedded.lock"):
         if not _serves(place.socket):
-            _spawn(place)
+            _start(place)
     return place.target
+
+
+class _FolderInUse(Unavailable):
+    """Another controller has the state folder."""
+
+
+def _start(place: Place) -> None:
+    """Starts one, unless somebody's own controller is just starting there."""
+    deadline = time.monotonic() + _IN_USE_SECONDS
+    while True:
+        try:
+            _spawn(place)
+        except _FolderInUse as error:
+            # Either it is about to serve, or it is about to end and leaves the folder to us.
+            if _serves_within(place.socket, _RETRY_SECONDS):
+                return
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"{error}\nThat one does not serve at {place.socket}: name its address with --controller "
+                    "or E2E_CONTROLLER, or set E2E_STATE_DIR to another folder"
+                ) from None
+        else:
+            return
 
 
 def _serves(path: Path) -> bool:
@@ -88,6 +113,15 @@ def _serves(path: Path) -> bool:
         except OSError:
             return False
         return True
+
+
+def _serves_within(path: Path, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not _serves(path):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _make_private(directory: Path) -> None:
@@ -161,9 +195,15 @@ def _spawn(place: Place) -> None:
             f"the embedded controller did not serve within {_START_SECONDS:g} s\n{_said(place.log, offset)}"
         )
     if not answer:
-        raise Unavailable(
-            _said(place.log, offset) or f"the embedded controller ended at once; see {place.log}"
-        )
+        said = _said(place.log, offset) or f"the embedded controller ended at once; see {place.log}"
+        raise (_FolderInUse if _exit_code(process) == STATE_FOLDER_IN_USE else Unavailable)(said)
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
+    try:
+        return process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

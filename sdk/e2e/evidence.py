@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from google.protobuf.message import Message
+
 from e2e.matchers import format_number
 from e2e.values import Goal
 from e2e_api.errors import E2EError, WaitFailed, WaitTimeout
@@ -35,17 +37,19 @@ def explain_wait(
     """
     failures = [detail for detail in error.details if isinstance(detail, wait_service_pb2.WaitFailure)]
     failed = [_fuller(found, seen) for failure in failures for found in failure.failed]
-    if not failed:
-        failed = [response.object for response in seen.values() if not response.met]
+    unmet = [response.object for response in seen.values() if not response.met]
+    if not failed or (isinstance(error, WaitTimeout) and len(unmet) > len(failed)):
+        failed = unmet  # the details have room for a few only
     lines = [f"{_names(keys)} {'are' if len(keys) > 1 else 'is'} not {goal}: {_outcome(error, seconds)}"]
     for found in failed:
         lines += [f"  {reason_line(found, goal)}", *_indented(object_lines(found))]
-    if not failed:
-        lines.append(f"  {error.message}")
+    if not failed or not isinstance(error, WaitFailed | WaitTimeout):
+        lines.insert(1, f"  {error.message}")
     missing = [key.name for key in keys if key.name not in seen] if failed == [] and seen else []
     if missing:
         lines.append(f"  nothing was heard of {', '.join(missing)}")
-    return _renewed(error, lines)
+    details = [wait_service_pb2.WaitFailure(failed=failed)] if failed else error.details
+    return _renewed(error, lines, details)
 
 
 def explain_metrics(
@@ -60,7 +64,12 @@ def explain_metrics(
     failure = next(
         (detail for detail in error.details if isinstance(detail, metric_service_pb2.MetricFailure)), None
     )
-    if failure is not None and failure.history:
+    if failure is None and history:
+        failure = metric_service_pb2.MetricFailure(history=history)
+    if failure is not None:
+        failure.expected = expected
+        if not failure.history:
+            failure.history.extend(history)
         history = failure.history
     lines = [f"{', '.join(names)} of {workload} did not become {expected}: {_outcome(error, seconds)}"]
     if not isinstance(error, WaitTimeout) or not history:
@@ -74,7 +83,7 @@ def explain_metrics(
         if failure.HasField("object") and not _is_running(failure.object):
             reason = reason_line(failure.object, Goal.RUNNING)
             lines += [f"  {reason}", *_indented(object_lines(failure.object))]
-    return _renewed(error, lines)
+    return _renewed(error, lines, [failure] if failure is not None else error.details)
 
 
 def reason_line(found: object_pb2.Object, goal: Goal) -> str:
@@ -107,6 +116,8 @@ def object_lines(found: object_pb2.Object) -> list[str]:
         lines.append(f"last probe {answered}: {probe.request}: {probe.answer} (attempt {probe.attempts})")
     if status.HasField("container"):
         lines += _container_lines(status.container)
+    if status.HasField("previous_container") and _tells_more(status):
+        lines += _container_lines(status.previous_container, "container before it")
     if found.source:
         lines.append(f"defined in {found.source}")
     return lines
@@ -185,19 +196,28 @@ def _condition(condition: object_pb2.Condition) -> str:
     )
 
 
-def _container_lines(container: object_pb2.ContainerState) -> list[str]:
+def _container_lines(container: object_pb2.ContainerState, name: str = "container") -> list[str]:
     said = container.state or "not created"
     if container.HasField("exit_code") and container.state not in ("running", "paused"):
-        said += f" with code {container.exit_code}"
+        said += f" with code {container.exit_code}" + (f" ({container.signal})" if container.signal else "")
     if container.oom_killed:
         said += ", out of memory (OOM killed)"
     if container.restart_count:
         said += f", restarted {container.restart_count} times"
-    lines = [f"container: {said}"]
+    if container.error:
+        said += f"; {container.error}"
+    lines = [f"{name}: {said}"]
     log = container.last_log_lines[-_LOG_LINES:]
     if log:
         lines += ["last log lines:", *(f"  {line}" for line in log)]
     return lines
+
+
+def _tells_more(status: object_pb2.ObjectStatus) -> bool:
+    """Whether the container before is evidence: there is no other, or it ended in the same way."""
+    return not status.HasField("container") or (
+        status.container.restart_count > 0 and not status.container.last_log_lines
+    )
 
 
 def _sum(found: metric_service_pb2.MetricSum) -> str:
@@ -213,7 +233,5 @@ def _is_running(found: object_pb2.Object) -> bool:
     return found.status.container.state == "running"
 
 
-def _renewed(error: E2EError, lines: Iterable[str]) -> E2EError:
-    return type(error)(
-        "\n".join(lines), reason=error.reason, violations=error.violations, details=error.details
-    )
+def _renewed(error: E2EError, lines: Iterable[str], details: Sequence[Message]) -> E2EError:
+    return type(error)("\n".join(lines), reason=error.reason, violations=error.violations, details=details)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import get_args
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -12,15 +13,18 @@ from e2e.values import (
     Endpoint,
     EnvironmentSummary,
     Goal,
+    Phase,
     ProbeStatus,
     Series,
     WorkloadStatus,
 )
-from e2e_api.conditions import Condition, ConditionType, Status
+from e2e_api.conditions import Action, Condition, ConditionType, Status
 from e2e_api.v1 import environment_service_pb2, metric_service_pb2, object_pb2, wait_service_pb2
 
 MASK = "********"
 """What the controller shows instead of a secret."""
+CONTAINER_KINDS = ("Workload", "Job")
+"""The kinds that make a container."""
 
 GOALS = {goal: wait_service_pb2.WaitGoal.Value(f"WAIT_GOAL_{goal.name}") for goal in Goal}
 _EXPECTATIONS = {
@@ -38,9 +42,9 @@ _STATUSES = {
 }
 
 
-def workload_key(environment: str, name: str) -> object_pb2.ObjectKey:
-    """The key of a workload."""
-    return object_pb2.ObjectKey(environment=environment, kind="Workload", name=name)
+def container_key(environment: str, name: str, kind: str = "Workload") -> object_pb2.ObjectKey:
+    """The key of a workload or job."""
+    return object_pb2.ObjectKey(environment=environment, kind=kind, name=name)
 
 
 def environment_key(environment: str) -> object_pb2.ObjectKey:
@@ -102,6 +106,8 @@ def environment_summary_of(message: environment_service_pb2.EnvironmentSummary) 
         message.leases,
         message.network,
         message.shared_directory,
+        time_of(message.ends),
+        message.end_cause,
     )
 
 
@@ -133,7 +139,20 @@ def status_of(message: object_pb2.Object) -> WorkloadStatus:
         container=_container_of(status.container) if status.HasField("container") else None,
         last_probe=_probe_of(status.last_probe) if status.HasField("last_probe") else None,
         directory=status.directory,
+        previous_container=_container_of(status.previous_container)
+        if status.HasField("previous_container")
+        else None,
+        phases=tuple(
+            Phase(item.name, item.started_at.ToDatetime(UTC), item.duration.ToNanoseconds() / 1e9)
+            for item in status.phases
+        ),
+        action=action_of(status.action),
     )
+
+
+def action_of(text: str) -> Action | None:
+    """What helps, in one of the words that this version knows."""
+    return next((known for known in get_args(Action) if known == text), None)
 
 
 def endpoints_of(messages: Iterable[object_pb2.Endpoint]) -> Mapping[str, Endpoint]:
@@ -154,11 +173,14 @@ def _container_of(message: object_pb2.ContainerState) -> ContainerStatus:
         finished_at=time_of(message.finished_at),
         restart_count=message.restart_count,
         last_log_lines=tuple(message.last_log_lines),
+        signal=message.signal,
+        error=message.error,
     )
 
 
 def _probe_of(message: object_pb2.ProbeResult) -> ProbeStatus:
-    return ProbeStatus(message.success, message.request, message.answer, message.attempts)
+    time = time_of(message.time)
+    return ProbeStatus(message.success, message.request, message.answer, message.attempts, time)
 
 
 def time_of(message: Timestamp) -> datetime | None:

@@ -3,19 +3,23 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, get_type_hints
 
 from pydantic import ValidationError
 
 from e2e_api.errors import InvalidArgument
 from e2e_api.manifests import (
     Build,
+    ContainerFields,
+    Dependency,
     EnvironmentSpec,
     ExecProbe,
     File,
     GrpcProbe,
     HealthcheckProbe,
     HttpProbe,
+    Job,
+    JobSpec,
     LogProbe,
     Manifest,
     Metadata,
@@ -47,8 +51,8 @@ _PROBES: dict[type[Model], str] = {
 }
 
 
-class ContainerOptions(TypedDict, total=False):
-    """What any container may be given, ready-made systems included. All are optional."""
+class CommonOptions(TypedDict, total=False):
+    """What workloads and jobs, ready-made systems included, may be given. All are optional."""
 
     env: Mapping[str, str]
     """Environment variables."""
@@ -59,23 +63,30 @@ class ContainerOptions(TypedDict, total=False):
     """Files that are there before it starts: `{"/etc/app.yml": "text"}`, or `File` values."""
     volumes: Sequence[Volume]
     """Named volumes or host paths; a relative host path is below the working directory."""
+    depends_on: Sequence["str | Dependency | Named"]
+    """Workloads and jobs that must be ready, or completed, before its container is created."""
     resources: Resources
     """Limits of memory and CPUs."""
     security: Security
-    restart_policy: Literal["Never", "OnFailure", "Always"]
     stop: Stop
     """The signal that asks it to end, and how long it may take."""
     grace_period: float
     """Seconds between that signal and the kill; the same as `stop`'s, as a number."""
-    startup_timeout: float
-    """Seconds from the container's start after which an unready workload has failed."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"]
     labels: Mapping[str, str]
     """Of the manifest, and of the container."""
 
 
-class WorkloadOptions(ContainerOptions, total=False):
-    """What a workload is made of; exactly one of `image` and `build` is needed."""
+class ContainerOptions(CommonOptions, total=False):
+    """What any workload may be given, ready-made systems included. All are optional."""
+
+    restart_policy: Literal["Never", "OnFailure", "Always"]
+    startup_timeout: float
+    """Seconds from the container's start after which an unready workload has failed."""
+
+
+class ImageOptions(TypedDict, total=False):
+    """What runs; exactly one of `image` and `build` is needed."""
 
     image: str
     build: Build | str
@@ -86,17 +97,49 @@ class WorkloadOptions(ContainerOptions, total=False):
     """Absent: the image's, unless `entrypoint` is given."""
     ports: Mapping[str, int | Port]
     """The ports it listens on, by name."""
+
+
+class WorkloadOptions(ContainerOptions, ImageOptions, total=False):
+    """What a workload is made of."""
+
     readiness: Readiness | Probe | None
     """How it is known that it can be used; without, it is ready when it runs."""
     metrics: Metrics | str | None
     """Where it serves Prometheus metrics, or just the port's name."""
 
 
+class JobOptions(CommonOptions, ImageOptions, total=False):
+    """What a job is made of."""
+
+    retries: int
+    """How often it is run again after it ended with another exit code than 0."""
+
+
+class Named(Protocol):
+    """A handle on a workload or job."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
 def new_manifest(environment: str, name: str, options: WorkloadOptions) -> Workload:
     """The manifest for these options. Raises InvalidArgument, naming each wrong field."""
+    fields = _workload_fields(options, None)
     return _valid(
-        name, lambda: _manifest(environment, name, options.get("labels", {}), _fields(options, None))
+        f"workload {name!r}", lambda: _workload(environment, name, options.get("labels", {}), fields)
     )
+
+
+def new_job(environment: str, name: str, options: JobOptions) -> Job:
+    """The manifest of a job. Raises InvalidArgument, naming each wrong field."""
+
+    def make() -> Job:
+        fields = _fields(options, JobOptions, None)
+        return Job(metadata=_metadata(environment, name, options.get("labels", {})), spec=JobSpec(**fields))
+
+    return _valid(f"job {name!r}", make)
 
 
 def changed_manifest(manifest: Workload, options: WorkloadOptions) -> Workload:
@@ -107,12 +150,12 @@ def changed_manifest(manifest: Workload, options: WorkloadOptions) -> Workload:
         for given, other in (("image", "build"), ("build", "image")):
             if given in options:
                 fields.pop(other, None)
-        fields |= _fields(options, manifest.spec)
+        fields |= _workload_fields(options, manifest.spec)
         metadata = manifest.metadata
         labels = options.get("labels", metadata.labels)
-        return _manifest(metadata.environment or "", metadata.name, labels, fields)
+        return _workload(metadata.environment or "", metadata.name, labels, fields)
 
-    return _valid(manifest.metadata.name, change)
+    return _valid(f"workload {manifest.metadata.name!r}", change)
 
 
 def with_state(manifest: Workload, state: State) -> Workload:
@@ -121,12 +164,24 @@ def with_state(manifest: Workload, state: State) -> Workload:
 
 
 def environment_spec(
-    *, resources: Resources | None, volumes: Sequence[Volume], labels: Mapping[str, str]
+    *,
+    resources: Resources | None,
+    volumes: Sequence[Volume],
+    labels: Mapping[str, str],
+    keep_on_failure: bool = False,
+    ttl: float | None = None,
 ) -> EnvironmentSpec | None:
-    """The environment's defaults, or None when there are none."""
-    if resources is None and not volumes and not labels:
+    """The environment's defaults and lifetime, or None when there is nothing to say. `ttl` in seconds."""
+    if ttl is not None and ttl <= 0:
+        raise InvalidArgument(f"ttl: expected seconds above 0, not {ttl}")
+    lifetime: dict[str, Any] = {"keep_on_failure": True} if keep_on_failure else {}
+    if ttl is not None:
+        lifetime["ttl"] = ttl
+    if resources is None and not volumes and not labels and not lifetime:
         return None
-    return EnvironmentSpec(resources=resources or Resources(), volumes=_volumes(volumes), labels=dict(labels))
+    return EnvironmentSpec(
+        resources=resources or Resources(), volumes=_volumes(volumes), labels=dict(labels), **lifetime
+    )
 
 
 def to_documents(manifests: Iterable[Manifest]) -> str:
@@ -134,12 +189,15 @@ def to_documents(manifests: Iterable[Manifest]) -> str:
     return "\n---\n".join(json.dumps(to_document(manifest)) for manifest in manifests)
 
 
-def _manifest(environment: str, name: str, labels: Mapping[str, str], fields: Mapping[str, Any]) -> Workload:
-    metadata = Metadata(name=name, environment=environment or None, labels=dict(labels))
-    return Workload(metadata=metadata, spec=WorkloadSpec(**fields))
+def _workload(environment: str, name: str, labels: Mapping[str, str], fields: Mapping[str, Any]) -> Workload:
+    return Workload(metadata=_metadata(environment, name, labels), spec=WorkloadSpec(**fields))
 
 
-def _valid(name: str, make: Callable[[], _M]) -> _M:
+def _metadata(environment: str, name: str, labels: Mapping[str, str]) -> Metadata:
+    return Metadata(name=name, environment=environment or None, labels=dict(labels))
+
+
+def _valid(what: str, make: Callable[[], _M]) -> _M:
     try:
         return make()
     except ValidationError as error:
@@ -147,13 +205,25 @@ def _valid(name: str, make: Callable[[], _M]) -> _M:
             (".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, "))
             for item in error.errors()
         ]
-        lines = [f"workload {name!r} cannot be:"]
+        lines = [f"{what} cannot be:"]
         lines += [f"{field}: {message}" if field else message for field, message in found]
         raise InvalidArgument("\n  ".join(lines), violations=found) from None
 
 
-def _fields(options: WorkloadOptions, base: WorkloadSpec | None) -> dict[str, Any]:
-    """The options as fields of `WorkloadSpec`; `base` has what flat options only change a part of."""
+def _workload_fields(options: WorkloadOptions, base: WorkloadSpec | None) -> dict[str, Any]:
+    fields = _fields(options, WorkloadOptions, base)
+    if "startup_timeout" in options:
+        readiness = fields.get("readiness", base.readiness if base else None)
+        if readiness is None:
+            raise InvalidArgument("startup_timeout needs a readiness probe")
+        fields["readiness"] = _changed(readiness, "startup_timeout", options["startup_timeout"])
+    return fields
+
+
+def _fields(
+    options: WorkloadOptions | JobOptions, known: type, base: ContainerFields | None
+) -> dict[str, Any]:
+    """The options as fields of a spec; `base` has what flat options only change a part of."""
     convert: dict[str, Callable[[Any], Any]] = {
         "build": _build,
         "command": lambda value: _words("command", value),
@@ -162,24 +232,21 @@ def _fields(options: WorkloadOptions, base: WorkloadSpec | None) -> dict[str, An
         "ports": dict,
         "files": _files,
         "volumes": _volumes,
+        "depends_on": _dependencies,
         "readiness": _readiness,
         "metrics": lambda value: {"port": value} if isinstance(value, str) else value,
     }
     flat = {"labels", "startup_timeout", "grace_period"}
-    unknown = set(options) - ContainerOptions.__annotations__.keys() - WorkloadOptions.__annotations__.keys()
+    unknown = set(options) - get_type_hints(known).keys()
     if unknown:
-        raise InvalidArgument(f"unknown option of a workload: {', '.join(sorted(unknown))}")
+        kind = known.__name__.removesuffix("Options").lower()
+        raise InvalidArgument(f"unknown option of a {kind}: {', '.join(sorted(unknown))}")
     given: dict[str, Any] = dict(options)
     fields = {
         field: convert[field](value) if field in convert else value
         for field, value in given.items()
         if field not in flat
     }
-    if "startup_timeout" in options:
-        readiness = fields.get("readiness", base.readiness if base else None)
-        if readiness is None:
-            raise InvalidArgument("startup_timeout needs a readiness probe")
-        fields["readiness"] = _changed(readiness, "startup_timeout", options["startup_timeout"])
     if "grace_period" in options:
         stop = fields.get("stop", base.stop if base else Stop())
         fields["stop"] = _changed(stop, "grace_period", options["grace_period"])
@@ -219,6 +286,13 @@ def _volumes(value: Sequence[Volume]) -> tuple[Volume, ...]:
         else volume
         for volume in value
     )
+
+
+def _dependencies(value: Sequence[str | Dependency | Named]) -> tuple[Dependency, ...]:
+    if isinstance(value, str):
+        raise InvalidArgument(f"depends_on: expected a list, not the one text {value!r}")
+    named = (item if isinstance(item, str | Dependency) else item.name for item in value)
+    return tuple(item if isinstance(item, Dependency) else Dependency(name=item) for item in named)
 
 
 def _readiness(value: Readiness | Probe | None) -> Readiness | None:

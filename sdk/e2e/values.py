@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from e2e_api.conditions import Condition, ConditionType, is_true
+from e2e_api.conditions import Action, Condition, ConditionType, is_true
 from e2e_api.errors import E2EError
 
 
@@ -31,6 +31,7 @@ class Goal(StrEnum):
     EXITED = "exited"
     NOT_READY = "not ready"
     PAUSED = "paused"
+    COMPLETED = "completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ class ContainerStatus:
     restart_count: int
     last_log_lines: tuple[str, ...]
     """Kept when the container exited."""
+    signal: str = ""
+    """That ended it, such as `SIGKILL`; empty where it ended by itself."""
+    error: str = ""
+    """Why the engine could not start it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +117,22 @@ class ProbeStatus:
     request: str
     answer: str
     attempts: int
+    time: datetime | None = None
+    """When the answer came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A step of a start, such as `pull` or `probe`, or what was waited for, such as `network`."""
+
+    name: str
+    started_at: datetime
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadStatus:
-    """What the controller knows of a workload."""
+    """What the controller knows of a workload or job."""
 
     summary: str
     """One word: `Pending`, `Pulling`, `Starting`, `Running`, `Ready`, ..."""
@@ -130,11 +146,22 @@ class WorkloadStatus:
     container: ContainerStatus | None
     last_probe: ProbeStatus | None
     directory: str
+    previous_container: ContainerStatus | None = None
+    """The container before this one, or the same one before its restart."""
+    phases: tuple[Phase, ...] = ()
+    """Where the time of its start went."""
+    action: Action | None = None
+    """What helps, where it has failed."""
 
     @property
     def is_ready(self) -> bool:
         """Whether it can be used."""
         return is_true(self.conditions, ConditionType.READY)
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it is a job that has run to its end."""
+        return is_true(self.conditions, ConditionType.COMPLETED)
 
     @property
     def is_running(self) -> bool:
@@ -152,3 +179,6 @@ class EnvironmentSummary:
     leases: int
     network: str
     shared_directory: str
+    ends: datetime | None = None
+    """When it is deleted unless somebody holds it again; None where nothing ends it."""
+    end_cause: str = ""

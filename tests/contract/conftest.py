@@ -66,7 +66,8 @@ async def fake_bench(state_dir: Path) -> Bench:
 @pytest.fixture
 async def make_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeDriver]:
     """Drivers that see nothing of the user's own settings."""
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+    names = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+    for name in names:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "config"))
     made: list[DockerDriver] = []

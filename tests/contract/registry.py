@@ -63,15 +63,16 @@ class Registry:
             return web.Response()
         name, kind, reference = path.rsplit("/", 2)
         self.asked[f"{name} {kind}"] += 1
-        if name == "broken":
+        short = name.rpartition("/")[2]  # a mirror has whole names
+        if short == "broken":
             return web.Response(status=503, text="not today")
-        if name not in ("good", "slow") or reference == "missing":
+        if short not in ("good", "slow") or reference == "missing":
             errors = [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]
             return web.json_response({"errors": errors}, status=404)
         if kind == "manifests":
             headers = {"Docker-Content-Digest": self.digest}
             return web.Response(body=self._manifest, content_type=MANIFEST_TYPE, headers=headers)
-        if name == "slow":
+        if short == "slow":
             await self.let_go.wait()
         return web.Response(body=self._blobs[reference], content_type="application/octet-stream")
 

@@ -39,6 +39,17 @@ async def test_builds(bench: Bench, context: Path) -> None:
     await bench.create(image=tag)
 
 
+async def test_the_digest_of_a_context_follows_its_contents(bench: Bench, context: Path) -> None:
+    spec = BuildSpec(f"{bench.controller_id}:built", str(context))
+    assert await bench.driver.context_digest(spec) == ""
+    (context / "Dockerfile").write_text("FROM busybox:1.36\n")
+    first = await bench.driver.context_digest(spec)
+    (context / "Dockerfile").touch()
+    assert await bench.driver.context_digest(spec) == first != ""
+    (context / "file").write_text("x")
+    assert await bench.driver.context_digest(spec) not in ("", first)
+
+
 async def test_what_a_build_is_given(
     docker_bench: Bench, docker_client: docker.APIClient, context: Path
 ) -> None:

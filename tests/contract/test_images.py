@@ -1,6 +1,7 @@
 """Whether images are there, and pulls."""
 
 import asyncio
+import contextlib
 import json
 import os
 import stat
@@ -230,3 +231,25 @@ async def test_no_engine_during_a_pull(docker_bench: Bench, tmp_path: Path) -> N
     with pytest.raises(EngineUnavailable):
         await driver.pull(IMAGE, ignore)
     await driver.close()
+
+
+async def test_a_mirror_stands_in_for_the_registry(
+    docker_client: docker.APIClient, registry: Registry, state_dir: Path
+) -> None:
+    mirror = f"127.0.0.1:{registry.port}"
+    driver = DockerDriver("nobody", state_dir=state_dir, image_mirror=mirror)
+    reference = f"quay.invalid/e2e-{registry.port}/good:1"
+    try:
+        assert not await driver.image_present(reference)
+        await driver.pull(reference, ignore)
+        assert await driver.image_present(reference)
+        assert f"quay.invalid/e2e-{registry.port}/good manifests" in registry.asked
+        with pytest.raises(
+            ImageFailed, match=f"pull of {mirror}/docker.io/library/absent-{registry.port}:1 failed"
+        ):
+            await driver.pull(f"absent-{registry.port}:1", ignore)
+    finally:
+        await driver.close()
+        for name in (reference, f"{mirror}/{reference}"):
+            with contextlib.suppress(ImageNotFound):
+                await asyncio.to_thread(docker_client.remove_image, name, force=True)

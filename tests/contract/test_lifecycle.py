@@ -4,7 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from e2e_controller.drivers.base import ContainerGone, ContainerNotRunning, ContainerPhase, Key
+from e2e_controller.drivers.base import (
+    ContainerGone,
+    ContainerNotRunning,
+    ContainerPhase,
+    FileContent,
+    Key,
+)
 from tests.contract import scripts
 from tests.contract.bench import IMAGE, Bench, eventually, pieces
 
@@ -177,6 +183,13 @@ async def test_a_container_that_is_gone(bench: Bench) -> None:
         _ = [piece async for piece in driver.copy_out(GONE, "/")]
 
 
+async def test_the_attempt_is_kept_with_the_container(bench: Bench) -> None:
+    await bench.create(attempt=3)
+    assert (await bench.look()).attempt == 3
+    await bench.create("first")
+    assert (await bench.look("first")).attempt == 0
+
+
 async def test_removals_at_the_same_time(docker_bench: Bench) -> None:
     container_id = await docker_bench.up()
     await asyncio.gather(*(docker_bench.driver.remove(container_id) for _ in range(8)))
@@ -208,3 +221,23 @@ async def test_a_restarted_driver_adopts(bench: Bench) -> None:
     assert (found.id, found.spec_hash, found.phase) == (container_id, "abc", ContainerPhase.RUNNING)
     assert list(await bench.driver.list_containers()) == [Key(bench.environment, "Workload", "web")]
     assert list(await bench.driver.list_environments()) == [bench.environment]
+
+
+async def test_the_engines_own_words(bench: Bench) -> None:
+    container_id = await bench.create(env={"A": "b"})
+    found = await bench.driver.describe(container_id)
+    assert found["Id"] == container_id
+    assert "A=b" in found["Config"]["Env"]
+    await bench.driver.remove(container_id)
+    with pytest.raises(ContainerGone):
+        await bench.driver.describe(container_id)
+
+
+async def test_the_time_of_copying_is_told(bench: Bench) -> None:
+    told: list[float] = []
+    await bench.driver.ensure_network(bench.environment)
+    with_files = bench.spec(files=(FileContent("/etc/a", b"x"),))
+    await bench.driver.create(bench.key("a"), with_files, "hash", told.append)
+    await bench.driver.create(bench.key("b"), bench.spec(), "hash", told.append)
+    assert len(told) == 1
+    assert 0 <= told[0] < 30

@@ -81,6 +81,27 @@ async def test_a_fixed_port_that_another_container_has(bench: Bench, free_port: 
     assert (await bench.look("second")).phase == "running"
 
 
+async def test_who_has_a_fixed_port_is_told(docker_bench: Bench, free_port: int) -> None:
+    fixed = {"http": PortSpec(8080, host_port=free_port)}
+    await docker_bench.up("first", ports=fixed)
+    second = await docker_bench.create("second", ports=fixed)
+    with pytest.raises(PortTaken) as caught:
+        await docker_bench.driver.start_container(second)
+    owner = f"Workload first of controller {docker_bench.controller_id}"
+    name = f"container {docker_bench.environment}.first has port {free_port}"
+    assert f"{name}; it belongs to {owner}" in str(caught.value)
+    assert "take another hostPort" in str(caught.value)
+
+
+async def test_a_fixed_port_that_a_program_has(docker_bench: Bench, free_port: int) -> None:
+    with socket.socket() as program:
+        program.bind(("127.0.0.1", free_port))
+        program.listen()
+        container_id = await docker_bench.create(ports={"http": PortSpec(8080, host_port=free_port)})
+        with pytest.raises(PortTaken, match=f"so another program does .*sport = :{free_port}"):
+            await docker_bench.driver.start_container(container_id)
+
+
 async def test_a_chosen_port_that_a_program_took_meanwhile(bench: Bench) -> None:
     container_id = await bench.create(ports=HTTP)
     port = (await bench.look()).host_ports["8080/tcp"]

@@ -306,3 +306,32 @@ async def quiet(number) -> None:
         await asyncio.sleep(0.02)
         if number() != last:
             last, since = number(), time.monotonic()
+
+
+async def test_files_are_put_into_a_container_that_runs_and_one_that_does_not(bench: Bench) -> None:
+    container_id = await bench.create(files=(FileContent("/srv/app.conf", b"old"),))
+    await bench.driver.put_files(container_id, (FileContent("/srv/app.conf", b"new"),))
+    assert await content(bench, container_id, "/srv/app.conf") == b"new"
+    await bench.driver.start_container(container_id)
+    files = (FileContent("/srv/app.conf", b"newer"), FileContent("/made/by/us", b"x", 0o600))
+    await bench.driver.put_files(container_id, files)
+    assert await content(bench, container_id, "/srv/app.conf") == b"newer"
+    assert await content(bench, container_id, "/made/by/us") == b"x"
+    await bench.driver.stop(container_id, 0)
+    await bench.driver.put_files(container_id, (FileContent("/srv/app.conf", b"last"),))
+    await bench.driver.start_container(container_id)
+    assert await content(bench, container_id, "/srv/app.conf") == b"last"
+
+
+async def test_files_for_a_container_that_is_gone(bench: Bench) -> None:
+    with pytest.raises(ContainerGone):
+        await bench.driver.put_files("0" * 64, (FileContent("/a", b""),))
+
+
+async def content(bench: Bench, container_id: str, path: str) -> bytes:
+    """One file of a container."""
+    data = b"".join([piece async for piece in bench.driver.copy_out(container_id, path)])
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        file = archive.extractfile(archive.getnames()[0])
+        assert file is not None
+        return file.read()

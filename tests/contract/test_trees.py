@@ -8,6 +8,7 @@ import pytest
 from e2e_controller.drivers.base import DriverError, Mount
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.trees import Trees
+from e2e_controller.drivers.inventory import Owner
 from tests.contract.bench import Bench
 
 
@@ -57,7 +58,9 @@ async def test_no_image_can_do_it(docker_bench: Bench, monkeypatch: pytest.Monke
     monkeypatch.setattr("e2e_controller.drivers.docker.trees.likely_images", lambda _images: [])
     try:
         with pytest.raises(DriverError, match=r"no image here could do it.*sudo rm -rf"):
-            await Trees(engine, docker_bench.controller_id, docker_bench.state_dir).remove_as_root(tree)
+            await Trees(engine, Owner(docker_bench.controller_id), docker_bench.state_dir).remove_as_root(
+                tree
+            )
     finally:
         await engine.close()
 

@@ -1,14 +1,15 @@
-import hashlib
-import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 from setup import go_programs, images, recipes
 from setup.dockerd import Way, _next_way
-from setup.endpoint import DEFAULT_HOST, EndpointError, find_endpoint, ping
+from setup.endpoint import EndpointError, find_endpoint, ping
 from setup.locks import LockTimeoutError, exclusive
 from setup.recipes import RecipeError, Reference
 
@@ -91,21 +92,6 @@ def test_a_replacement_is_copied_as_go_wants_it(line: dict[str, dict[str, str]],
     assert go_programs._replacement(line) == text
 
 
-def test_the_engine_is_found_as_the_docker_command_finds_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    assert find_endpoint().host == DEFAULT_HOST
-    meta = tmp_path / "docker/contexts/meta" / hashlib.sha256(b"mine").hexdigest()
-    meta.mkdir(parents=True)
-    (meta / "meta.json").write_text(json.dumps({"Endpoints": {"docker": {"Host": "unix:///mine"}}}))
-    (tmp_path / "docker/config.json").write_text('{"currentContext": "mine"}')
-    assert find_endpoint().host == "unix:///mine"
-    monkeypatch.setenv("DOCKER_CONTEXT", "default")
-    assert find_endpoint().host == DEFAULT_HOST
-    monkeypatch.setenv("DOCKER_HOST", "tcp://there:1")
-    assert find_endpoint().host == "tcp://there:1"
-
-
 def test_an_engine_that_is_silent_or_absent_is_told_from_one_that_answers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -153,3 +139,62 @@ def test_a_held_lock_names_its_holder(tmp_path: Path) -> None:
         pass
     with exclusive(lock, 0):
         pass
+
+
+TOOLS = Path(__file__).parents[2] / "tools"
+ENVIRONMENT = dict(os.environ)
+"""As it is for this run; each test has one with no engine named."""
+
+
+def tool(name: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(TOOLS / name), *arguments],
+        env={**ENVIRONMENT, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_engine_behind_ssh_is_refused_as_the_controller_does() -> None:
+    process = tool("engine.py", DOCKER_HOST="ssh://elsewhere")
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "ssh://elsewhere (DOCKER_HOST)" in said
+    assert "run this on its machine" in said
+    assert "Traceback" not in said
+
+
+def test_the_same_tool_twice_at_once() -> None:
+    """As two processes; what is there already is found by both."""
+    for name, arguments in (("engine.py", ()), ("images.py", ("docker.io/library/busybox:1.36",))):
+        both = [tool(name, *arguments) for _ in range(2)]
+        for process in both:
+            said = "".join(process.communicate(timeout=60))
+            assert process.returncode == 0, said
+            assert "answers" in said or "present" in said
+
+
+def test_work_that_two_processes_begin_at_once_is_done_once(tmp_path: Path) -> None:
+    """The second waits for the first, says so, and then finds it done."""
+    script = f"""
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {str(TOOLS)!r})
+from setup.locks import exclusive
+done = Path({str(tmp_path)!r}, "done")
+if not done.exists():
+    with exclusive(Path({str(tmp_path)!r}, "lock"), 30):
+        if not done.exists():
+            time.sleep(1)
+            done.open("x").close()
+            print("did it")
+"""
+    command = [sys.executable, "-c", script]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sorted(out for out, _ in outputs) == ["", "did it\n"]
+    assert sum("which is at the same work" in err for _, err in outputs) == 1

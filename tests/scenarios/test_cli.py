@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 from controllers import Controller
 from small import BUSYBOX, until_stopped
+
+from tests.engine import docker_client
 
 E2E = str(Path(sys.executable).with_name("e2e"))
 SECONDS = 90.0
@@ -54,12 +55,9 @@ def ok(*arguments: str | Path, stdin: str | None = None) -> str:
 
 
 def engine_has(environment: str) -> list[str]:
-    client = docker.from_env()
-    try:
+    with docker_client() as client:
         names = [str(it.name) for it in client.containers.list(all=True, ignore_removed=True)]
         names += [str(it.name) for it in client.networks.list()]
-    finally:
-        client.close()
     return [name for name in names if environment in name]
 
 
@@ -90,7 +88,7 @@ def test_from_apply_to_delete(environment: str, shop: Path) -> None:
 
     code, out, err = e2e("apply", "-f", shop, "--env", environment, "--wait")
     assert (code, out) == (0, f"{key} created\n")
-    assert re.search(r"web: ready \(create .*start .*probe ", err)
+    assert re.search(r"web: ready \((network .*)?create .*start .*probe ", err)
     assert ok("apply", "-f", shop, "--env", environment) == f"{key} unchanged\n"
 
     table = ok("get", "--env", environment)

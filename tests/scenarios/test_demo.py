@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import docker
 import pytest
+
+from tests.engine import docker_client
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "demo.py"
@@ -62,13 +63,10 @@ def assert_nothing_left(output: str) -> None:
     environment, folder = found.groups()
     assert "could not be removed" not in output
     assert not Path(folder).exists()
-    client = docker.from_env()
-    try:
+    with docker_client() as client:
         names = [str(container.name) for container in client.containers.list(all=True, ignore_removed=True)]
         names += [str(network.name) for network in client.networks.list()]
         names += [str(volume.name) for volume in client.volumes.list()]
-    finally:
-        client.close()
     assert [name for name in names if environment in name] == []
     assert not processes_with(folder)
 

@@ -8,6 +8,7 @@ from controllers import Controller
 
 import e2e
 from e2e import LogProbe, Port, Resources, Security, Volume, WaitFailed
+from tests.engine import docker_client
 
 BUSYBOX = "docker.io/library/busybox:1.36"
 SLEEP = ["sleep", "600"]
@@ -76,18 +77,15 @@ def test_out_of_memory(e2e_environment: e2e.Environment) -> None:
 
 
 def test_a_foreign_container_with_our_name_is_never_touched(e2e_environment: e2e.Environment) -> None:
-    import docker
-
-    engine = docker.from_env()
-    foreign = engine.containers.create(BUSYBOX, SLEEP, name=f"{e2e_environment.name}.bad")
-    try:
-        error = fail(e2e_environment)
-        assert error.reason == "NameConflict"
-        foreign.reload()
-        assert foreign.status == "created"
-    finally:
-        foreign.remove(force=True)
-        engine.close()
+    with docker_client() as engine:
+        foreign = engine.containers.create(BUSYBOX, SLEEP, name=f"{e2e_environment.name}.bad")
+        try:
+            error = fail(e2e_environment)
+            assert error.reason == "NameConflict"
+            foreign.reload()
+            assert foreign.status == "created"
+        finally:
+            foreign.remove(force=True)
 
 
 def test_a_folder_full_of_rubbish_hurts_nobody(controller: Controller) -> None:

@@ -29,7 +29,7 @@ MANIFEST = {
 @pytest.fixture
 def controller() -> Iterator[Controller]:
     with tempfile.TemporaryDirectory(prefix="e2e-") as base:
-        controller = Controller(Path(base), "--http=127.0.0.1:0")
+        controller = Controller(Path(base), ["--http=127.0.0.1:0"])
         try:
             yield controller
         finally:

@@ -9,19 +9,20 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import docker
 import pytest
 from small import BUSYBOX, until_stopped, web_server
 
 import e2e
 from e2e import Environment
+from tests.engine import docker_client
 
 SMALL = str(Path(__file__).parent)
 HOLDS = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-import e2e
+import e2e, e2e.embedded
 from small import web_server
+e2e.embedded.IDLE_TIMEOUT = sys.argv[3]
 with e2e.Environment(sys.argv[2]) as env:
     env.start_and_wait_ready(web_server(env, "web"))
     print(env.shared_dir, flush=True)
@@ -37,19 +38,16 @@ def until(holds: Callable[[], bool], seconds: float = 15) -> None:
 
 
 def names_of(environment: str) -> list[str]:
-    engine = docker.from_env()
-    try:
+    with docker_client() as engine:
         containers = engine.containers.list(
             all=True, filters={"name": f"^/?{environment}[.]"}, ignore_removed=True
         )
         networks = engine.networks.list(filters={"name": f"^e2e-{environment}$"})
-        return [found.name for found in (*containers, *networks)]
-    finally:
-        engine.close()
+        return [str(found.name) for found in (*containers, *networks)]
 
 
-def run(environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", HOLDS, SMALL, environment]
+def run(environment: str, idle_timeout: str = "10s") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLDS, SMALL, environment, idle_timeout]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -142,6 +140,32 @@ def test_it_ends_when_nobody_uses_it(own_state: Path, monkeypatch: pytest.Monkey
     with Environment(f"idle-{os.getpid()}"):
         assert int((own_state / "embedded.pid").read_text()) != process
     until(lambda: not embedded._serves(own_state / "controller.sock"))
+
+
+def test_it_outlives_a_killed_process_just_long_enough_to_clean_up(own_state: Path) -> None:
+    name = f"outlived-{os.getpid()}"
+    with run(name, "500ms") as process:
+        assert process.stdout is not None
+        shared = Path(process.stdout.readline().strip())
+        controller = int((own_state / "embedded.pid").read_text())
+        process.send_signal(signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{controller}").exists())
+    assert names_of(name) == []
+    assert not shared.exists()
+    assert not (own_state / "manifests" / name).exists()
+
+
+def test_what_is_left_when_both_were_killed_goes_with_the_next_start(own_state: Path) -> None:
+    name = f"both-{os.getpid()}"
+    with run(name) as process:
+        assert process.stdout is not None
+        shared = Path(process.stdout.readline().strip())
+        os.kill(int((own_state / "embedded.pid").read_text()), signal.SIGKILL)
+        process.send_signal(signal.SIGKILL)
+    assert names_of(name) == [f"{name}.web", f"e2e-{name}"]
+    with Environment(f"next-{os.getpid()}"):
+        until(lambda: names_of(name) == [])
+        until(lambda: not shared.exists())
 
 
 def test_no_engine_is_one_clear_message(own_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
-import docker
 import pytest
 from controllers import Controller
 from querier import query_up
 
 from e2e import Client, Conflict, Environment, Goal, equals, greater
 from e2e.messages import environment_key
+from tests.engine import docker_client
 
 MANIFESTS = Path(__file__).parents[2] / "examples" / "manifests" / "thanos"
 CONNECTIONS = "thanos_store_nodes_grpc_connections"
@@ -55,9 +55,6 @@ def test_manifests_in_a_folder_are_all_that_is_needed(controller: Controller) ->
         with Client.connect(controller.address) as client:
             client.wait([environment_key(name)], Goal.DELETED, 30)
     assert not (controller.state / "environments" / name).exists()
-    engine = docker.from_env()
-    try:
+    with docker_client() as engine:
         assert not engine.containers.list(all=True, filters={"name": f"{name}."})
         assert not engine.networks.list(names=[f"e2e-{name}"])
-    finally:
-        engine.close()

@@ -11,6 +11,7 @@ import pytest
 
 import e2e
 from e2e import ExecFailed, NotFound, NotRunning, Resources, Volume
+from tests.engine import docker_client
 
 BUSYBOX = "docker.io/library/busybox:1.36"
 SLEEP = ["sleep", "600"]
@@ -171,10 +172,5 @@ def test_the_environment_of_a_killed_test_process_goes() -> None:
 
     with e2e.Client.connect() as client:
         client.wait([environment_key(name)], e2e.Goal.DELETED, 30)
-    import docker
-
-    engine = docker.from_env()
-    try:
+    with docker_client() as engine:
         assert not engine.containers.list(all=True, filters={"name": f"^{name}."})
-    finally:
-        engine.close()

@@ -1,29 +1,48 @@
-"""Find the container engine as the docker CLI does, and ask whether it answers: standard library only."""
+"""Find the container engine as the docker CLI does, and ask whether it answers: standard library only.
+
+The controller's driver finds it by the same rule; one table of tests holds for both.
+"""
 
 import hashlib
 import http.client
 import json
 import os
-import shutil
 import socket
 import ssl
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-SSH_TIMEOUT = 20
+DEFAULT_TLS_HOST = "tcp://localhost:2376"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The folder where certificates towards the engine may be, and whether its own are verified."""
+
+    folder: Path
+    verify: bool
+
+    def file(self, name: str) -> str:
+        """Path of a file in the folder; "" where it is not there."""
+        path = self.folder / name
+        return str(path) if path.is_file() else ""
+
+    @property
+    def client_files(self) -> tuple[str, str] | None:
+        """The client's certificate and its key, if both are there."""
+        certificate, key = self.file("cert.pem"), self.file("key.pem")
+        return (certificate, key) if certificate and key else None
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An engine's address, where it was named, and the folder of its TLS files if it has some."""
+    """An engine's address, where it was named, and its TLS if it has some."""
 
     host: str
     origin: str
-    certificates: Path | None = None
-    verify: bool = True
+    tls: Tls | None = None
 
     @property
     def is_default(self) -> bool:
@@ -36,13 +55,20 @@ class EndpointError(Exception):
 
 
 def find_endpoint() -> Endpoint:
-    """Return the engine that the docker CLI would use: DOCKER_HOST, DOCKER_CONTEXT, context, default."""
+    """Return the engine that the docker CLI would use: DOCKER_HOST, DOCKER_CONTEXT, context, default.
+
+    Raises EndpointError where what is named cannot be used.
+    """
+    tls = _tls_from_environment()
     if host := os.environ.get("DOCKER_HOST"):
-        return _from_environment(host)
-    if context := os.environ.get("DOCKER_CONTEXT"):
-        return _from_context(context, "DOCKER_CONTEXT")
-    if context := _configured_context():
-        return _from_context(context, "the docker configuration's current context")
+        return _checked(host, "DOCKER_HOST", tls)
+    context, origin = os.environ.get("DOCKER_CONTEXT"), "DOCKER_CONTEXT"
+    if not context:
+        context, origin = _configured_context(), "the docker configuration's current context"
+    if context and context != "default":
+        return _from_context(context, origin)
+    if tls:
+        return Endpoint(DEFAULT_TLS_HOST, "the default where DOCKER_TLS or DOCKER_TLS_VERIFY is set", tls)
     return Endpoint(DEFAULT_HOST, "the default socket")
 
 
@@ -50,16 +76,13 @@ def ping(endpoint: Endpoint, timeout: float) -> None:
     """Return if the engine answers within `timeout` seconds; raise EndpointError with the cause if not."""
     try:
         _ping(endpoint, timeout)
-    except (OSError, http.client.HTTPException, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise EndpointError(
             f"{endpoint.host} ({endpoint.origin}): {str(error) or type(error).__name__}"
         ) from error
 
 
 def _ping(endpoint: Endpoint, timeout: float) -> None:
-    if endpoint.host.startswith("ssh://"):
-        _ping_with_cli(endpoint, timeout)
-        return
     connection = _connection(endpoint, timeout)
     try:
         connection.request("GET", "/_ping")
@@ -70,36 +93,22 @@ def _ping(endpoint: Endpoint, timeout: float) -> None:
         raise OSError(f"it answered HTTP {status}")
 
 
-def _ping_with_cli(endpoint: Endpoint, timeout: float) -> None:
-    if shutil.which("docker") is None:
-        raise OSError("an ssh:// engine needs the docker command on PATH")
-    command = ["docker", "--host", endpoint.host, "version", "--format", "{{.Server.Version}}"]
-    subprocess.run(
-        command, check=True, capture_output=True, timeout=max(timeout, SSH_TIMEOUT), stdin=subprocess.DEVNULL
-    )
-
-
 def _connection(endpoint: Endpoint, timeout: float) -> http.client.HTTPConnection:
     parts = urlsplit(endpoint.host)
     if parts.scheme == "unix":
         return _UnixConnection(parts.path, timeout)
-    if parts.scheme not in {"tcp", "http", "https"} or not parts.hostname:
-        raise ValueError("not an address of an engine that this tool knows (unix, tcp, ssh)")
-    if endpoint.certificates is None and parts.scheme != "https":
+    assert parts.hostname  # it was checked when it was found
+    if endpoint.tls is None and parts.scheme != "https":
         return http.client.HTTPConnection(parts.hostname, parts.port or 2375, timeout=timeout)
-    context = _tls_context(endpoint)
+    context = _tls_context(endpoint.tls)
     return http.client.HTTPSConnection(parts.hostname, parts.port or 2376, timeout=timeout, context=context)
 
 
-def _tls_context(endpoint: Endpoint) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    folder = endpoint.certificates
-    if folder is not None:
-        if (folder / "ca.pem").exists():
-            context.load_verify_locations(folder / "ca.pem")
-        if (folder / "cert.pem").exists():
-            context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    if not endpoint.verify:
+def _tls_context(tls: Tls | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.file("ca.pem") or None if tls else None)
+    if tls is not None and tls.client_files:
+        context.load_cert_chain(*tls.client_files)
+    if tls is not None and not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -120,11 +129,12 @@ def _configuration_folder() -> Path:
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
-def _from_environment(host: str) -> Endpoint:
+def _tls_from_environment() -> Tls | None:
+    """DOCKER_TLS_VERIFY and DOCKER_TLS turn TLS on; DOCKER_CERT_PATH only says where its files are."""
     verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
-    tls = verify or bool(os.environ.get("DOCKER_TLS"))
-    certificates = Path(os.environ.get("DOCKER_CERT_PATH") or _configuration_folder()) if tls else None
-    return Endpoint(host, "DOCKER_HOST", certificates, verify)
+    if not verify and not os.environ.get("DOCKER_TLS"):
+        return None
+    return Tls(Path(os.environ.get("DOCKER_CERT_PATH") or _configuration_folder()), verify)
 
 
 def _configured_context() -> str:
@@ -132,25 +142,43 @@ def _configured_context() -> str:
         configuration = json.loads((_configuration_folder() / "config.json").read_text())
     except (OSError, ValueError):
         return ""
-    return str(configuration.get("currentContext", ""))
+    name = configuration.get("currentContext") if isinstance(configuration, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _from_context(name: str, origin: str) -> Endpoint:
-    if name == "default":
-        return Endpoint(DEFAULT_HOST, "the default socket")
-    origin = f"context {name!r} of {origin}"
+    origin = f"{origin}, the context {name!r}"
     folder = _configuration_folder() / "contexts"
     digest = hashlib.sha256(name.encode()).hexdigest()
     try:
-        meta = json.loads((folder / "meta" / digest / "meta.json").read_text())
-        engine = meta["Endpoints"]["docker"]
-        host = str(engine["Host"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        engine = json.loads((folder / "meta" / digest / "meta.json").read_text())["Endpoints"]["docker"]
+        host, verify = str(engine["Host"]), not engine.get("SkipTLSVerify", False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EndpointError(f"{origin} cannot be read: {error}") from error
     certificates = folder / "tls" / digest / "docker"
-    return Endpoint(
-        host,
-        origin,
-        certificates if certificates.is_dir() else None,
-        verify=not engine.get("SkipTLSVerify", False),
-    )
+    return _checked(host, origin, Tls(certificates, verify) if certificates.is_dir() or not verify else None)
+
+
+def _checked(host: str, origin: str, tls: Tls | None) -> Endpoint:
+    """Normalises an address, or says why it cannot be one."""
+    host = host.strip()
+    if host.startswith("unix://"):
+        host = f"unix:///{host.removeprefix('unix://').lstrip('/') or DEFAULT_HOST.removeprefix('unix:///')}"
+    elif host.startswith("/"):
+        host = f"unix://{host}"
+    elif "://" not in host:
+        host = f"tcp://{host}"
+    scheme = host.partition("://")[0]
+    try:
+        parts = urlsplit(host)
+        valid = scheme == "unix" or (
+            scheme in {"tcp", "http", "https"} and bool(parts.hostname) and parts.port != 0
+        )
+    except ValueError:
+        valid = False
+    if not valid:
+        raise EndpointError(
+            f"{host} ({origin}) is no address that can be used: use unix:///path or tcp://host:port; where"
+            " the engine is reached by ssh:// only, run this on its machine"
+        )
+    return Endpoint(host, origin, None if scheme == "unix" else tls)

@@ -193,10 +193,8 @@ def _exec_form(words: Sequence[str]) -> str:
 
 def _connect(endpoint: Endpoint, timeout: int) -> docker.DockerClient:
     tls: docker.tls.TLSConfig | bool = False
-    if folder := endpoint.certificates:
+    if files := endpoint.tls:
         tls = docker.tls.TLSConfig(
-            client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
-            ca_cert=str(folder / "ca.pem"),
-            verify=endpoint.verify,
+            client_cert=files.client_files, ca_cert=files.file("ca.pem") or None, verify=files.verify
         )
     return docker.DockerClient(base_url=endpoint.host, tls=tls, version="auto", timeout=timeout)

@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from e2e_api.conditions import Reason
-
-LABEL_CONTROLLER = "io.e2e.controller"
-LABEL_ENVIRONMENT = "io.e2e.environment"
-LABEL_KIND = "io.e2e.kind"
-LABEL_NAME = "io.e2e.name"
-LABEL_SPEC_HASH = "io.e2e.spec-hash"
+from e2e_controller.drivers.inventory import Inventory
+from e2e_controller.drivers.labels import LABEL_CONTROLLER as LABEL_CONTROLLER
+from e2e_controller.drivers.labels import LABEL_ENVIRONMENT as LABEL_ENVIRONMENT
+from e2e_controller.drivers.labels import LABEL_KIND as LABEL_KIND
+from e2e_controller.drivers.labels import LABEL_NAME as LABEL_NAME
+from e2e_controller.drivers.labels import LABEL_SPEC_HASH as LABEL_SPEC_HASH
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -102,6 +102,8 @@ class ContainerSpec:
     capabilities: tuple[str, ...] = ()
     userns: str = ""
     stop_signal: str = "SIGTERM"
+    attempt: int = 0
+    """Counts the containers of a job that is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Container:
     image: str
     phase: ContainerPhase
     created_at: datetime
+    attempt: int = 0
+    """Which of a job's containers it is."""
     started_at: datetime | None = None
     """None: it never ran."""
     finished_at: datetime | None = None
@@ -141,6 +145,12 @@ class Container:
     """Its own address in the environment's network; empty while it does not run."""
     host_ports: Mapping[str, int] = field(default_factory=dict)
     """Published host port for each `8080/tcp`-like container port; also while it does not run."""
+
+    def is_same_end(self, other: "Container | None") -> bool:
+        """Whether both have ended, and are the same run of the same container."""
+        if other is None or self.phase is not ContainerPhase.EXITED or other.phase is not self.phase:
+            return False
+        return (self.id, self.finished_at) == (other.id, other.finished_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +254,10 @@ PullProgress = Callable[[str], None]
 """Is given a short line such as `pulling 42% (3 of 7 layers)`; called in the event loop."""
 
 
+Copied = Callable[[float], None]
+"""Is told how many seconds it took to copy files in."""
+
+
 class ExecSession(Protocol):
     """A running command. Iterating gives `Output`s, then one `ExitCode`."""
 
@@ -261,6 +275,10 @@ class ExecSession(Protocol):
 
 class Driver(Protocol):
     """A back end that runs containers. One instance serves one controller, known by its id."""
+
+    @property
+    def inventory(self) -> Inventory:
+        """What all controllers have on the same back end."""
 
     async def start(self) -> None:
         """Connects. Raises `EngineUnavailable` with the remedy."""
@@ -284,7 +302,7 @@ class Driver(Protocol):
         """Keys of all our containers."""
 
     async def list_environments(self) -> Sequence[str]:
-        """Environments of which a network or volume of ours is there."""
+        """Environments of which a network, a volume or an image of ours is there."""
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look. Raises `NameTaken` where a foreign container has the name."""
@@ -296,7 +314,10 @@ class Driver(Protocol):
         """The id of the environment's network, if it is there. Raises `NameTaken`."""
 
     async def remove_environment(self, environment: str) -> None:
-        """Removes the network and the named volumes. Containers must be gone."""
+        """Removes the network, the named volumes and the images that were built. Containers must be gone.
+
+        An image that somebody else uses stays.
+        """
 
     async def image_present(self, reference: str) -> bool:
         """Whether the image is there without a pull."""
@@ -307,11 +328,22 @@ class Driver(Protocol):
     async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
         """Builds and tags an image. Raises `ImageFailed` with the last output."""
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def context_digest(self, spec: BuildSpec) -> str:
+        """Of what a build would be made of, whatever its times are; "" where that cannot be read."""
+
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates the container, files copied in, not started; returns its id.
 
         A container of ours that has the name already raises `NameTaken`. Raises `SpecRefused`,
         `PortTaken`, `ContainerGone` (no such image).
+        """
+
+    async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
+        """Writes files into a container, running or not, with their directories.
+
+        Not at once: who reads meanwhile may find a part. Raises `ContainerGone`, `SpecRefused`.
         """
 
     async def start_container(self, container_id: str) -> None:
@@ -334,6 +366,9 @@ class Driver(Protocol):
 
     async def unpause(self, container_id: str) -> None:
         """Thaws them; nothing to do where they are not frozen."""
+
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """All that the back end itself says of a container, secrets and all. Raises `ContainerGone`."""
 
     async def remove(self, container_id: str) -> None:
         """Removes the container, killing it if it runs, and its anonymous volumes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from e2e_api.quantities import format_duration
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _MEBIBYTE = 2**20
 _MOST_REDIRECTS = 3
+_KEPT_PAGES, _KEPT_CHARACTERS = 32, 2**20
 # The text format first: what a program calls its metrics there is what its author, and `curl`, sees.
 _ACCEPT = (
     "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.8,"
@@ -29,6 +31,19 @@ class Scraper:
     def __init__(self, *, limit: int = 64 * _MEBIBYTE) -> None:
         self._limit = limit
         self._session = LazySession(keep_alive=True)
+        self._last: OrderedDict[str, Page] = OrderedDict()
+
+    def remember(self, name: str, page: Page) -> None:
+        """Keeps the page as evidence, should it be the last; only the newest few, and no huge ones."""
+        self._last.pop(name, None)
+        if len(page.text) <= _KEPT_CHARACTERS:
+            self._last[name] = page
+        if len(self._last) > _KEPT_PAGES:
+            self._last.popitem(last=False)
+
+    def last(self, name: str) -> Page | None:
+        """The page that was remembered under that name."""
+        return self._last.get(name)
 
     async def fetch(self, url: str, timeout: float = 5.0) -> Page:
         """The page at an address, in `timeout` seconds. Raises `ScrapeError` that says why not."""

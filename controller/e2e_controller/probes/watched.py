@@ -138,7 +138,8 @@ class Watched:
             return Answer(False, f"timeout after {format_duration(self._readiness.timeout)}")
         except Exception as error:
             # A fault in one probe must not leave its workload unwatched.
-            logger.exception("probe of %s", self._container.key)
+            key = self._container.key
+            logger.exception("probe of %s", key, extra={"key": str(key)})
             return Answer(False, f"the probe failed: {shorten(repr(error))}")
 
     def _record(self, answer: Answer, threshold: int) -> None:

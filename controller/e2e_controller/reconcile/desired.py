@@ -2,29 +2,45 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from e2e_api.manifests import (
-    Environment,
+    ContainerFields,
     EnvironmentSpec,
+    File,
+    JobSpec,
     Port,
     Readiness,
     State,
     Volume,
-    Workload,
     WorkloadSpec,
 )
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import BuildSpec, ContainerSpec, FileContent, Mount, PortSpec
 from e2e_controller.objects import Object
+from e2e_controller.reconcile.notes import Notes, notes_file
+
+DIGEST_LENGTH = 12
+"""Of the digests in a built image's tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFile:
+    """A file that is written into the container that is there when its content changes."""
+
+    content: FileContent
+    digest: str
+    on_change: str
+    """`Restart`, `Signal(SIG...)` or `None`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What a workload has to be."""
+    """What a workload or job has to be."""
 
     spec: ContainerSpec
     spec_hash: str
@@ -33,30 +49,75 @@ class Desired:
     build: BuildSpec | None
     restart_policy: str
     grace_period: float
-    graceful_removal: bool
-    """Whether the manifest asks how to stop; else a removal kills, which is faster."""
+    removal_grace: float | None
+    """Seconds that it has to end when it is removed; None where its manifest does not ask how to stop: then
+    a removal kills, which is faster."""
     readiness: Readiness | None
+    live_files: tuple[LiveFile, ...]
+    is_job: bool
+    retries: int
     ports: Mapping[str, Port]
     directory: Path
     """The workload's own directory."""
 
 
-def desired_workload(
-    object_: Object,
-    environment: Environment | None,
-    directories: Directories,
-    *,
-    mount_shared: bool,
+def desired_container(
+    object_: Object, environment: Object | None, directories: Directories, *, mount_shared: bool
 ) -> Desired | None:
     """None where nothing is wanted: the object is being deleted, or there never was a valid manifest."""
-    manifest = object_.manifest
-    if object_.deleting or not isinstance(manifest, Workload):
+    spec, key = container_fields(object_), object_.key
+    if object_.deleting or spec is None:
         return None
-    spec, key = manifest.spec, object_.key
-    defaults = environment.spec if environment else EnvironmentSpec()
-    folder = Path(object_.source.path).parent if object_.source else Path("/")
-    build = _build(spec, folder, key.environment, key.name)
-    container = ContainerSpec(
+    build = build_spec(object_)
+    container = _container_spec(object_, spec, environment, build)
+    if mount_shared:
+        shared = str(directories.shared(key.environment))
+        shared_mount = Mount(shared, shared, is_host_path=True)
+        container = replace(container, mounts=(*container.mounts, shared_mount))
+    live_files = tuple(_live_file(file) for file in spec.files if file.is_live)
+    run_id = spec.run_id if isinstance(spec, JobSpec) else ""
+    hashed = spec_hash(replace(container, files=tuple(_hashed_file(file) for file in spec.files)), run_id)
+    if live_files:
+        notes = Notes({file.content.path: file.digest for file in live_files})
+        container = replace(container, files=(*container.files, notes_file(notes)))
+    return Desired(
+        spec=container,
+        spec_hash=hashed,
+        state=spec.state if isinstance(spec, WorkloadSpec) else "Running",
+        pull_policy=spec.image_pull_policy,
+        build=build,
+        restart_policy=spec.restart_policy if isinstance(spec, WorkloadSpec) else "Never",
+        grace_period=spec.stop.grace_period,
+        removal_grace=removal_grace(object_),
+        readiness=spec.readiness if isinstance(spec, WorkloadSpec) else None,
+        live_files=live_files,
+        is_job=isinstance(spec, JobSpec),
+        retries=spec.retries if isinstance(spec, JobSpec) else 0,
+        ports=spec.ports,
+        directory=directories.own(key.environment, key.name),
+    )
+
+
+def container_fields(object_: Object) -> WorkloadSpec | JobSpec | None:
+    """The spec of a workload or job that has had a valid manifest."""
+    spec = object_.manifest.spec if object_.manifest else None
+    return spec if isinstance(spec, WorkloadSpec | JobSpec) else None
+
+
+def removal_grace(object_: Object) -> float | None:
+    """Seconds that it has to end when it is removed; None where its manifest does not ask how to stop."""
+    spec = container_fields(object_)
+    return spec.stop.grace_period if spec and "stop" in spec.model_fields_set else None
+
+
+def _container_spec(
+    object_: Object, spec: ContainerFields, environment: Object | None, build: BuildSpec | None
+) -> ContainerSpec:
+    manifest = environment.manifest if environment else None
+    defaults = manifest.spec if manifest and isinstance(manifest.spec, EnvironmentSpec) else EnvironmentSpec()
+    targets = {volume.target for volume in spec.volumes}
+    inherited = [volume for volume in defaults.volumes if volume.target not in targets]
+    return ContainerSpec(
         image=build.tag if build else spec.image or "",
         entrypoint=spec.entrypoint,
         command=spec.command,
@@ -67,9 +128,12 @@ def desired_workload(
             name: PortSpec(port.container_port, port.host_port, port.protocol)
             for name, port in spec.ports.items()
         },
-        files=tuple(FileContent(file.path, file.content.encode(), file.mode) for file in spec.files),
-        mounts=_mounts(spec, defaults, folder, directories.shared(key.environment) if mount_shared else None),
-        labels={**defaults.labels, **manifest.metadata.labels},
+        files=tuple(_file_content(file) for file in spec.files),
+        mounts=(
+            *(_mount(volume, _folder(object_)) for volume in spec.volumes),
+            *(_mount(volume, _folder(environment)) for volume in inherited),
+        ),
+        labels={**defaults.labels, **object_.labels},
         memory=spec.resources.memory or defaults.resources.memory,
         cpus=spec.resources.cpus or defaults.resources.cpus,
         privileged=spec.security.privileged,
@@ -77,24 +141,29 @@ def desired_workload(
         userns=spec.security.userns,
         stop_signal=spec.stop.signal,
     )
-    return Desired(
-        spec=container,
-        spec_hash=spec_hash(container),
-        state=spec.state,
-        pull_policy=spec.image_pull_policy,
-        build=build,
-        restart_policy=spec.restart_policy,
-        grace_period=spec.stop.grace_period,
-        graceful_removal="stop" in spec.model_fields_set,
-        readiness=spec.readiness,
-        ports=spec.ports,
-        directory=directories.own(key.environment, key.name),
-    )
 
 
-def spec_hash(spec: ContainerSpec) -> str:
+def _folder(object_: Object | None) -> Path:
+    """What relative paths in its manifest are relative to."""
+    return Path(object_.source.path).parent if object_ and object_.source else Path("/")
+
+
+def _file_content(file: File) -> FileContent:
+    return FileContent(file.path, file.content.encode(), file.mode)
+
+
+def _hashed_file(file: File) -> FileContent:
+    return FileContent(file.path, b"", file.mode) if file.is_live else _file_content(file)
+
+
+def _live_file(file: File) -> LiveFile:
+    content = _file_content(file)
+    return LiveFile(content, hashlib.sha256(content.content).hexdigest()[:32], file.on_change)
+
+
+def spec_hash(spec: ContainerSpec, run_id: str = "") -> str:
     """The hash of everything that makes a container what it is."""
-    return _digest(asdict(spec))
+    return _digest([asdict(spec), run_id])
 
 
 def _digest(value: Any) -> str:
@@ -102,25 +171,23 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _build(spec: WorkloadSpec, folder: Path, environment: str, name: str) -> BuildSpec | None:
-    if spec.build is None:
+def build_spec(object_: Object) -> BuildSpec | None:
+    """What its image is built of; None where nothing is built, or nothing is wanted."""
+    spec, key = container_fields(object_), object_.key
+    if object_.deleting or spec is None or spec.build is None:
         return None
-    context = str((folder / spec.build.context).resolve())
+    context = str((_folder(object_) / spec.build.context).resolve())
     arguments = dict(spec.build.args)
-    identity = _digest([context, spec.build.dockerfile, arguments, spec.build.target])[:12]
-    tag = f"e2e-build/{environment}.{name}:{identity}"
+    made_by = [context, spec.build.dockerfile, arguments, spec.build.target]
+    identity = "-".join(filter(None, (_digest(made_by)[:DIGEST_LENGTH], object_.build_context)))
+    tag = f"e2e-build/{key.environment}.{key.name}:{identity}"
     return BuildSpec(tag, context, spec.build.dockerfile, arguments, spec.build.target)
 
 
-def _mounts(
-    spec: WorkloadSpec, defaults: EnvironmentSpec, folder: Path, shared: Path | None
-) -> tuple[Mount, ...]:
-    own = {volume.target for volume in spec.volumes}
-    volumes = [*spec.volumes, *(volume for volume in defaults.volumes if volume.target not in own)]
-    mounts = [_mount(volume, folder) for volume in volumes]
-    if shared is not None:
-        mounts.append(Mount(str(shared), str(shared), is_host_path=True))
-    return tuple(mounts)
+def digest_of_built(image: str) -> str:
+    """The digest of the context that the image was built of; empty where its tag has none."""
+    found = re.fullmatch(rf"e2e-build/.*:[0-9a-f]{{{DIGEST_LENGTH}}}-([0-9a-f]{{{DIGEST_LENGTH}}})", image)
+    return found[1] if found else ""
 
 
 def _mount(volume: Volume, folder: Path) -> Mount:

@@ -1,5 +1,6 @@
 """Executes plans through the driver, a step at a time. It decides nothing."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,21 +8,28 @@ from pathlib import Path
 
 from e2e_controller.drivers.base import ContainerGone, Driver, DriverError, Key, PortTaken
 from e2e_controller.objects import Phase
-from e2e_controller.reconcile.plan import (
+from e2e_controller.reconcile.notes import Notebook
+from e2e_controller.reconcile.status import Failure, Outcome
+from e2e_controller.reconcile.steps import (
     Build,
     Create,
     Kill,
+    Note,
+    OnContainer,
     Pause,
     Plan,
     Pull,
+    PutFiles,
     Refuse,
     Remove,
+    Signal,
     Start,
     Step,
     Stop,
     Unpause,
 )
-from e2e_controller.reconcile.status import Failure, Outcome
+
+log = logging.getLogger(__name__)
 
 StepBegins = Callable[[Step, str], None]
 """Is told of each step as it begins, and of its progress."""
@@ -32,13 +40,16 @@ class Execution:
     """One plan being executed for one key."""
 
     driver: Driver
+    notebook: Notebook
     key: Key
     directory: Path | None
     tell: StepBegins
     now: Callable[[], datetime]
     created_id: str | None = None
     phases: list[Phase] = field(default_factory=list)
+    done: int = 0
     started: bool = False
+    _copying: float = 0.0
 
     async def run(self, plan: Plan) -> Outcome:
         """Executes until the end or the first failure, which is part of the outcome."""
@@ -55,15 +66,33 @@ class Execution:
                 reason = "PortRace" if chosen else str(error.reason)
                 failure = Failure(reason, str(error), retry)
                 break
-            elapsed = (self.now() - began).total_seconds()
-            self.phases.append(Phase(type(step).__name__.lower(), began, elapsed))
+            finally:
+                self._time(step, began, failure)
+            self.done += 1
         return Outcome(
             failure=failure,
+            done=self.done,
             phases=tuple(self.phases),
             restarted=self.started and self.created_id is None,
             created=self.created_id is not None,
-            waiting_for_network=plan.waiting_for_network,
+            waiting=plan.waiting,
         )
+
+    def _time(self, step: Step, began: datetime, failure: Failure | None) -> None:
+        """Notes how long the step took, whether or not it could be done; copying counts apart."""
+        name, took = type(step).__name__.lower(), max(0.0, (self.now() - began).total_seconds())
+        copying, self._copying = self._copying, 0.0
+        self.phases.append(Phase(name, began, max(0.0, took - copying)))
+        if copying:
+            self.phases.append(Phase("copy", self.phases[-1].ends_at, copying))
+        fields = {"key": str(self.key), "step": name, "duration": took}
+        if failure is None:
+            log.info("%s: %s took %.3fs", self.key, name, took, extra=fields)
+        else:
+            log.warning("%s: %s failed after %.3fs: %s", self.key, name, took, failure.message, extra=fields)
+
+    def _copied(self, seconds: float) -> None:
+        self._copying = seconds
 
     async def _execute(self, step: Step) -> None:
         match step:
@@ -73,25 +102,38 @@ class Execution:
                 await self.driver.build(build, lambda text: self.tell(step, text))
             case Create(spec=spec, spec_hash=spec_hash):
                 if self.directory is not None:
+                    make_open_directory(self.directory.parent)
                     make_open_directory(self.directory)
-                self.created_id = await self.driver.create(self.key, spec, spec_hash)
-            case Start():
-                await self.driver.start_container(self._target(step))
-                self.started = True
-            case Stop(grace=grace):
-                await _unless_gone(self.driver.stop(self._target(step), grace))
-            case Kill():
-                await _unless_gone(self.driver.kill(self._target(step)))
-            case Pause():
-                await self.driver.pause(self._target(step))
-            case Unpause():
-                await self.driver.unpause(self._target(step))
-            case Remove():
-                await _unless_gone(self.driver.remove(self._target(step)))
+                self.created_id = await self.driver.create(self.key, spec, spec_hash, self._copied)
             case Refuse(cause=cause, reason=reason):
                 raise DriverError(cause, reason=reason, retry=False)
+            case OnContainer():
+                await self._execute_on(self._target(step), step)
 
-    def _target(self, step: Start | Stop | Kill | Pause | Unpause | Remove) -> str:
+    async def _execute_on(self, target: str, step: OnContainer) -> None:
+        match step:
+            case Start():
+                await self.driver.start_container(target)
+                self.started = True
+            case Stop(grace=grace):
+                await _unless_gone(self.driver.stop(target, grace))
+            case Kill():
+                await _unless_gone(self.driver.kill(target))
+            case Signal(signal=signal):
+                await _unless_gone(self.driver.kill(target, signal))
+            case Pause():
+                await self.driver.pause(target)
+            case Unpause():
+                await self.driver.unpause(target)
+            case Remove():
+                await _unless_gone(self.driver.remove(target))
+                self.notebook.forget(target)
+            case PutFiles(files=files):
+                await self.driver.put_files(target, files)
+            case Note(notes=notes):
+                await self.notebook.write(target, notes)
+
+    def _target(self, step: OnContainer) -> str:
         target = step.container_id or self.created_id
         if target is None:
             raise DriverError(f"{step}: there is no container to do it to")
@@ -101,10 +143,9 @@ class Execution:
 def make_open_directory(directory: Path) -> None:
     """Makes a directory that containers of any user may write to. Raises `DriverError`."""
     try:
-        for part in (directory.parent, directory):
-            if not part.is_dir():
-                part.mkdir(parents=True, exist_ok=True)
-                part.chmod(0o777)
+        if not directory.is_dir():
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(0o777)
     except OSError as error:
         raise DriverError(
             f"cannot make directory {directory}: {error.strerror}", reason="DirectoryFailed"

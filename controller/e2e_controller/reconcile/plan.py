@@ -1,143 +1,91 @@
 """From desired and observed to a short list of steps, each with its cause. Pure."""
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 from e2e_api.conditions import ConditionType, Reason
-from e2e_controller.drivers.base import BuildSpec, Container, ContainerPhase, ContainerSpec
+from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import ObjectStatus
 from e2e_controller.reconcile.desired import Desired
+from e2e_controller.reconcile.live_files import live_file_steps
+from e2e_controller.reconcile.steps import (
+    NO_NETWORK,
+    Build,
+    Create,
+    Kill,
+    Observed,
+    Pause,
+    Plan,
+    Pull,
+    Refuse,
+    Remove,
+    Start,
+    Step,
+    Stop,
+    Unpause,
+)
 
 FIRST_RESTART_DELAY = 0.1
 LONGEST_RESTART_DELAY = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to do, and why."""
-
-    cause: str
-
-    def __str__(self) -> str:
-        return f"{type(self).__name__.lower()}: {self.cause}"
-
-
-@dataclass(frozen=True, slots=True)
-class Pull(Step):
-    """Get the image from its registry."""
-
-    image: str
-
-    def __str__(self) -> str:
-        return f"pull {self.image}: {self.cause}"
-
-
-@dataclass(frozen=True, slots=True)
-class Build(Step):
-    """Build the image."""
-
-    build: BuildSpec
-
-    def __str__(self) -> str:
-        return f"build {self.build.tag}: {self.cause}"
-
-
-@dataclass(frozen=True, slots=True)
-class Create(Step):
-    """Create the container; the steps after it that name no container are about this one."""
-
-    spec: ContainerSpec = field(repr=False)
-    spec_hash: str
-
-    def __str__(self) -> str:
-        return f"create {self.spec.image}: {self.cause}"
-
-
-@dataclass(frozen=True, slots=True)
-class OnContainer(Step):
-    """A step about a container; None means the one that was just created."""
-
-    container_id: str | None
-
-    def __str__(self) -> str:
-        target = f" {self.container_id[:12]}" if self.container_id else ""
-        return f"{type(self).__name__.lower()}{target}: {self.cause}"
-
-
-class Start(OnContainer):
-    """Start it, or start it again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop(OnContainer):
-    """Ask it to end; kill it after `grace` seconds."""
-
-    grace: float
-
-
-class Kill(OnContainer):
-    """Kill it."""
-
-
-class Pause(OnContainer):
-    """Freeze it."""
-
-
-class Unpause(OnContainer):
-    """Thaw it."""
-
-
-class Remove(OnContainer):
-    """Remove it, killing it if it runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse(Step):
-    """Nothing helps but another manifest."""
-
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What a fresh look found."""
-
-    container: Container | None = None
-    image_present: bool | None = None
-    """Looked up only where a container has to be created."""
-    network_id: str = ""
-    """Empty while the environment's network is not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Steps in order. `requeue_after`: look again then, for a restart that is due."""
-
-    steps: tuple[Step, ...] = ()
-    requeue_after: float | None = None
-    waiting_for_network: bool = False
-
-    def __str__(self) -> str:
-        return "\n".join(str(step) for step in self.steps) or "nothing to do"
-
-
-def plan_workload(desired: Desired | None, observed: Observed, previous: ObjectStatus, now: datetime) -> Plan:
-    """What has to be done for one workload."""
-    container = observed.container
+def make_plan(
+    desired: Desired | None,
+    observed: Observed,
+    previous: ObjectStatus,
+    now: datetime,
+    removal_grace: float | None = None,
+) -> Plan:
+    """What has to be done for one workload or job. `removal_grace`: how long it has to end when deleted."""
     if desired is None:
-        return Plan(_removal("nobody wants it", container, graceful=None))
+        return Plan(_removal("nobody wants it", observed.container, removal_grace))
+    plan = plan_job if desired.is_job else plan_workload
+    return plan(desired, observed, previous, now)
+
+
+def plan_workload(desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime) -> Plan:
+    """It runs, or rests, as its manifest asks."""
+    container = observed.container
     cause = replacement_cause(desired, observed)
     if desired.state in ("Stopped", "Killed"):
-        return Plan(_rest(desired, container))
+        return Plan((*_rest(desired, container), *live_file_steps(desired, observed, cause)))
     if container is None or cause:
-        removal = _removal(cause or "", container, graceful=desired)
+        removal = _removal(cause, container, desired.removal_grace)
         return _fresh(desired, observed, removal, cause or "it is not there")
+    if desired.state == "Running" and (steps := live_file_steps(desired, observed, cause)):
+        return Plan(steps)
     pause = (Pause("state is Paused", container.id),) if desired.state == "Paused" else ()
     if container.phase is ContainerPhase.RUNNING:
         return Plan(pause)
     if container.phase is ContainerPhase.PAUSED:
         return Plan(() if pause else (Unpause("state is Running", container.id),))
-    return _start_again(desired, container, previous, now, pause)
+    return _start_again(desired, observed, previous, now, pause)
+
+
+def plan_job(desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime) -> Plan:
+    """It runs to its end, and again if that was none that it should have; once it is over nothing is done."""
+    container = observed.container
+    if container is None:
+        if is_over(desired, previous):
+            return Plan()
+        return _fresh(desired, observed, (), "it is not there")
+    if container.spec_hash == desired.spec_hash and container.phase is ContainerPhase.EXITED:
+        return _after_attempt(desired, observed, previous, now)
+    cause = replacement_cause(desired, observed)
+    if not cause:
+        thaw = container.phase is ContainerPhase.PAUSED
+        return Plan((Unpause("a job is not paused", container.id),) if thaw else ())
+    attempt = container.attempt if container.spec_hash == desired.spec_hash else 0
+    removal = _removal(cause, container, desired.removal_grace)
+    return _fresh(desired, observed, removal, cause, attempt)
+
+
+def is_over(desired: Desired, previous: ObjectStatus) -> bool:
+    """Whether the job is known to have run to its end as it is wanted, though nothing is left of it."""
+    over = previous.is_true(ConditionType.COMPLETED) or (
+        previous.is_true(ConditionType.FAILED) and previous.container is not None
+    )
+    return desired.is_job and over and previous.spec_hash == desired.spec_hash
 
 
 def replacement_cause(desired: Desired, observed: Observed) -> str:
@@ -156,6 +104,14 @@ def replacement_cause(desired: Desired, observed: Observed) -> str:
     return ""
 
 
+def may_create(desired: Desired, observed: Observed) -> bool:
+    """Whether a plan may make a new container, for which more has to be looked up."""
+    container = observed.container
+    if container is None or replacement_cause(desired, observed):
+        return True
+    return desired.is_job and container.phase is ContainerPhase.EXITED and container.exit_code != 0
+
+
 def restart_delay(restarts: int) -> float:
     """Seconds between an exit and the next start."""
     return float(min(FIRST_RESTART_DELAY * 2 ** min(restarts, 20), LONGEST_RESTART_DELAY))
@@ -166,12 +122,24 @@ def will_restart(restart_policy: str, exit_code: int | None) -> bool:
     return restart_policy == "Always" or (restart_policy == "OnFailure" and exit_code != 0)
 
 
-def _removal(cause: str, container: Container | None, graceful: Desired | None) -> tuple[Step, ...]:
+def _until_due(delay: float, container: Container, previous: ObjectStatus, now: datetime) -> float:
+    """What is left of a delay since the container's end, in seconds; the delay itself at the most.
+
+    Clocks may jump, and the engine may have another one: what we saw ourselves counts too.
+    """
+    since_end = (now - (container.finished_at or now)).total_seconds()
+    since_seen = 0.0
+    if previous.end_seen_at is not None and container.is_same_end(previous.container):
+        since_seen = (now - previous.end_seen_at).total_seconds()
+    return min(delay, delay - max(since_end, since_seen)) if since_seen >= 0 else 0.0
+
+
+def _removal(cause: str, container: Container | None, grace: float | None) -> tuple[Step, ...]:
     if container is None:
         return ()
     remove = Remove(cause, container.id)
-    if graceful and graceful.graceful_removal and container.phase is ContainerPhase.RUNNING:
-        return (Stop(cause, container.id, graceful.grace_period), remove)
+    if grace is not None and container.phase is ContainerPhase.RUNNING:
+        return (Stop(cause, container.id, grace), remove)
     return (remove,)
 
 
@@ -185,36 +153,59 @@ def _rest(desired: Desired, container: Container | None) -> tuple[Step, ...]:
     return (*thaw, Stop(cause, container.id, desired.grace_period))
 
 
-def _fresh(desired: Desired, observed: Observed, removal: tuple[Step, ...], cause: str) -> Plan:
+def _fresh(
+    desired: Desired, observed: Observed, removal: tuple[Step, ...], cause: str, attempt: int = 0
+) -> Plan:
+    """A new container; what takes long and needs nobody is done before what has to be waited for."""
+    if observed.waiting is not None and observed.waiting.hopeless:
+        return Plan(waiting=observed.waiting)
     image: tuple[Step, ...] = ()
     if desired.build is not None:
-        image = (Build("the container is to be created", desired.build),)
+        image = (Build(cause, desired.build),)
     elif desired.pull_policy == "Always":
         image = (Pull("imagePullPolicy is Always", desired.spec.image),)
     elif not observed.image_present:
         if desired.pull_policy == "Never":
-            message = f"image {desired.spec.image} is not there, and imagePullPolicy is Never"
+            message = (
+                f"image {desired.spec.image} is not there, and imagePullPolicy is Never; "
+                "build, load or pull it by hand, or allow to pull it"
+            )
             return Plan((*removal, Refuse(message, Reason.IMAGE_PULL_FAILED)))
         image = (Pull("it is not there", desired.spec.image),)
-    if not observed.network_id:
-        return Plan((*removal, *image), waiting_for_network=True)
-    create = Create(cause, desired.spec, desired.spec_hash)
-    start = Start(f"state is {desired.state}", None)
+    waiting = observed.waiting or (None if observed.network_id else NO_NETWORK)
+    if waiting is not None:
+        # What every creation begins with would be done twice: now, and when nothing is waited for.
+        every_time = desired.build is not None or desired.pull_policy == "Always"
+        return Plan((*removal, *(() if every_time else image)), waiting=waiting)
+    create = Create(cause, replace(desired.spec, attempt=attempt), desired.spec_hash)
+    start = Start("it is to run once" if desired.is_job else f"state is {desired.state}", None)
     pause = (Pause("state is Paused", None),) if desired.state == "Paused" else ()
     return Plan((*removal, *image, create, start, *pause))
 
 
 def _start_again(
-    desired: Desired, container: Container, previous: ObjectStatus, now: datetime, pause: tuple[Step, ...]
+    desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime, pause: tuple[Step, ...]
 ) -> Plan:
-    running = previous.condition(ConditionType.RUNNING)
-    known = previous.container is not None and previous.container.id == container.id
-    if known and running is not None and running.reason in (Reason.STOPPED, Reason.KILLED):
+    container = observed.container
+    assert container is not None  # noqa: S101 - the caller has looked
+    if observed.rested:
         return Plan((Start(f"state is {desired.state} again", container.id), *pause))
     if not will_restart(desired.restart_policy, container.exit_code):
         return Plan()
-    due = (container.finished_at or now) + timedelta(seconds=restart_delay(previous.restart_count))
-    if due > now:
-        return Plan(requeue_after=(due - now).total_seconds())
+    left = _until_due(restart_delay(previous.restart_count), container, previous, now)
+    if left > 0:
+        return Plan(requeue_after=left)
     cause = f"it exited with code {container.exit_code}, and restartPolicy is {desired.restart_policy}"
     return Plan((Start(cause, container.id), *pause))
+
+
+def _after_attempt(desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime) -> Plan:
+    container = observed.container
+    assert container is not None  # noqa: S101 - the caller has looked
+    if container.exit_code == 0 or container.attempt >= desired.retries:
+        return Plan()
+    left = _until_due(restart_delay(container.attempt), container, previous, now)
+    if left > 0:
+        return Plan(requeue_after=left)
+    cause = f"it exited with code {container.exit_code}; retry {container.attempt + 1} of {desired.retries}"
+    return _fresh(desired, observed, (Remove(cause, container.id),), cause, container.attempt + 1)

@@ -8,34 +8,41 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
-from e2e_api.manifests import Environment
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import (
-    Container,
     ContainerPhase,
     Driver,
     DriverError,
     EngineInfo,
     Key,
-    NameTaken,
 )
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
-from e2e_controller.objects import ENVIRONMENT, FILE, Object, acceptance, environment_key
+from e2e_controller.objects import ENVIRONMENT, FILE, Object, PastContainer, Phase, environment_key
 from e2e_controller.probes import Prober
-from e2e_controller.reconcile.desired import Desired, desired_workload
-from e2e_controller.reconcile.execute import Execution, make_open_directory
-from e2e_controller.reconcile.plan import Observed, Plan, Step, plan_workload, replacement_cause
+from e2e_controller.reconcile.contexts import Contexts
+from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
+from e2e_controller.reconcile.environments import EnvironmentReconciler
+from e2e_controller.reconcile.evidence import last_log_lines, past_container
+from e2e_controller.reconcile.execute import Execution
+from e2e_controller.reconcile.notes import Notebook
+from e2e_controller.reconcile.observe import Observer
+from e2e_controller.reconcile.plan import make_plan
+from e2e_controller.reconcile.rests import Rests
 from e2e_controller.reconcile.status import Failure, Outcome, step_status, workload_status
+from e2e_controller.reconcile.steps import Observed, Plan, Step
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
 
 log = logging.getLogger(__name__)
 
-LOG_LINES = 100
-LOG_LINE_LENGTH = 2_000
+MAX_MESSAGE = 4_000
 TERMINAL_RETRY = 60.0
 """Seconds until a failure that needs a person is tried again, in case one has acted."""
+
+
+def _failure(error: DriverError) -> Failure:
+    return Failure(str(error.reason), str(error)[:MAX_MESSAGE], error.retry)
 
 
 class Reconciler:
@@ -62,6 +69,12 @@ class Reconciler:
         self._info = info
         self._instruments = instruments
         self._now = now
+        self._contexts = Contexts(driver)
+        self._notebook = Notebook(driver)
+        self._rests = Rests(directories.rests)
+        self._observer = Observer(store, queue, driver, self._notebook, self._rests)
+        self._held: dict[Key, float] = {}  # loop times of the next attempts
+        self._environments = EnvironmentReconciler(store, queue, driver, events, directories, info, now)
 
     async def work(self) -> None:
         """One worker: until the queue is closed."""
@@ -73,8 +86,10 @@ class Reconciler:
             began, success = time.perf_counter(), False
             try:
                 success = await self.reconcile(key) is None
-            except Exception:  # a bug of ours must not end the worker; the key is tried again
-                log.exception("reconcile of %s failed", key)
+            except Exception as error:  # a bug of ours must not end the worker; the key is tried again
+                log.exception("reconcile of %s failed", key, extra={"key": str(key)})
+                self._tell_bug(key, error)
+                self._instruments.retried(key.kind, Reason.INTERNAL_ERROR)
                 self._queue.add_rate_limited(key)
             finally:
                 self._queue.done(key)
@@ -85,42 +100,61 @@ class Reconciler:
         if key.kind == FILE:
             return None
         if key.kind == ENVIRONMENT:
-            failure = await self._reconcile_environment(key)
+            failure = await self._environments.reconcile(key)
             self._plan_retry(key, failure)
             return failure
-        return await self._reconcile_workload(key)
+        return await self._reconcile_container(key)
 
-    async def plan(self, object_: Object) -> Plan:
-        """What would be done about this object, as it is given here, until it is true. Changes nothing."""
-        desired = self._desired(object_)
-        observed = await self._observe(object_.key, desired)
+    async def plan(self, object_: Object, environment: Object | None = None) -> Plan:
+        """What would be done about this object, as it is given here, until it is true. Changes nothing.
+
+        `environment` is the one that would have its defaults, where those are others than now.
+        """
+        object_ = await self._contexts.fresh(object_)
+        desired = self._desired(object_, environment)
+        observed = await self._observer.observe(object_, desired)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
-        return plan_workload(desired, observed, object_.status, self._now())
+        return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
 
-    # Workloads
+    async def context_changed(self, object_: Object) -> bool:
+        """Whether what its image was built of is not what it would be built of now."""
+        return await self._contexts.changed(object_)
 
-    async def _reconcile_workload(self, key: Key) -> Failure | None:
-        object_ = self._store.get(key) or Object(key, deleting=True)
+    async def _reconcile_container(self, key: Key) -> Failure | None:
+        object_ = await self._contexts.complete(self._store.get(key) or Object(key, deleting=True))
         desired = self._desired(object_)
         wait = self._held_back(object_, desired)
         if wait > 0:
             self._queue.add_after(key, wait)
             return None
-        outcome, observed = Outcome(), Observed()
-        plan = Plan()
         try:
-            observed = await self._observe(key, desired)
-            plan = plan_workload(desired, observed, object_.status, self._now())
+            observed = await self._observer.observe(object_, desired)
+        except DriverError as error:
+            return await self._not_seen(object_, desired, _failure(error))
+        return await self._make_true(object_, desired, observed)
+
+    async def _make_true(
+        self, object_: Object, desired: Desired | None, observed: Observed
+    ) -> Failure | None:
+        key, outcome = object_.key, Outcome()
+        queued = self._queued(key)
+        plan = make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
+        try:
+            self._note_rest(key, desired, observed)
+            self._note_adoption(object_, desired, observed, plan)
             if plan.steps:
-                outcome = await self._execute(object_, desired, plan)
+                past = await self._past(object_, desired, observed, plan)
+                outcome = replace(await self._execute(object_, desired, plan), past=past)
                 gone = desired is None and outcome.failure is None
                 container = None if gone else await self._driver.inspect(key)
                 observed = replace(observed, container=container)
             else:
-                outcome = Outcome(waiting_for_network=plan.waiting_for_network)
+                outcome = Outcome(waiting=plan.waiting)
         except DriverError as error:
-            outcome = replace(outcome, failure=Failure(str(error.reason), str(error), error.retry))
+            outcome = replace(outcome, failure=_failure(error))
+        if plan.steps or (outcome.waiting_for and not object_.status.waiting_for):
+            outcome = replace(outcome, phases=(queued, *outcome.phases))
         retry_at = self._plan_retry(key, outcome.failure)
         if outcome.failure is None and plan.requeue_after is not None:
             self._queue.add_after(key, plan.requeue_after)
@@ -129,6 +163,58 @@ class Reconciler:
             return None
         await self._tell(object_, desired, observed, replace(outcome, retry_at=retry_at))
         return outcome.failure
+
+    def _queued(self, key: Key) -> Phase:
+        """The time from when the key was queued until now, when its work begins."""
+        waited = self._queue.waited(key)
+        return Phase("queue", self._now() - timedelta(seconds=waited), waited)
+
+    def _note_adoption(
+        self, object_: Object, desired: Desired | None, observed: Observed, plan: Plan
+    ) -> None:
+        """Tells of a container of before this controller's start that is as the manifest asks."""
+        container = observed.container
+        first = desired is not None and object_.status.observed_generation == 0
+        if not first or container is None or plan.steps:
+            return
+        self._instruments.adopted()
+        self._events.record(object_.key, "Adopt", f"{container.id[:12]} was there, and is as asked")
+
+    async def _past(
+        self, object_: Object, desired: Desired | None, observed: Observed, plan: Plan
+    ) -> PastContainer | None:
+        if desired is None:
+            return None  # nothing will be left that could tell of it
+        return await past_container(self._driver, observed.container, plan, object_.status)
+
+    async def _not_seen(self, object_: Object, desired: Desired | None, failure: Failure) -> Failure:
+        """A look that failed says nothing of the container: what is known of it stays."""
+        retry_at = self._plan_retry(object_.key, failure)
+        current = self._store.get(object_.key)
+        if object_.status.container is None or failure.terminal or current is None:
+            await self._tell(object_, desired, Observed(), Outcome(failure=failure, retry_at=retry_at))
+        else:
+            told = replace(current.status, progress=failure.message, retry_at=retry_at)
+            self._store.set_status(object_.key, told)
+            self._events.record(object_.key, failure.reason, failure.message, warning=True)
+        return failure
+
+    def _tell_bug(self, key: Key, error: Exception) -> None:
+        """Whoever waits must learn of it, too."""
+        object_ = self._store.get(key)
+        if object_ is None:
+            return
+        message = f"{type(error).__name__}: {error}; this is a bug of e2e, see the controller's log"
+        failed = Condition(ConditionType.FAILED, Status.TRUE, Reason.INTERNAL_ERROR, message[:MAX_MESSAGE])
+        status = replace(
+            object_.status,
+            observed_generation=object_.generation,
+            conditions=set_condition(object_.status.conditions, failed, self._now()),
+            summary="Failed",
+            progress=message[:MAX_MESSAGE],
+        )
+        self._store.set_status(key, status)
+        self._events.record(key, Reason.INTERNAL_ERROR, message[:MAX_MESSAGE], warning=True)
 
     def _held_back(self, object_: Object, desired: Desired | None) -> float:
         """Seconds until what failed is tried again.
@@ -140,23 +226,28 @@ class Reconciler:
             return 0.0
         if status.spec_hash != desired.spec_hash:
             return 0.0
-        return (status.retry_at - self._now()).total_seconds()
+        return self._held.get(object_.key, 0.0) - asyncio.get_running_loop().time()
 
     def _plan_retry(self, key: Key, failure: Failure | None) -> datetime | None:
         """Queues a key that failed for later; returns when it may be tried again, None for any time."""
         if failure is None:
             self._queue.forget(key)
+            self._held.pop(key, None)
             return None
+        self._instruments.retried(key.kind, failure.reason)
         if failure.terminal:
-            self._queue.add_after(key, TERMINAL_RETRY)
-            return self._now() + timedelta(seconds=TERMINAL_RETRY)
-        delay = self._queue.add_rate_limited(key)
+            delay = TERMINAL_RETRY
+            self._queue.add_after(key, delay)
+        else:
+            delay = self._queue.add_rate_limited(key)
         if failure.reason == Reason.ENGINE_UNAVAILABLE:
             return None  # it may be back any moment, and then says so
+        self._held[key] = asyncio.get_running_loop().time() + delay
         return self._now() + timedelta(seconds=delay)
 
     async def _execute(self, object_: Object, desired: Desired | None, plan: Plan) -> Outcome:
-        log.info("%s: %s", object_.key, "; ".join(str(step) for step in plan.steps))
+        steps = [str(step) for step in plan.steps]
+        log.info("%s: %s", object_.key, "; ".join(steps), extra={"key": str(object_.key), "plan": steps})
 
         def tell(step: Step, progress: str) -> None:
             current = self._store.get(object_.key)
@@ -164,35 +255,30 @@ class Reconciler:
                 self._store.set_status(object_.key, step_status(current, step, progress, self._now()))
 
         directory = desired.directory if desired and self._info.local_files else None
-        execution = Execution(self._driver, object_.key, directory, tell, self._now)
+        execution = Execution(self._driver, self._notebook, object_.key, directory, tell, self._now)
         outcome = await execution.run(plan)
-        done = plan.steps[: len(outcome.phases)]
-        for step in done:
+        if outcome.restarted:
+            self._instruments.restarted()
+        for step in plan.steps[: outcome.done]:
             self._events.record(object_.key, type(step).__name__, str(step))
         return outcome
 
-    async def _observe(self, key: Key, desired: Desired | None) -> Observed:
-        environment = self._store.get(environment_key(key.environment))
-        network = environment.status.network_id if environment else ""
-        try:
-            container = await self._driver.inspect(key)
-        except NameTaken:
-            if desired is None:
-                return Observed()  # a foreign container is none of ours to remove
-            raise
-        observed = Observed(container, None, network)
-        if desired is None or desired.build or desired.state in ("Stopped", "Killed"):
-            return observed
-        if container is None or replacement_cause(desired, observed):
-            return replace(observed, image_present=await self._driver.image_present(desired.spec.image))
-        return observed
+    def _note_rest(self, key: Key, desired: Desired | None, observed: Observed) -> None:
+        """Before anything is done, since a crash may come in between."""
+        if desired is None or observed.container is None or desired.is_job:
+            return
+        if desired.state in ("Stopped", "Killed"):
+            self._rests.note(key, observed.container)
+        elif observed.rested and observed.container.phase is not ContainerPhase.EXITED:
+            self._rests.forget(key)  # it was asked for, and not done; should it end now, it does so by itself
 
     async def _tell(
         self, object_: Object, desired: Desired | None, observed: Observed, outcome: Outcome
     ) -> None:
         """Stores the status, and keeps the probe and the evidence up with it."""
         key, container = object_.key, observed.container
-        report = None
+        # Also of what has just ended: its last answer is evidence.
+        report = self._prober.report(key, container) if container is not None else None
         running = container is not None and container.phase is ContainerPhase.RUNNING
         if container is not None and running and desired is not None and desired.readiness is not None:
             self._prober.watch(key, container, desired.readiness, desired.ports)
@@ -200,7 +286,8 @@ class Reconciler:
         else:
             self._prober.forget(key)
         if container is not None and container.phase is ContainerPhase.EXITED:
-            outcome = replace(outcome, log_lines=await self._last_log_lines(object_, container))
+            lines = await last_log_lines(self._driver, container, object_.status)
+            outcome = replace(outcome, log_lines=lines)
         status = workload_status(object_, desired, observed, outcome, report, self._now())
         current = self._store.get(key)
         if current is None or current.generation != object_.generation:
@@ -212,109 +299,26 @@ class Reconciler:
         elif outcome.failure is not None:
             self._events.record(key, outcome.failure.reason, outcome.failure.message, warning=True)
 
-    async def _last_log_lines(self, object_: Object, container: Container) -> tuple[str, ...]:
-        """The evidence; read once for each end of a container."""
-        known = object_.status.container
-        if known is not None and (known.id, known.finished_at) == (container.id, container.finished_at):
-            return object_.status.last_log_lines
-        pieces = []
-        try:
-            async with asyncio.timeout(5):
-                async for output in self._driver.logs(container.id, tail=LOG_LINES):
-                    pieces.append(output.data)
-        except (DriverError, TimeoutError) as error:
-            return (f"(the log could not be read: {error or 'timeout'})",)
-        lines = b"".join(pieces).decode(errors="replace").splitlines()
-        return tuple(line[:LOG_LINE_LENGTH] for line in lines[-LOG_LINES:])
-
     def _gone(self, object_: Object) -> None:
+        self._rests.forget(object_.key)
         self._prober.forget(object_.key)
         current = self._store.get(object_.key)
         if current is not None and not current.deleting:
+            if current.generation != object_.generation:
+                return  # it came back meanwhile, and its key is queued again
             rejected = replace(current.status, observed_generation=current.generation, summary="Rejected")
             self._store.set_status(object_.key, rejected)
             return
         self._store.forget(object_.key, object_.generation)
+        rival = self._store.find_container(object_.key.environment, object_.key.name)
+        if rival is not None:
+            self._held.pop(rival.key, None)
+            self._queue.add(rival.key)
         environment = self._store.get(environment_key(object_.key.environment))
         if environment is None or environment.deleting:
             # With the last of its objects an environment may go, one that no manifest knows included.
             self._queue.add(environment_key(object_.key.environment))
 
-    def _desired(self, object_: Object) -> Desired | None:
-        environment = self._store.get(environment_key(object_.key.environment))
-        defaults = environment.manifest if environment else None
-        return desired_workload(
-            object_,
-            defaults if isinstance(defaults, Environment) else None,
-            self._directories,
-            mount_shared=self._info.local_files,
-        )
-
-    # Environments
-
-    async def _reconcile_environment(self, key: Key) -> Failure | None:
-        object_ = self._store.get(key)
-        try:
-            if object_ is None or object_.deleting:
-                await self._remove_environment(key, object_)
-                return None
-            if self._info.local_files:
-                make_open_directory(self._directories.shared(key.environment))
-            network = await self._driver.ensure_network(key.environment)
-        except DriverError as error:
-            failure = Failure(str(error.reason), str(error), error.retry)
-            if object_ is not None:
-                self._tell_environment(object_, "", failure)
-            return failure
-        self._tell_environment(object_, network, None)
-        return None
-
-    async def _remove_environment(self, key: Key, object_: Object | None) -> None:
-        if any(other.environment == key.environment for other in await self._driver.list_containers()):
-            # Its containers are queued with their own keys, and queue this one when they are gone.
-            return
-        if object_ is not None:
-            # Should the environment come back meanwhile, nothing may start in the network that goes.
-            self._store.set_status(key, replace(object_.status, network_id=""))
-        await self._driver.remove_environment(key.environment)
-        current = self._store.get(key)
-        if current is not None and not current.deleting:
-            self._queue.add(key)
-            return
-        directory = self._directories.shared(key.environment)
-        if directory.exists():
-            await self._driver.remove_tree(str(directory))
-        if object_ is not None:
-            self._store.forget(key, object_.generation)
-
-    def _tell_environment(self, object_: Object, network: str, failure: Failure | None) -> None:
-        current = self._store.get(object_.key)
-        if current is None or current.generation != object_.generation:
-            return
-        previous = current.status
-        ready = Condition(ConditionType.READY, Status.TRUE, Reason.NETWORK_READY)
-        conditions = set_condition(
-            tuple(c for c in previous.conditions if c.type != ConditionType.FAILED),
-            acceptance(current),
-            self._now(),
-        )
-        if failure is not None:
-            ready = Condition(ConditionType.READY, Status.FALSE, failure.reason, failure.message)
-            self._events.record(object_.key, failure.reason, failure.message, warning=True)
-            if failure.terminal:
-                failed = Condition(ConditionType.FAILED, Status.TRUE, failure.reason, failure.message)
-                conditions = set_condition(conditions, failed, self._now())
-        status = replace(
-            previous,
-            observed_generation=current.generation,
-            conditions=set_condition(conditions, ready, self._now()),
-            summary="Ready" if failure is None else "Failed" if failure.terminal else "NotReady",
-            progress=failure.message if failure else "",
-            network_id=network,
-            directory=str(self._directories.shared(object_.key.environment)),
-        )
-        self._store.set_status(object_.key, status)
-        if network != previous.network_id:
-            for other in self._store.select(object_.key.environment):
-                if other.key.kind not in (ENVIRONMENT, FILE):
-                    self._queue.add(other.key)
+    def _desired(self, object_: Object, environment: Object | None = None) -> Desired | None:
+        environment = environment or self._store.get(environment_key(object_.key.environment))
+        return desired_container(object_, environment, self._directories, mount_shared=self._info.local_files)

@@ -1,25 +1,35 @@
 """From what is wanted, seen and tried to the status that is told. Pure."""
 
-import contextlib
-import signal
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
+from e2e_api.conditions import (
+    Action,
+    Condition,
+    ConditionType,
+    Reason,
+    Status,
+    action_for,
+    set_condition,
+)
 from e2e_controller.drivers.base import Container, ContainerPhase
-from e2e_controller.objects import Object, ObjectStatus, Phase, Probe, acceptance
+from e2e_controller.objects import Object, ObjectStatus, PastContainer, Phase, Probe, acceptance
 from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.desired import Desired
-from e2e_controller.reconcile.plan import (
+from e2e_controller.reconcile.endings import how_it_ended, lost_container
+from e2e_controller.reconcile.phases import start_phases, waiting_since
+from e2e_controller.reconcile.plan import is_over, restart_delay, will_restart
+from e2e_controller.reconcile.steps import (
     Build,
     Create,
+    Kill,
     Observed,
     Pull,
     Remove,
     Start,
     Step,
     Stop,
-    will_restart,
+    Waiting,
 )
 
 _NEEDS_A_PERSON = (Reason.PORT_TAKEN, Reason.NAME_CONFLICT)
@@ -47,12 +57,23 @@ class Outcome:
     """How the execution of a plan went."""
 
     failure: Failure | None = None
+    done: int = 0
+    """How many steps of the plan."""
     phases: tuple[Phase, ...] = ()
     retry_at: datetime | None = None
     restarted: bool = False
     created: bool = False
-    waiting_for_network: bool = False
+    waiting: Waiting | None = None
     log_lines: tuple[str, ...] = ()
+    past: PastContainer | None = None
+    """What is kept of the container that was replaced, or started again."""
+
+    @property
+    def waiting_for(self) -> str:
+        """The phase in which something else has to come first; empty where nothing has to."""
+        if self.waiting is None or self.waiting.hopeless:
+            return ""
+        return "dependencies" if self.waiting.reason == Reason.WAITING_FOR_DEPENDENCIES else "network"
 
 
 def workload_status(
@@ -63,36 +84,60 @@ def workload_status(
     report: ProbeReport | None,
     now: datetime,
 ) -> ObjectStatus:
-    """The whole status of a workload, after its plan was executed and it was looked at again."""
+    """The whole status of a workload or job, after its plan was executed and it was looked at again."""
     previous, container = object_.status, observed.container
+    if container is None and outcome.failure is None and desired and is_over(desired, previous):
+        return _still_over(object_, now)
     attempts = failed_attempts(object_, outcome.failure)
-    running, failed = _running(desired, container, outcome, attempts)
+    running, failed = _running(desired, container, outcome, attempts, previous.restart_count)
     ready = _ready(desired, container, running, report)
     if failed is None and report is not None and report.timed_out and running.status is Status.TRUE:
         failed = _probe_timeout(desired, report)
-    wanted = [acceptance(object_), _image_ready(observed, outcome, previous), running, ready, failed]
+    goal = _completed(running) if desired is not None and desired.is_job else ready
+    wanted = [acceptance(object_), _image_ready(observed, outcome, previous), running, goal, failed]
     conditions: tuple[Condition, ...] = ()
     for condition in wanted:
         if condition is not None:
             conditions = _carry_time(previous, conditions, condition, now)
     restarts = 0 if outcome.created else previous.restart_count + outcome.restarted
-    phases = _phases(previous, outcome, ready, container, now)
+    if container is not None and desired is not None and desired.is_job:
+        restarts = container.attempt
+    phases = start_phases(
+        previous,
+        outcome.phases,
+        restarted=outcome.restarted,
+        waiting_for=outcome.waiting_for,
+        ready=ready,
+        container=container,
+        now=now,
+    )
     return ObjectStatus(
         observed_generation=object_.generation,
         conditions=conditions,
-        summary=_summary(object_, desired, running, ready, failed),
-        progress=_progress(running, ready, failed),
+        summary=_summary(object_, desired, running, goal, failed),
+        progress=_progress(running, goal, failed),
         container=container,
         restart_count=restarts,
         failed_attempts=attempts,
         retry_at=outcome.retry_at,
+        end_seen_at=_end_seen_at(previous, container, now),
         last_log_lines=outcome.log_lines,
+        past=outcome.past or lost_container(previous, container) or previous.past,
+        action=_action(failed, outcome.failure),
+        waiting_for=outcome.waiting_for,
+        waiting_since=waiting_since(previous, outcome.waiting_for, now),
         endpoints=_endpoints(desired, container),
-        probe=_probe(report),
+        probe=_probe(report) or _last_probe(previous, container),
         phases=phases,
         directory=str(desired.directory) if desired else previous.directory,
         spec_hash=desired.spec_hash if desired else "",
     )
+
+
+def _end_seen_at(previous: ObjectStatus, container: Container | None, now: datetime) -> datetime | None:
+    if container is None or container.phase is not ContainerPhase.EXITED:
+        return None
+    return previous.end_seen_at if container.is_same_end(previous.container) else now
 
 
 def failed_attempts(object_: Object, failure: Failure | None) -> int:
@@ -104,76 +149,112 @@ def failed_attempts(object_: Object, failure: Failure | None) -> int:
 def step_status(object_: Object, step: Step, progress: str, now: datetime) -> ObjectStatus:
     """The status while a step is under way."""
     previous = object_.status
-    conditions = previous.conditions
+    new: list[Condition] = []
     match step:
         case Pull() | Build():
-            reason = Reason.PULLING if isinstance(step, Pull) else Reason.BUILDING
-            image = Condition(ConditionType.IMAGE_READY, Status.FALSE, reason, progress)
-            conditions = set_condition(conditions, image, now)
-            summary = str(reason)
+            summary = Reason.PULLING if isinstance(step, Pull) else Reason.BUILDING
+            new = [Condition(ConditionType.IMAGE_READY, Status.FALSE, summary, progress)]
         case Create() | Start():
             reason = Reason.CREATING if isinstance(step, Create) else Reason.STARTING
-            running = Condition(ConditionType.RUNNING, Status.FALSE, reason, step.cause)
-            conditions = set_condition(conditions, running, now)
-            summary = "Starting"
-        case Stop():
-            summary = "Stopping"
+            new = [_not_running(reason, step.cause)]
+            summary = Reason.STARTING
+        case Stop() | Kill():
+            summary = Reason.STOPPING
         case Remove():
-            summary = "Deleting" if object_.deleting else "Replacing"
+            summary = Reason.DELETING if object_.deleting else Reason.REPLACING
         case _:
-            summary = previous.summary
-    # Whatever was true of another generation must not be taken for this one's.
-    return replace(previous, conditions=conditions, summary=summary, progress=progress or step.cause)
+            return replace(previous, progress=progress or step.cause)
+    endpoints = previous.endpoints
+    if not isinstance(step, Pull | Build):
+        # What was true of the container before must not be taken for what is true after this step.
+        endpoints = {}
+        outdated = (
+            c for c in previous.conditions if c.type in (ConditionType.READY, ConditionType.COMPLETED)
+        )
+        new += [Condition(c.type, Status.FALSE, summary, step.cause) for c in outdated]
+    conditions = previous.conditions
+    for condition in new:
+        conditions = set_condition(conditions, condition, now)
+    return replace(
+        previous,
+        conditions=conditions,
+        summary=str(summary),
+        progress=progress or step.cause,
+        endpoints=endpoints,
+    )
 
 
 def _running(
-    desired: Desired | None, container: Container | None, outcome: Outcome, attempts: int
+    desired: Desired | None, container: Container | None, outcome: Outcome, attempts: int, restarts: int
 ) -> tuple[Condition, Condition | None]:
     """The `Running` condition, and `Failed` where there is no hope."""
-
-    def told(reason: str, message: str = "", status: Status = Status.FALSE) -> Condition:
-        return Condition(ConditionType.RUNNING, status, reason, message)
-
+    told = _not_running
     failure = outcome.failure
     if failure is not None:
-        failed = Condition(ConditionType.FAILED, Status.TRUE, failure.reason, failure.message)
         hopeless = failure.terminal or (attempts >= _PATIENCE and failure.reason != Reason.ENGINE_UNAVAILABLE)
-        return told(failure.reason, failure.message), failed if hopeless else None
+        return told(failure.reason, failure.message), _failed(failure) if hopeless else None
     if desired is None:
         return told(Reason.DELETING), None
+    if (waiting := outcome.waiting) is not None:
+        return told(waiting.reason, waiting.message), _failed(waiting) if waiting.hopeless else None
     if container is None:
-        if desired.state in ("Stopped", "Killed"):
-            return told(desired.state, "there is no container yet"), None
-        waiting = "waits for the environment's network" if outcome.waiting_for_network else ""
-        return told(Reason.PENDING, waiting), None
+        at_rest = desired.state in ("Stopped", "Killed")
+        return told(*(desired.state, "there is no container yet") if at_rest else (Reason.PENDING,)), None
     if container.phase is ContainerPhase.RUNNING:
-        return told(Reason.STARTED, status=Status.TRUE), None
+        return Condition(ConditionType.RUNNING, Status.TRUE, Reason.STARTED), None
     if container.phase is ContainerPhase.PAUSED:
         return told(Reason.PAUSED), None
     if desired.state in ("Stopped", "Killed"):
-        return told(desired.state, _how_it_ended(container)), None
+        return told(desired.state, how_it_ended(container, asked=True)), None
     if container.phase is ContainerPhase.CREATED:
         return told(Reason.PENDING, container.error), None
-    message = _how_it_ended(container)
+    return _ended(desired, container, restarts)
+
+
+def _not_running(reason: str, message: str = "") -> Condition:
+    return Condition(ConditionType.RUNNING, Status.FALSE, reason, message)
+
+
+def _failed(why: Failure | Waiting) -> Condition:
+    return Condition(ConditionType.FAILED, Status.TRUE, why.reason, why.message)
+
+
+def _ended(desired: Desired, container: Container, restarts: int) -> tuple[Condition, Condition | None]:
+    """Of a container that ended by itself: as it should, to be tried again, or for good."""
+    told, message = _not_running, how_it_ended(container)
+    if desired.is_job and container.exit_code == 0:
+        return told(Reason.SUCCEEDED, message), None
+    if desired.is_job and desired.retries:
+        left = desired.retries - container.attempt
+        message += f"; {left} of {desired.retries} retries left"
+        if left > 0:
+            return told(Reason.RETRYING, message), None
     if will_restart(desired.restart_policy, container.exit_code):
+        message += f"; restart {restarts + 1} comes {restart_delay(restarts):g}s after it"
         return told(Reason.RESTARTING, message), None
     reason = Reason.OOM_KILLED if container.oom_killed else Reason.EXITED
+    if container.exit_code == 0:
+        message += "; a workload is meant to keep running: give it a command that does"
     return told(reason, message), Condition(ConditionType.FAILED, Status.TRUE, reason, message)
 
 
-def _how_it_ended(container: Container) -> str:
-    code = container.exit_code
-    text = f"exited with code {code}"
-    if code is not None and code > 128:
-        with contextlib.suppress(ValueError):
-            text += f" ({signal.Signals(code - 128).name})"
-    if container.started_at and container.finished_at:
-        text += f" after {(container.finished_at - container.started_at).total_seconds():.1f}s"
-    if container.oom_killed:
-        text += "; it ran out of memory: raise resources.memory"
-    if container.error:
-        text += f"; {container.error}"
-    return text
+def _completed(running: Condition) -> Condition:
+    status = Status.TRUE if running.reason == Reason.SUCCEEDED else Status.FALSE
+    return Condition(ConditionType.COMPLETED, status, running.reason, running.message)
+
+
+def _still_over(object_: Object, now: datetime) -> ObjectStatus:
+    """Of a job that has run to its end, when its container was removed afterwards."""
+    previous = object_.status
+    conditions = set_condition(previous.conditions, acceptance(object_), now)
+    return replace(previous, observed_generation=object_.generation, conditions=conditions)
+
+
+def _action(failed: Condition | None, failure: Failure | None) -> Action | None:
+    """What helps. A failure that may pass, and did not, is the machine's."""
+    if failed is None:
+        return None
+    return action_for(failed.reason, may_pass=failure is not None and failure.retry)
 
 
 def _ready(
@@ -195,7 +276,9 @@ def _ready(
 
 def _probe_timeout(desired: Desired | None, report: ProbeReport) -> Condition:
     limit = desired.readiness.startup_timeout if desired and desired.readiness else 0
-    message = f"not ready within {limit:g}s of its start; the last probe, {report.request}: {report.answer}"
+    asked = f"the last of {report.attempts} probes, {report.request}: {report.answer or 'no answer yet'}"
+    remedy = "see its log, correct the probe, or raise readiness.startupTimeout"
+    message = f"not ready within {limit:g}s of its start; {asked}; {remedy}"
     return Condition(ConditionType.FAILED, Status.TRUE, Reason.PROBE_TIMEOUT, message)
 
 
@@ -217,7 +300,7 @@ def _carry_time(
 
 
 def _summary(
-    object_: Object, desired: Desired | None, running: Condition, ready: Condition, failed: Condition | None
+    object_: Object, desired: Desired | None, running: Condition, goal: Condition, failed: Condition | None
 ) -> str:
     if object_.deleting:
         return "Deleting"
@@ -225,17 +308,21 @@ def _summary(
         return "Rejected"
     if failed is not None:
         return "Failed"
+    if goal.type == ConditionType.COMPLETED:
+        if running.status is Status.TRUE:
+            return "Running"
+        return "Completed" if goal.status is Status.TRUE else running.reason
     if running.status is not Status.TRUE:
         return running.reason
-    if ready.status is Status.TRUE:
-        return "Running" if ready.reason == Reason.NO_PROBE else "Ready"
+    if goal.status is Status.TRUE:
+        return "Running" if goal.reason == Reason.NO_PROBE else "Ready"
     return "NotReady"
 
 
-def _progress(running: Condition, ready: Condition, failed: Condition | None) -> str:
+def _progress(running: Condition, goal: Condition, failed: Condition | None) -> str:
     if failed is not None:
         return failed.message
-    return running.message if running.status is not Status.TRUE else ready.message
+    return running.message if running.status is not Status.TRUE else goal.message
 
 
 def _endpoints(desired: Desired | None, container: Container | None) -> dict[str, str]:
@@ -248,21 +335,16 @@ def _endpoints(desired: Desired | None, container: Container | None) -> dict[str
     return {name: f"127.0.0.1:{port}" for name, port in found.items() if port}
 
 
+def _last_probe(previous: ObjectStatus, container: Container | None) -> Probe | None:
+    """The last answer of a run that is over; nobody asks any more."""
+    known = previous.container
+    if container is None or known is None or container.phase is ContainerPhase.RUNNING:
+        return None
+    same = (container.id, container.started_at) == (known.id, known.started_at)
+    return previous.probe if same else None
+
+
 def _probe(report: ProbeReport | None) -> Probe | None:
     if report is None:
         return None
     return Probe(report.ready, report.request, report.answer, report.time, report.attempts)
-
-
-def _phases(
-    previous: ObjectStatus, outcome: Outcome, ready: Condition, container: Container | None, now: datetime
-) -> tuple[Phase, ...]:
-    # The image may have been got before, while there was no network yet.
-    preparing = all(phase.name in ("pull", "build") for phase in previous.phases)
-    anew = (outcome.created or outcome.restarted) and not preparing
-    phases = outcome.phases if anew else (*previous.phases, *outcome.phases)
-    probed = ready.reason == Reason.NO_PROBE or any(phase.name == "probe" for phase in phases)
-    if ready.status is Status.TRUE and not probed and container is not None and container.started_at:
-        began = container.started_at
-        phases = (*phases, Phase("probe", began, max(0.0, (now - began).total_seconds())))
-    return phases[-20:]

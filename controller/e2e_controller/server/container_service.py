@@ -1,6 +1,7 @@
 """ContainerService: exec, logs, copies."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from e2e_api.v1 import container_service_pb2_grpc
 from e2e_controller.drivers.base import Container, ExecSession, ExitCode, Key, Output
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import key_from_proto
+from e2e_controller.server.secrets import masked_inspection
 
 _STREAMS = {"stdout": pb.OUTPUT_STREAM_STDOUT, "stderr": pb.OUTPUT_STREAM_STDERR}
 
@@ -87,6 +89,11 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
                 yield pb.CopyOutResponse(tar=piece)
         finally:
             await _close(pieces)
+
+    async def Inspect(self, request: pb.InspectRequest, context: Any) -> pb.InspectResponse:
+        container = await self._container(key_from_proto(request.key))
+        inspected = masked_inspection(await self._driver.describe(container.id))
+        return pb.InspectResponse(document=json.dumps(inspected, default=str))
 
     async def _container(self, key: Key) -> Container:
         """The container, running or not."""

@@ -1,8 +1,8 @@
-"""From our values to the messages of the contract. Secrets are masked here, in this one place."""
+"""From our values to the messages of the contract. Secrets are masked as `secrets` says."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from e2e_api.conditions import Condition, Status
 from e2e_api.errors import InvalidArgument
-from e2e_api.manifests import DNS_LABEL, Workload, to_document
+from e2e_api.manifests import DNS_LABEL, ContainerFields, to_document
 from e2e_api.v1 import event_service_pb2, object_pb2
 from e2e_controller.drivers.base import Container, Key
 from e2e_controller.events import Event
-from e2e_controller.objects import ENVIRONMENT, FILE, WORKLOAD, Object, Phase, Probe
+from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, FILE, WORKLOAD, Object, Phase, Probe
+from e2e_controller.reconcile.endings import signal_name
+from e2e_controller.server.secrets import masked_manifest
 
-MASK = "********"
-_SECRET = re.compile(r"(?i)passw|secret|token|credential|api_?key|private_?key|access_?key|auth")
 _STATUS = {
     Status.TRUE: object_pb2.CONDITION_STATUS_TRUE,
     Status.FALSE: object_pb2.CONDITION_STATUS_FALSE,
@@ -28,8 +28,8 @@ _STATUS = {
 def key_from_proto(key: object_pb2.ObjectKey) -> Key:
     """Raises `InvalidArgument` where a part is missing or no name."""
     kind = key.kind or WORKLOAD
-    if kind not in (WORKLOAD, ENVIRONMENT, FILE):
-        raise InvalidArgument(f"key.kind: expected Workload or Environment, not {kind[:40]!r}")
+    if kind not in (*CONTAINER_KINDS, ENVIRONMENT, FILE):
+        raise InvalidArgument(f"key.kind: expected Workload, Job or Environment, not {kind[:40]!r}")
     environment = key.environment or (key.name if kind == ENVIRONMENT else "")
     name = key.name or (environment if kind == ENVIRONMENT else "")
     for field, value in (("environment", environment), ("name", name)):
@@ -60,13 +60,9 @@ def object_to_proto(object_: Object) -> object_pb2.Object:
 
 
 def masked_document(object_: Object) -> dict[str, Any]:
-    """The manifest as it would be written, with the values of secret-looking variables masked."""
+    """The manifest as it would be written, secrets masked."""
     document = to_document(object_.manifest) if object_.manifest else {}
-    variables = document.get("spec", {}).get("env", {})
-    for name in variables:
-        if _SECRET.search(name):
-            variables[name] = MASK
-    return document
+    return masked_manifest(document)
 
 
 def event_to_proto(event: Event) -> event_service_pb2.Event:
@@ -102,10 +98,13 @@ def _fill_status(message: object_pb2.ObjectStatus, object_: Object) -> None:
     message.spec_hash = status.spec_hash
     message.endpoints.extend(_endpoints(object_, status.endpoints))
     message.phases.extend(_phase(phase) for phase in status.phases)
+    message.action = status.action or ""
     if status.container is not None:
-        message.container.CopyFrom(_container(status.container))
-        message.container.restart_count = status.restart_count
-        message.container.last_log_lines.extend(status.last_log_lines)
+        container = _container(status.container, status.restart_count, status.last_log_lines)
+        message.container.CopyFrom(container)
+    if status.past is not None:
+        past = status.past
+        message.previous_container.CopyFrom(_container(past.container, past.restart_count, past.log_lines))
     if status.probe is not None:
         message.last_probe.CopyFrom(_probe(status.probe))
 
@@ -121,7 +120,8 @@ def _condition(condition: Condition) -> object_pb2.Condition:
 
 
 def _endpoints(object_: Object, external: Mapping[str, str]) -> list[object_pb2.Endpoint]:
-    if not isinstance(object_.manifest, Workload):
+    spec = object_.manifest.spec if object_.manifest else None
+    if not isinstance(spec, ContainerFields):
         return []
     return [
         object_pb2.Endpoint(
@@ -130,7 +130,7 @@ def _endpoints(object_: Object, external: Mapping[str, str]) -> list[object_pb2.
             external=external.get(name, ""),
             protocol=port.protocol,
         )
-        for name, port in object_.manifest.spec.ports.items()
+        for name, port in spec.ports.items()
     ]
 
 
@@ -140,7 +140,9 @@ def _phase(phase: Phase) -> object_pb2.Phase:
     return message
 
 
-def _container(container: Container) -> object_pb2.ContainerState:
+def _container(
+    container: Container, restart_count: int, log_lines: Iterable[str]
+) -> object_pb2.ContainerState:
     return object_pb2.ContainerState(
         id=container.id,
         image=container.image,
@@ -149,6 +151,10 @@ def _container(container: Container) -> object_pb2.ContainerState:
         oom_killed=container.oom_killed,
         started_at=timestamp(container.started_at),
         finished_at=timestamp(container.finished_at),
+        signal=signal_name(container.exit_code),
+        error=container.error,
+        restart_count=restart_count,
+        last_log_lines=log_lines,
     )
 
 

@@ -12,7 +12,7 @@ from e2e_controller.leases import Leases
 from e2e_controller.objects import ENVIRONMENT, environment_key
 from e2e_controller.reconcile.execute import make_open_directory
 from e2e_controller.server.access import Access
-from e2e_controller.server.convert import key_from_proto
+from e2e_controller.server.convert import key_from_proto, timestamp
 
 
 class EnvironmentServicer(environment_service_pb2_grpc.EnvironmentServiceServicer):
@@ -51,6 +51,7 @@ class EnvironmentServicer(environment_service_pb2_grpc.EnvironmentServiceService
     def _summary(self, environment: str) -> pb.EnvironmentSummary:
         objects = self._store.select(environment)
         own = self._store.get(environment_key(environment))
+        end = self._leases.planned_end(environment)
         return pb.EnvironmentSummary(
             environment=environment,
             objects=sum(o.key.kind != ENVIRONMENT for o in objects),
@@ -58,6 +59,8 @@ class EnvironmentServicer(environment_service_pb2_grpc.EnvironmentServiceService
             leases=self._leases.count(environment),
             network=f"e2e-{environment}" if own and own.status.network_id else "",
             shared_directory=own.status.directory if own else "",
+            ends=timestamp(end.at) if end else None,
+            end_cause=end.cause if end else "",
         )
 
 

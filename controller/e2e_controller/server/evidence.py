@@ -97,6 +97,7 @@ def _shortened(object_: Object, length: int) -> object_pb2.Object:
     message.document = status.directory = status.spec_hash = ""
     message.labels.clear()
     del status.endpoints[:], status.phases[:]
+    status.ClearField("previous_container")
     message.source = message.source[-length:]
     told: set[str] = set()
     by_type = {condition.type: condition for condition in status.conditions}

@@ -1,5 +1,6 @@
 """The gRPC server: services, health, reflection, and where it listens."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from e2e_api.v1 import (
     environment_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    evidence_service_pb2,
+    evidence_service_pb2_grpc,
     manifest_service_pb2,
     manifest_service_pb2_grpc,
     metric_service_pb2,
@@ -27,6 +30,7 @@ from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.errors import ErrorInterceptor
 from e2e_controller.server.event_service import EventServicer
+from e2e_controller.server.evidence_service import EvidenceServicer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
 from e2e_controller.server.unix_socket import ListenError, UnixSocket
@@ -38,11 +42,6 @@ _OPTIONS = [
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.max_metadata_size", 64 * 2**10),
     ("grpc.so_reuseport", 0),
-    # A client that hangs or whose host vanished loses its lease.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 ]
 _SERVICES = [
     module.DESCRIPTOR.services_by_name[name].full_name
@@ -50,12 +49,27 @@ _SERVICES = [
         (container_service_pb2, "ContainerService"),
         (environment_service_pb2, "EnvironmentService"),
         (event_service_pb2, "EventService"),
+        (evidence_service_pb2, "EvidenceService"),
         (manifest_service_pb2, "ManifestService"),
         (metric_service_pb2, "MetricService"),
         (wait_service_pb2, "WaitService"),
     )
 ]
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+
+
+def _keepalive(seconds: float) -> list[tuple[str, int]]:
+    """A client that hangs or whose host vanished is cut off, and loses its leases with that."""
+    silence, patience = math.ceil(seconds * 1000), math.ceil(seconds * 500)
+    return [
+        ("grpc.keepalive_time_ms", silence),
+        ("grpc.keepalive_timeout_ms", patience),
+        # What counts in fact, and is a minute by default: the one above never fires (grpc issue 39239).
+        ("grpc.http2.ping_timeout_ms", patience),
+        # Clients may ping as well, also between calls.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ]
 
 
 class GrpcServer:
@@ -69,17 +83,24 @@ class GrpcServer:
         metrics: MetricServicer,
         containers: ContainerServicer,
         events: EventServicer,
+        evidence: EvidenceServicer,
+        *,
+        keepalive: float,
     ) -> None:
+        """`keepalive`: seconds of a client's silence until it is asked for a sign of life."""
         self._interceptor = ErrorInterceptor()
         self._health = health.aio.HealthServicer()
         self._sockets: list[UnixSocket] = []
-        server = self._server = grpc.aio.server(interceptors=[self._interceptor], options=_OPTIONS)
+        server = self._server = grpc.aio.server(
+            interceptors=[self._interceptor], options=[*_OPTIONS, *_keepalive(keepalive)]
+        )
         manifest_service_pb2_grpc.add_ManifestServiceServicer_to_server(manifests, server)
         environment_service_pb2_grpc.add_EnvironmentServiceServicer_to_server(environments, server)
         wait_service_pb2_grpc.add_WaitServiceServicer_to_server(waits, server)
         metric_service_pb2_grpc.add_MetricServiceServicer_to_server(metrics, server)
         container_service_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
+        evidence_service_pb2_grpc.add_EvidenceServiceServicer_to_server(evidence, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         _add_reflection(server)
 

@@ -1,23 +1,25 @@
 """ManifestService: changes and shows objects."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import replace
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from e2e_api.errors import InvalidArgument
-from e2e_api.manifests import Manifest, Workload
+from e2e_api.errors import Conflict, InvalidArgument
+from e2e_api.manifests import ContainerFields, Job, Manifest, dependency_names
 from e2e_api.parsing import UnreadableError, parse_documents
 from e2e_api.v1 import manifest_service_pb2 as pb
 from e2e_api.v1 import manifest_service_pb2_grpc
 from e2e_controller.drivers.base import Key
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
-from e2e_controller.objects import ENVIRONMENT, Object
+from e2e_controller.objects import ENVIRONMENT
+from e2e_controller.reconcile.dependencies import find_cycle
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
 from e2e_controller.server.errors import not_found
+from e2e_controller.server.planning import Planning, action_of
 
 SMALL = 64 * 1024
 """Characters that are parsed in the event loop; more would stall it."""
@@ -31,7 +33,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         self._store = access.store
         self._intake = intake
         self._leases = leases
-        self._reconciler = reconciler
+        self._planning = Planning(access.store, reconciler)
 
     async def Apply(self, request: pb.ApplyRequest, context: Any) -> pb.ApplyResponse:
         await self._access.sync_folders()
@@ -39,11 +41,15 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             manifests = await asyncio.to_thread(self._parse, request)
         else:
             manifests = self._parse(request)
-        for key in manifests:
-            self._intake.check_writable(key)
+        for key, manifest in manifests.items():
+            unchanged = action_of(self._store.get(key), manifest) == pb.APPLY_ACTION_UNCHANGED
+            if not (request.dry_run and unchanged):
+                self._intake.check_writable(key)
+        if request.dry_run:
+            return pb.ApplyResponse(objects=await self._planning.of_changes(manifests))
         response = pb.ApplyResponse()
         for key, manifest in manifests.items():
-            response.objects.append(await self._apply(key, manifest, request.dry_run))
+            response.objects.append(await self._apply(key, manifest))
         return response
 
     async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
@@ -53,6 +59,8 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             if self._store.get(key) is None:
                 raise not_found(key)
             self._intake.check_writable(key)
+        if request.dry_run:
+            return pb.DeleteResponse(objects=await self._planning.of_deletions(keys))
         deleted: dict[Key, None] = {}
         for key in keys:
             if key.kind == ENVIRONMENT:
@@ -60,6 +68,19 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             await self._intake.delete(key)
             deleted[key] = None
         return pb.DeleteResponse(keys=[key_to_proto(key) for key in deleted])
+
+    async def RunJob(self, request: pb.RunJobRequest, context: Any) -> pb.RunJobResponse:
+        object_ = await self._access.find(key_from_proto(request.key))
+        if not isinstance(object_.manifest, Job) or object_.deleting:
+            raise InvalidArgument(f"{object_.key} is no job that could run again", reason="NotAJob")
+        owner = self._store.owner(object_.key)
+        if owner is not None and not owner.managed:
+            message = f"{object_.key} is defined by {owner}; to run it again give it another spec.runId there"
+            raise Conflict(message, reason="DefinedByFile")
+        spec = object_.manifest.spec.model_copy(update={"run_id": uuid.uuid4().hex[:12]})
+        await self._intake.write(object_.key, object_.manifest.model_copy(update={"spec": spec}))
+        current = self._store.get(object_.key)
+        return pb.RunJobResponse(generation=current.generation if current else 0)
 
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:
         object_ = await self._access.find(key_from_proto(request.key))
@@ -114,6 +135,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
                 violations.append((place, f"{place}: {key} stands there twice"))
             violations += [(place, f"{place}: {text}") for text in _relative_paths(manifest)]
             manifests[key] = manifest
+        violations += [(str(key), f"{key}: {text}") for key, text in self._cycles(manifests)]
         if not documents:
             violations.append(("documents", "there is no document"))
         if violations:
@@ -121,40 +143,40 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             raise InvalidArgument(text, reason="Rejected", violations=violations[:50])
         return manifests
 
-    async def _apply(self, key: Key, manifest: Manifest, dry_run: bool) -> pb.AppliedObject:
+    def _cycles(self, manifests: Mapping[Key, Manifest]) -> Iterator[tuple[Key, str]]:
+        """Objects that would wait for themselves, once these manifests are applied."""
+        new = {(key.environment, key.name): manifest for key, manifest in manifests.items()}
+
+        def needs(place: tuple[str, str]) -> Iterator[tuple[str, str]]:
+            found = self._store.find_container(*place)
+            for name in dependency_names(new.get(place) or (found.manifest if found else None)):
+                yield place[0], name
+
+        for key in manifests:
+            if cycle := find_cycle((key.environment, key.name), needs):
+                way = " -> ".join(name for _, name in cycle)
+                yield key, f"spec.dependsOn: it would wait for itself: {way}"
+
+    async def _apply(self, key: Key, manifest: Manifest) -> pb.AppliedObject:
         old = self._store.get(key)
-        unwanted = old is None or old.deleting or old.manifest is None
-        if unwanted:
-            action = pb.APPLY_ACTION_CREATED
-        elif old is not None and old.manifest == manifest:
-            action = pb.APPLY_ACTION_UNCHANGED
-        else:
-            action = pb.APPLY_ACTION_CHANGED
+        action = await self._planning.action(old, manifest)
         applied = pb.AppliedObject(key=key_to_proto(key), action=action)
-        if dry_run:
-            planned = replace(old or Object(key), manifest=manifest, deleting=False)
-            applied.generation = planned.generation
-            applied.plan.extend(await self._plan(planned))
-            return applied
         if action != pb.APPLY_ACTION_UNCHANGED or (old is not None and old.rejection is not None):
             await self._intake.write(key, manifest)
+        if action == pb.APPLY_ACTION_CHANGED and old is not None and old.manifest == manifest:
+            self._store.renew(key)
         current = self._store.get(key)
         applied.generation = current.generation if current else 0
         if key.kind == ENVIRONMENT:
             self._leases.environment_changed(key.environment)
         return applied
 
-    async def _plan(self, object_: Object) -> list[str]:
-        if object_.key.kind == ENVIRONMENT:
-            return []
-        return [str(step) for step in (await self._reconciler.plan(object_)).steps]
-
 
 def _relative_paths(manifest: Manifest) -> list[str]:
     """Host paths that mean something only beside a file; the controller cannot know where the client is."""
     spec = manifest.spec
     paths = [volume.source for volume in spec.volumes if volume.is_host_path]
-    if isinstance(manifest, Workload) and manifest.spec.build is not None:
-        paths.append(manifest.spec.build.context)
+    if isinstance(spec, ContainerFields) and spec.build is not None:
+        paths.append(spec.build.context)
     remedy = "give an absolute path; `e2e apply -f` makes paths absolute by itself"
     return [f"path {path!r} is relative: {remedy}" for path in paths if not path.startswith("/")]

@@ -80,7 +80,8 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
                 try:
                     sample = await _unless_ended(anext(samples), target)
                 except _EndedError as error:
-                    raise WaitFailed(f"{key}: {error}", reason=error.reason) from None
+                    failure = metric_failure("", history, (), target.object)
+                    raise WaitFailed(f"{key}: {error}", reason=error.reason, details=[failure]) from None
                 if history.add(sample):
                     yield pb.WatchMetricsResponse(sample=sample_to_proto(sample))
 
@@ -103,7 +104,7 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         except ScrapeError as error:
             raise _scrape_failed(key, str(error)) from error
 
-    async def _target(self, key: Key) -> "_Target":
+    async def _target(self, key: Key) -> "MetricTarget":
         object_ = await self._access.find(key)
         if object_.manifest is None and object_.rejection is not None:
             message = f"{key}: its manifest was rejected: {object_.rejection.message}"
@@ -111,7 +112,7 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         if not isinstance(object_.manifest, Workload) or object_.manifest.spec.metrics is None:
             message = f"{key} serves no metrics: its manifest has no `metrics` (port, path)"
             raise InvalidArgument(message, reason="NotInstrumented")
-        return _Target(self._access, self._scraper, key)
+        return MetricTarget(self._access, self._scraper, key)
 
 
 class _EndedError(Exception):
@@ -122,7 +123,7 @@ class _EndedError(Exception):
         self.reason = reason
 
 
-class _Target:
+class MetricTarget:
     """One workload's metrics page, and whether it can still come."""
 
     def __init__(self, access: Access, scraper: Scraper, key: Key) -> None:
@@ -140,6 +141,7 @@ class _Target:
         """Scrapes once. Raises `ScrapeError`."""
         url = self._url()
         self.page = await self._scraper.fetch(url)
+        self._scraper.remember(str(self.key), self.page)
         return self.page
 
     def raise_if_ended(self) -> None:
@@ -171,6 +173,8 @@ class _Target:
         container = object_.status.container if object_ else None
         if object_ is None or container is None or container.phase is not ContainerPhase.RUNNING:
             raise ScrapeError(f"{self.key} does not run yet")
+        if not object_.settled:
+            raise ScrapeError(f"{self.key} does not run as its newest manifest asks yet")
         if not isinstance(object_.manifest, Workload) or object_.manifest.spec.metrics is None:
             raise ScrapeError(f"{self.key} serves no metrics any more")
         metrics = object_.manifest.spec.metrics
@@ -184,7 +188,7 @@ class _Target:
 class _MetricWait:
     """One wait's state."""
 
-    def __init__(self, target: _Target, selection: Selection, expectation: Expectation) -> None:
+    def __init__(self, target: MetricTarget, selection: Selection, expectation: Expectation) -> None:
         self._target = target
         self._selection = selection
         self._expectation = expectation
@@ -226,7 +230,7 @@ class _MetricWait:
         return [name for names in found for name in names]
 
 
-async def _unless_ended(work: Awaitable[Result], target: _Target) -> Result:
+async def _unless_ended(work: Awaitable[Result], target: MetricTarget) -> Result:
     """What `work` gives, or `_EndedError` as soon as the workload cannot serve metrics any more."""
     working = asyncio.ensure_future(work)
     ending = asyncio.ensure_future(target.ended())

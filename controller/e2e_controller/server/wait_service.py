@@ -11,7 +11,7 @@ from e2e_api.manifests import Workload
 from e2e_api.v1 import wait_service_pb2 as pb
 from e2e_api.v1 import wait_service_pb2_grpc
 from e2e_controller.drivers.base import ContainerPhase, Key
-from e2e_controller.objects import ENVIRONMENT, Object
+from e2e_controller.objects import ENVIRONMENT, JOB, Object
 from e2e_controller.server.access import Access, time_limit
 from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
 from e2e_controller.server.errors import not_found
@@ -29,6 +29,7 @@ _GOALS = {
     pb.WAIT_GOAL_EXITED: "exited",
     pb.WAIT_GOAL_NOT_READY: "not ready",
     pb.WAIT_GOAL_PAUSED: "paused",
+    pb.WAIT_GOAL_COMPLETED: "completed",
 }
 
 
@@ -53,6 +54,10 @@ def judge(object_: Object | None, goal: "pb.WaitGoal.ValueType") -> Verdict:
         return Verdict.PENDING
     if object_.key.kind == ENVIRONMENT:
         return _judge_environment(object_, goal)
+    if object_.key.kind == JOB:
+        return _judge_job(object_, goal)
+    if goal == pb.WAIT_GOAL_COMPLETED:
+        return Verdict.IMPOSSIBLE
     return _judge_workload(object_, goal)
 
 
@@ -61,6 +66,21 @@ def _judge_environment(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdic
         return Verdict.IMPOSSIBLE
     met = object_.status.is_true(ConditionType.READY) != (goal == pb.WAIT_GOAL_NOT_READY)
     return Verdict.MET if met else Verdict.PENDING
+
+
+def _judge_job(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
+    status, container = object_.status, object_.status.container
+    failed, completed = status.is_true(ConditionType.FAILED), status.is_true(ConditionType.COMPLETED)
+    ended = container is not None and container.phase in (ContainerPhase.EXITED, ContainerPhase.DEAD)
+    if goal in (pb.WAIT_GOAL_READY, pb.WAIT_GOAL_RECONCILED, pb.WAIT_GOAL_COMPLETED):
+        met, never = completed, failed
+    elif goal == pb.WAIT_GOAL_RUNNING:
+        met, never = status.is_true(ConditionType.RUNNING), failed or completed
+    elif goal == pb.WAIT_GOAL_EXITED:
+        met, never = completed or (failed and ended), failed
+    else:
+        return Verdict.IMPOSSIBLE  # nothing stops or freezes a job
+    return Verdict.MET if met else Verdict.IMPOSSIBLE if never else Verdict.PENDING
 
 
 def _judge_workload(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
@@ -218,7 +238,7 @@ def _why(object_: Object | None) -> str:
     failed = object_.status.condition(ConditionType.FAILED)
     if failed is not None:
         return f"{failed.reason}: {failed.message[:500]}"
-    state = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else "Running"
-    asked = f" (its manifest asks for state {state})"
+    state = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else ""
+    asked = f" (its manifest asks for state {state})" if state else ""
     progress = f": {object_.status.progress[:500]}" if object_.status.progress else ""
     return f"{object_.status.summary}{asked}{progress}"

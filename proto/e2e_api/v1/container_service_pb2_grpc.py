@@ -55,6 +55,11 @@ class ContainerServiceStub:
                 request_serializer=e2e_dot_v1_dot_container__service__pb2.CopyOutRequest.SerializeToString,
                 response_deserializer=e2e_dot_v1_dot_container__service__pb2.CopyOutResponse.FromString,
                 _registered_method=True)
+        self.Inspect = channel.unary_unary(
+                '/e2e.v1.ContainerService/Inspect',
+                request_serializer=e2e_dot_v1_dot_container__service__pb2.InspectRequest.SerializeToString,
+                response_deserializer=e2e_dot_v1_dot_container__service__pb2.InspectResponse.FromString,
+                _registered_method=True)
 
 
 class ContainerServiceServicer:
@@ -90,6 +95,13 @@ class ContainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Inspect(self, request, context):
+        """Inspect shows what the engine says of the container; secrets are masked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContainerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +124,11 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.CopyOut,
                     request_deserializer=e2e_dot_v1_dot_container__service__pb2.CopyOutRequest.FromString,
                     response_serializer=e2e_dot_v1_dot_container__service__pb2.CopyOutResponse.SerializeToString,
+            ),
+            'Inspect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Inspect,
+                    request_deserializer=e2e_dot_v1_dot_container__service__pb2.InspectRequest.FromString,
+                    response_serializer=e2e_dot_v1_dot_container__service__pb2.InspectResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +240,33 @@ class ContainerService:
             '/e2e.v1.ContainerService/CopyOut',
             e2e_dot_v1_dot_container__service__pb2.CopyOutRequest.SerializeToString,
             e2e_dot_v1_dot_container__service__pb2.CopyOutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Inspect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/e2e.v1.ContainerService/Inspect',
+            e2e_dot_v1_dot_container__service__pb2.InspectRequest.SerializeToString,
+            e2e_dot_v1_dot_container__service__pb2.InspectResponse.FromString,
             options,
             channel_credentials,
             insecure,

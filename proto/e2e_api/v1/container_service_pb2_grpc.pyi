@@ -43,6 +43,8 @@ class ContainerServiceStub:
     """CopyIn unpacks a tar stream below a directory of the container."""
     CopyOut: _grpc.UnaryStreamMultiCallable[_container_service_pb2.CopyOutRequest, _container_service_pb2.CopyOutResponse]
     """CopyOut packs a path of the container as a tar stream."""
+    Inspect: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.InspectRequest, _container_service_pb2.InspectResponse]
+    """Inspect shows what the engine says of the container; secrets are masked."""
 
 @_typing.type_check_only
 class ContainerServiceAsyncStub(ContainerServiceStub):
@@ -59,6 +61,8 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     """CopyIn unpacks a tar stream below a directory of the container."""
     CopyOut: _aio.UnaryStreamMultiCallable[_container_service_pb2.CopyOutRequest, _container_service_pb2.CopyOutResponse]  # type: ignore[assignment]
     """CopyOut packs a path of the container as a tar stream."""
+    Inspect: _aio.UnaryUnaryMultiCallable[_container_service_pb2.InspectRequest, _container_service_pb2.InspectResponse]  # type: ignore[assignment]
+    """Inspect shows what the engine says of the container; secrets are masked."""
 
 class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
     """ContainerService reaches into running containers."""
@@ -96,5 +100,13 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_container_service_pb2.CopyOutResponse], _abc.AsyncIterator[_container_service_pb2.CopyOutResponse]]:
         """CopyOut packs a path of the container as a tar stream."""
+
+    @_abc_1.abstractmethod
+    def Inspect(
+        self,
+        request: _container_service_pb2.InspectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_service_pb2.InspectResponse, _abc.Awaitable[_container_service_pb2.InspectResponse]]:
+        """Inspect shows what the engine says of the container; secrets are masked."""
 
 def add_ContainerServiceServicer_to_server(servicer: ContainerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

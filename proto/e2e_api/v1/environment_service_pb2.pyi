@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -77,12 +78,22 @@ class EnvironmentSummary(_message.Message):
     LEASES_FIELD_NUMBER: _builtins.int
     NETWORK_FIELD_NUMBER: _builtins.int
     SHARED_DIRECTORY_FIELD_NUMBER: _builtins.int
+    ENDS_FIELD_NUMBER: _builtins.int
+    END_CAUSE_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     objects: _builtins.int
     ready: _builtins.int
     leases: _builtins.int
     network: _builtins.str
     shared_directory: _builtins.str
+    end_cause: _builtins.str
+    """EndCause is why then, such as `keepOnFailure, and it has failed: web`."""
+    @_builtins.property
+    def ends(self) -> _timestamp_pb2.Timestamp:
+        """Ends is when what Apply wrote is deleted unless somebody holds the environment again; absent where
+        nothing ends it.
+        """
+
     def __init__(
         self,
         *,
@@ -92,10 +103,12 @@ class EnvironmentSummary(_message.Message):
         leases: _builtins.int = ...,
         network: _builtins.str = ...,
         shared_directory: _builtins.str = ...,
+        ends: _timestamp_pb2.Timestamp | None = ...,
+        end_cause: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ends", b"ends"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "leases", b"leases", "network", b"network", "objects", b"objects", "ready", b"ready", "shared_directory", b"shared_directory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_cause", b"end_cause", "ends", b"ends", "environment", b"environment", "leases", b"leases", "network", b"network", "objects", b"objects", "ready", b"ready", "shared_directory", b"shared_directory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from e2e_api.v1 import object_pb2 as e2e_dot_v1_dot_object__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65\x32\x65/v1/manifest_service.proto\x12\x06\x65\x32\x65.v1\x1a\x13\x65\x32\x65/v1/object.proto\"G\n\x0c\x41pplyRequest\x12\x11\n\tdocuments\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"v\n\rAppliedObject\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12#\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x13.e2e.v1.ApplyAction\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x0c\n\x04plan\x18\x04 \x03(\t\"7\n\rApplyResponse\x12&\n\x07objects\x18\x01 \x03(\x0b\x32\x15.e2e.v1.AppliedObject\"0\n\rDeleteRequest\x12\x1f\n\x04keys\x18\x01 \x03(\x0b\x32\x11.e2e.v1.ObjectKey\"1\n\x0e\x44\x65leteResponse\x12\x1f\n\x04keys\x18\x01 \x03(\x0b\x32\x11.e2e.v1.ObjectKey\",\n\nGetRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\"-\n\x0bGetResponse\x12\x1e\n\x06object\x18\x01 \x01(\x0b\x32\x0e.e2e.v1.Object\"\x90\x01\n\x0bListRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12/\n\x06labels\x18\x03 \x03(\x0b\x32\x1f.e2e.v1.ListRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"/\n\x0cListResponse\x12\x1f\n\x07objects\x18\x01 \x03(\x0b\x32\x0e.e2e.v1.Object\"\x92\x01\n\x0cWatchRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x30\n\x06labels\x18\x03 \x03(\x0b\x32 .e2e.v1.WatchRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"p\n\rWatchResponse\x12 \n\x06object\x18\x01 \x01(\x0b\x32\x0e.e2e.v1.ObjectH\x00\x12!\n\x04gone\x18\x02 \x01(\x0b\x32\x11.e2e.v1.ObjectKeyH\x00\x12\x10\n\x06synced\x18\x03 \x01(\x08H\x00\x42\x08\n\x06\x63hange*{\n\x0b\x41pplyAction\x12\x1c\n\x18\x41PPLY_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41PPLY_ACTION_CREATED\x10\x01\x12\x18\n\x14\x41PPLY_ACTION_CHANGED\x10\x02\x12\x1a\n\x16\x41PPLY_ACTION_UNCHANGED\x10\x03\x32\x9b\x02\n\x0fManifestService\x12\x34\n\x05\x41pply\x12\x14.e2e.v1.ApplyRequest\x1a\x15.e2e.v1.ApplyResponse\x12\x37\n\x06\x44\x65lete\x12\x15.e2e.v1.DeleteRequest\x1a\x16.e2e.v1.DeleteResponse\x12.\n\x03Get\x12\x12.e2e.v1.GetRequest\x1a\x13.e2e.v1.GetResponse\x12\x31\n\x04List\x12\x13.e2e.v1.ListRequest\x1a\x14.e2e.v1.ListResponse\x12\x36\n\x05Watch\x12\x14.e2e.v1.WatchRequest\x1a\x15.e2e.v1.WatchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65\x32\x65/v1/manifest_service.proto\x12\x06\x65\x32\x65.v1\x1a\x13\x65\x32\x65/v1/object.proto\"G\n\x0c\x41pplyRequest\x12\x11\n\tdocuments\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"\x9c\x01\n\rAppliedObject\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12#\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x13.e2e.v1.ApplyAction\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x0c\n\x04plan\x18\x04 \x03(\t\x12$\n\x07\x63hanges\x18\x05 \x03(\x0b\x32\x13.e2e.v1.FieldChange\"O\n\x0b\x46ieldChange\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x10\n\x03old\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x03new\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x06\n\x04_oldB\x06\n\x04_new\"7\n\rApplyResponse\x12&\n\x07objects\x18\x01 \x03(\x0b\x32\x15.e2e.v1.AppliedObject\"A\n\rDeleteRequest\x12\x1f\n\x04keys\x18\x01 \x03(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"Y\n\x0e\x44\x65leteResponse\x12\x1f\n\x04keys\x18\x01 \x03(\x0b\x32\x11.e2e.v1.ObjectKey\x12&\n\x07objects\x18\x02 \x03(\x0b\x32\x15.e2e.v1.AppliedObject\"/\n\rRunJobRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\"$\n\x0eRunJobResponse\x12\x12\n\ngeneration\x18\x01 \x01(\x03\",\n\nGetRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\"-\n\x0bGetResponse\x12\x1e\n\x06object\x18\x01 \x01(\x0b\x32\x0e.e2e.v1.Object\"\x90\x01\n\x0bListRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12/\n\x06labels\x18\x03 \x03(\x0b\x32\x1f.e2e.v1.ListRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"/\n\x0cListResponse\x12\x1f\n\x07objects\x18\x01 \x03(\x0b\x32\x0e.e2e.v1.Object\"\x92\x01\n\x0cWatchRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x30\n\x06labels\x18\x03 \x03(\x0b\x32 .e2e.v1.WatchRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"p\n\rWatchResponse\x12 \n\x06object\x18\x01 \x01(\x0b\x32\x0e.e2e.v1.ObjectH\x00\x12!\n\x04gone\x18\x02 \x01(\x0b\x32\x11.e2e.v1.ObjectKeyH\x00\x12\x10\n\x06synced\x18\x03 \x01(\x08H\x00\x42\x08\n\x06\x63hange*\x95\x01\n\x0b\x41pplyAction\x12\x1c\n\x18\x41PPLY_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41PPLY_ACTION_CREATED\x10\x01\x12\x18\n\x14\x41PPLY_ACTION_CHANGED\x10\x02\x12\x1a\n\x16\x41PPLY_ACTION_UNCHANGED\x10\x03\x12\x18\n\x14\x41PPLY_ACTION_DELETED\x10\x04\x32\xd4\x02\n\x0fManifestService\x12\x34\n\x05\x41pply\x12\x14.e2e.v1.ApplyRequest\x1a\x15.e2e.v1.ApplyResponse\x12\x37\n\x06\x44\x65lete\x12\x15.e2e.v1.DeleteRequest\x1a\x16.e2e.v1.DeleteResponse\x12\x37\n\x06RunJob\x12\x15.e2e.v1.RunJobRequest\x1a\x16.e2e.v1.RunJobResponse\x12.\n\x03Get\x12\x12.e2e.v1.GetRequest\x1a\x13.e2e.v1.GetResponse\x12\x31\n\x04List\x12\x13.e2e.v1.ListRequest\x1a\x14.e2e.v1.ListResponse\x12\x36\n\x05Watch\x12\x14.e2e.v1.WatchRequest\x1a\x15.e2e.v1.WatchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,34 +36,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_WATCHREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_WATCHREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_APPLYACTION']._serialized_start=965
-  _globals['_APPLYACTION']._serialized_end=1088
+  _globals['_APPLYACTION']._serialized_start=1230
+  _globals['_APPLYACTION']._serialized_end=1379
   _globals['_APPLYREQUEST']._serialized_start=62
   _globals['_APPLYREQUEST']._serialized_end=133
-  _globals['_APPLIEDOBJECT']._serialized_start=135
-  _globals['_APPLIEDOBJECT']._serialized_end=253
-  _globals['_APPLYRESPONSE']._serialized_start=255
-  _globals['_APPLYRESPONSE']._serialized_end=310
-  _globals['_DELETEREQUEST']._serialized_start=312
-  _globals['_DELETEREQUEST']._serialized_end=360
-  _globals['_DELETERESPONSE']._serialized_start=362
-  _globals['_DELETERESPONSE']._serialized_end=411
-  _globals['_GETREQUEST']._serialized_start=413
-  _globals['_GETREQUEST']._serialized_end=457
-  _globals['_GETRESPONSE']._serialized_start=459
-  _globals['_GETRESPONSE']._serialized_end=504
-  _globals['_LISTREQUEST']._serialized_start=507
-  _globals['_LISTREQUEST']._serialized_end=651
-  _globals['_LISTREQUEST_LABELSENTRY']._serialized_start=606
-  _globals['_LISTREQUEST_LABELSENTRY']._serialized_end=651
-  _globals['_LISTRESPONSE']._serialized_start=653
-  _globals['_LISTRESPONSE']._serialized_end=700
-  _globals['_WATCHREQUEST']._serialized_start=703
-  _globals['_WATCHREQUEST']._serialized_end=849
-  _globals['_WATCHREQUEST_LABELSENTRY']._serialized_start=606
-  _globals['_WATCHREQUEST_LABELSENTRY']._serialized_end=651
-  _globals['_WATCHRESPONSE']._serialized_start=851
-  _globals['_WATCHRESPONSE']._serialized_end=963
-  _globals['_MANIFESTSERVICE']._serialized_start=1091
-  _globals['_MANIFESTSERVICE']._serialized_end=1374
+  _globals['_APPLIEDOBJECT']._serialized_start=136
+  _globals['_APPLIEDOBJECT']._serialized_end=292
+  _globals['_FIELDCHANGE']._serialized_start=294
+  _globals['_FIELDCHANGE']._serialized_end=373
+  _globals['_APPLYRESPONSE']._serialized_start=375
+  _globals['_APPLYRESPONSE']._serialized_end=430
+  _globals['_DELETEREQUEST']._serialized_start=432
+  _globals['_DELETEREQUEST']._serialized_end=497
+  _globals['_DELETERESPONSE']._serialized_start=499
+  _globals['_DELETERESPONSE']._serialized_end=588
+  _globals['_RUNJOBREQUEST']._serialized_start=590
+  _globals['_RUNJOBREQUEST']._serialized_end=637
+  _globals['_RUNJOBRESPONSE']._serialized_start=639
+  _globals['_RUNJOBRESPONSE']._serialized_end=675
+  _globals['_GETREQUEST']._serialized_start=677
+  _globals['_GETREQUEST']._serialized_end=721
+  _globals['_GETRESPONSE']._serialized_start=723
+  _globals['_GETRESPONSE']._serialized_end=768
+  _globals['_LISTREQUEST']._serialized_start=771
+  _globals['_LISTREQUEST']._serialized_end=915
+  _globals['_LISTREQUEST_LABELSENTRY']._serialized_start=870
+  _globals['_LISTREQUEST_LABELSENTRY']._serialized_end=915
+  _globals['_LISTRESPONSE']._serialized_start=917
+  _globals['_LISTRESPONSE']._serialized_end=964
+  _globals['_WATCHREQUEST']._serialized_start=967
+  _globals['_WATCHREQUEST']._serialized_end=1113
+  _globals['_WATCHREQUEST_LABELSENTRY']._serialized_start=870
+  _globals['_WATCHREQUEST_LABELSENTRY']._serialized_end=915
+  _globals['_WATCHRESPONSE']._serialized_start=1115
+  _globals['_WATCHRESPONSE']._serialized_end=1227
+  _globals['_MANIFESTSERVICE']._serialized_start=1382
+  _globals['_MANIFESTSERVICE']._serialized_end=1722
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,8 @@ class _ApplyActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ApplyActi
     APPLY_ACTION_CREATED: _ApplyAction.ValueType  # 1
     APPLY_ACTION_CHANGED: _ApplyAction.ValueType  # 2
     APPLY_ACTION_UNCHANGED: _ApplyAction.ValueType  # 3
+    APPLY_ACTION_DELETED: _ApplyAction.ValueType  # 4
+    """Only of a dry run of Delete."""
 
 class ApplyAction(_ApplyAction, metaclass=_ApplyActionEnumTypeWrapper):
     """ApplyAction is what Apply did with one document."""
@@ -38,6 +40,8 @@ APPLY_ACTION_UNSPECIFIED: ApplyAction.ValueType  # 0
 APPLY_ACTION_CREATED: ApplyAction.ValueType  # 1
 APPLY_ACTION_CHANGED: ApplyAction.ValueType  # 2
 APPLY_ACTION_UNCHANGED: ApplyAction.ValueType  # 3
+APPLY_ACTION_DELETED: ApplyAction.ValueType  # 4
+"""Only of a dry run of Delete."""
 Global___ApplyAction: _TypeAlias = ApplyAction  # noqa: Y015
 
 @_typing.final
@@ -76,6 +80,7 @@ class AppliedObject(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
     action: Global___ApplyAction.ValueType
     generation: _builtins.int
     @_builtins.property
@@ -84,6 +89,10 @@ class AppliedObject(_message.Message):
     def plan(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Plan is what the next reconcile would do, a line a step; only for a dry run."""
 
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldChange]:
+        """Changes are the fields of the manifest that differ; only for a dry run."""
+
     def __init__(
         self,
         *,
@@ -91,14 +100,52 @@ class AppliedObject(_message.Message):
         action: Global___ApplyAction.ValueType = ...,
         generation: _builtins.int = ...,
         plan: _abc.Iterable[_builtins.str] | None = ...,
+        changes: _abc.Iterable[Global___FieldChange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "generation", b"generation", "key", b"key", "plan", b"plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "changes", b"changes", "generation", b"generation", "key", b"key", "plan", b"plan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppliedObject: _TypeAlias = AppliedObject  # noqa: Y015
+
+@_typing.final
+class FieldChange(_message.Message):
+    """FieldChange is one field of a manifest that has another value, is new, or is no longer there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    OLD_FIELD_NUMBER: _builtins.int
+    NEW_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Path such as `spec.env.TZ`."""
+    old: _builtins.str
+    """Old value, as it would stand in YAML; absent where the field is new. Secrets are masked."""
+    new: _builtins.str
+    """New value; absent where the field is no longer there."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        old: _builtins.str | None = ...,
+        new: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_new", b"_new", "_old", b"_old", "new", b"new", "old", b"old"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_new", b"_new", "_old", b"_old", "new", b"new", "old", b"old", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__new: _TypeAlias = _typing.Literal["new"]  # noqa: Y015
+    _WhichOneofArgType__new: _TypeAlias = _typing.Literal["_new", b"_new"]  # noqa: Y015
+    _WhichOneofReturnType__old: _TypeAlias = _typing.Literal["old"]  # noqa: Y015
+    _WhichOneofArgType__old: _TypeAlias = _typing.Literal["_old", b"_old"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__new) -> _WhichOneofReturnType__new | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__old) -> _WhichOneofReturnType__old | None: ...
+
+Global___FieldChange: _TypeAlias = FieldChange  # noqa: Y015
 
 @_typing.final
 class ApplyResponse(_message.Message):
@@ -125,6 +172,9 @@ class DeleteRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEYS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """DryRun plans, and changes nothing."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[_object_pb2.ObjectKey]:
         """Keys of the objects to delete; an `Environment` key deletes all that is in it."""
@@ -133,10 +183,11 @@ class DeleteRequest(_message.Message):
         self,
         *,
         keys: _abc.Iterable[_object_pb2.ObjectKey] | None = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "keys", b"keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -147,22 +198,68 @@ class DeleteResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEYS_FIELD_NUMBER: _builtins.int
+    OBJECTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[_object_pb2.ObjectKey]:
         """Keys that are being deleted."""
+
+    @_builtins.property
+    def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedObject]:
+        """Objects with the plan for each; only for a dry run."""
 
     def __init__(
         self,
         *,
         keys: _abc.Iterable[_object_pb2.ObjectKey] | None = ...,
+        objects: _abc.Iterable[Global___AppliedObject] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "objects", b"objects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteResponse: _TypeAlias = DeleteResponse  # noqa: Y015
+
+@_typing.final
+class RunJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def key(self) -> _object_pb2.ObjectKey: ...
+    def __init__(
+        self,
+        *,
+        key: _object_pb2.ObjectKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunJobRequest: _TypeAlias = RunJobRequest  # noqa: Y015
+
+@_typing.final
+class RunJobResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    generation: _builtins.int
+    """Generation that runs the job again."""
+    def __init__(
+        self,
+        *,
+        generation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunJobResponse: _TypeAlias = RunJobResponse  # noqa: Y015
 
 @_typing.final
 class GetRequest(_message.Message):

@@ -45,6 +45,11 @@ class ManifestServiceStub:
                 request_serializer=e2e_dot_v1_dot_manifest__service__pb2.DeleteRequest.SerializeToString,
                 response_deserializer=e2e_dot_v1_dot_manifest__service__pb2.DeleteResponse.FromString,
                 _registered_method=True)
+        self.RunJob = channel.unary_unary(
+                '/e2e.v1.ManifestService/RunJob',
+                request_serializer=e2e_dot_v1_dot_manifest__service__pb2.RunJobRequest.SerializeToString,
+                response_deserializer=e2e_dot_v1_dot_manifest__service__pb2.RunJobResponse.FromString,
+                _registered_method=True)
         self.Get = channel.unary_unary(
                 '/e2e.v1.ManifestService/Get',
                 request_serializer=e2e_dot_v1_dot_manifest__service__pb2.GetRequest.SerializeToString,
@@ -75,6 +80,13 @@ class ManifestServiceServicer:
 
     def Delete(self, request, context):
         """Delete removes manifests that Apply wrote. It returns at once: wait for the objects to be gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunJob(self, request, context):
+        """RunJob makes a job that Apply wrote run again, whatever became of it before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +126,11 @@ def add_ManifestServiceServicer_to_server(servicer, server):
                     servicer.Delete,
                     request_deserializer=e2e_dot_v1_dot_manifest__service__pb2.DeleteRequest.FromString,
                     response_serializer=e2e_dot_v1_dot_manifest__service__pb2.DeleteResponse.SerializeToString,
+            ),
+            'RunJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunJob,
+                    request_deserializer=e2e_dot_v1_dot_manifest__service__pb2.RunJobRequest.FromString,
+                    response_serializer=e2e_dot_v1_dot_manifest__service__pb2.RunJobResponse.SerializeToString,
             ),
             'Get': grpc.unary_unary_rpc_method_handler(
                     servicer.Get,
@@ -186,6 +203,33 @@ class ManifestService:
             '/e2e.v1.ManifestService/Delete',
             e2e_dot_v1_dot_manifest__service__pb2.DeleteRequest.SerializeToString,
             e2e_dot_v1_dot_manifest__service__pb2.DeleteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/e2e.v1.ManifestService/RunJob',
+            e2e_dot_v1_dot_manifest__service__pb2.RunJobRequest.SerializeToString,
+            e2e_dot_v1_dot_manifest__service__pb2.RunJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

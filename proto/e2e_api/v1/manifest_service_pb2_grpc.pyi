@@ -37,6 +37,8 @@ class ManifestServiceStub:
     """Apply writes manifests; the controller then makes them true. Nothing is written when one is invalid."""
     Delete: _grpc.UnaryUnaryMultiCallable[_manifest_service_pb2.DeleteRequest, _manifest_service_pb2.DeleteResponse]
     """Delete removes manifests that Apply wrote. It returns at once: wait for the objects to be gone."""
+    RunJob: _grpc.UnaryUnaryMultiCallable[_manifest_service_pb2.RunJobRequest, _manifest_service_pb2.RunJobResponse]
+    """RunJob makes a job that Apply wrote run again, whatever became of it before."""
     Get: _grpc.UnaryUnaryMultiCallable[_manifest_service_pb2.GetRequest, _manifest_service_pb2.GetResponse]
     """Get shows one object."""
     List: _grpc.UnaryUnaryMultiCallable[_manifest_service_pb2.ListRequest, _manifest_service_pb2.ListResponse]
@@ -55,6 +57,8 @@ class ManifestServiceAsyncStub(ManifestServiceStub):
     """Apply writes manifests; the controller then makes them true. Nothing is written when one is invalid."""
     Delete: _aio.UnaryUnaryMultiCallable[_manifest_service_pb2.DeleteRequest, _manifest_service_pb2.DeleteResponse]  # type: ignore[assignment]
     """Delete removes manifests that Apply wrote. It returns at once: wait for the objects to be gone."""
+    RunJob: _aio.UnaryUnaryMultiCallable[_manifest_service_pb2.RunJobRequest, _manifest_service_pb2.RunJobResponse]  # type: ignore[assignment]
+    """RunJob makes a job that Apply wrote run again, whatever became of it before."""
     Get: _aio.UnaryUnaryMultiCallable[_manifest_service_pb2.GetRequest, _manifest_service_pb2.GetResponse]  # type: ignore[assignment]
     """Get shows one object."""
     List: _aio.UnaryUnaryMultiCallable[_manifest_service_pb2.ListRequest, _manifest_service_pb2.ListResponse]  # type: ignore[assignment]
@@ -82,6 +86,14 @@ class ManifestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_manifest_service_pb2.DeleteResponse, _abc.Awaitable[_manifest_service_pb2.DeleteResponse]]:
         """Delete removes manifests that Apply wrote. It returns at once: wait for the objects to be gone."""
+
+    @_abc_1.abstractmethod
+    def RunJob(
+        self,
+        request: _manifest_service_pb2.RunJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_manifest_service_pb2.RunJobResponse, _abc.Awaitable[_manifest_service_pb2.RunJobResponse]]:
+        """RunJob makes a job that Apply wrote run again, whatever became of it before."""
 
     @_abc_1.abstractmethod
     def Get(

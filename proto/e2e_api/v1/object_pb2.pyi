@@ -53,7 +53,7 @@ class ObjectKey(_message.Message):
     environment: _builtins.str
     """Environment is the name of the environment that holds the object; a DNS label."""
     kind: _builtins.str
-    """Kind is `Workload`, `Environment`, or `File` (a manifest file that could not be read)."""
+    """Kind is `Workload`, `Job`, `Environment`, or `File` (a manifest file that could not be read)."""
     name: _builtins.str
     """Name is a DNS label; for `File` the path below its watched folder, or the whole path where another
     watched folder has such a file too.
@@ -85,7 +85,7 @@ class Condition(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     LAST_TRANSITION_TIME_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """Type is `Accepted`, `ImageReady`, `Running`, `Ready` or `Failed`."""
+    """Type is `Accepted`, `ImageReady`, `Running`, `Ready` (of a job `Completed`) or `Failed`."""
     status: Global___ConditionStatus.ValueType
     reason: _builtins.str
     """Reason is one CamelCase word for machines."""
@@ -158,6 +158,8 @@ class ContainerState(_message.Message):
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     RESTART_COUNT_FIELD_NUMBER: _builtins.int
     LAST_LOG_LINES_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     image: _builtins.str
     state: _builtins.str
@@ -165,6 +167,10 @@ class ContainerState(_message.Message):
     exit_code: _builtins.int
     oom_killed: _builtins.bool
     restart_count: _builtins.int
+    signal: _builtins.str
+    """Signal that ended it, such as `SIGKILL`; empty where it ended by itself."""
+    error: _builtins.str
+    """Error is why the engine could not start it, or what else it has to say."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -185,10 +191,12 @@ class ContainerState(_message.Message):
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         restart_count: _builtins.int = ...,
         last_log_lines: _abc.Iterable[_builtins.str] | None = ...,
+        signal: _builtins.str = ...,
+        error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code", "finished_at", b"finished_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code", "finished_at", b"finished_at", "id", b"id", "image", b"image", "last_log_lines", b"last_log_lines", "oom_killed", b"oom_killed", "restart_count", b"restart_count", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "error", b"error", "exit_code", b"exit_code", "finished_at", b"finished_at", "id", b"id", "image", b"image", "last_log_lines", b"last_log_lines", "oom_killed", b"oom_killed", "restart_count", b"restart_count", "signal", b"signal", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
@@ -242,8 +250,8 @@ class Phase(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name is `pull`, `build`, `create` (the files are copied in then), `start`, `stop`, `kill`, `pause`,
-    `unpause`, `remove` or `probe`.
+    """Name is a step (`pull`, `build`, `remove`, `create`, `copy`, `start`, `probe`) or what was waited for
+    (`queue`, `network`, `dependencies`).
     """
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -280,6 +288,8 @@ class ObjectStatus(_message.Message):
     PHASES_FIELD_NUMBER: _builtins.int
     DIRECTORY_FIELD_NUMBER: _builtins.int
     SPEC_HASH_FIELD_NUMBER: _builtins.int
+    PREVIOUS_CONTAINER_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
     observed_generation: _builtins.int
     """ObservedGeneration is the generation that this status is about."""
     summary: _builtins.str
@@ -289,6 +299,10 @@ class ObjectStatus(_message.Message):
     directory: _builtins.str
     """Directory is the workload's own directory, the same path in containers as on the host."""
     spec_hash: _builtins.str
+    action: _builtins.str
+    """Action says what helps where the object has failed: `retry`, `fix-manifest`, `fix-machine` or
+    `see-evidence`; else empty.
+    """
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]: ...
     @_builtins.property
@@ -299,6 +313,10 @@ class ObjectStatus(_message.Message):
     def last_probe(self) -> Global___ProbeResult: ...
     @_builtins.property
     def phases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Phase]: ...
+    @_builtins.property
+    def previous_container(self) -> Global___ContainerState:
+        """PreviousContainer is the one before, or the same one before its restart: its end and its last log lines."""
+
     def __init__(
         self,
         *,
@@ -312,10 +330,12 @@ class ObjectStatus(_message.Message):
         phases: _abc.Iterable[Global___Phase] | None = ...,
         directory: _builtins.str = ...,
         spec_hash: _builtins.str = ...,
+        previous_container: Global___ContainerState | None = ...,
+        action: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "last_probe", b"last_probe"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "last_probe", b"last_probe", "previous_container", b"previous_container"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "container", b"container", "directory", b"directory", "endpoints", b"endpoints", "last_probe", b"last_probe", "observed_generation", b"observed_generation", "phases", b"phases", "progress", b"progress", "spec_hash", b"spec_hash", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "conditions", b"conditions", "container", b"container", "directory", b"directory", "endpoints", b"endpoints", "last_probe", b"last_probe", "observed_generation", b"observed_generation", "phases", b"phases", "previous_container", b"previous_container", "progress", b"progress", "spec_hash", b"spec_hash", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from e2e_api.v1 import object_pb2 as e2e_dot_v1_dot_object__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65\x32\x65/v1/wait_service.proto\x12\x06\x65\x32\x65.v1\x1a\x13\x65\x32\x65/v1/object.proto\"X\n\x15WaitConditionsRequest\x12\x1f\n\x04keys\x18\x01 \x03(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x1e\n\x04goal\x18\x02 \x01(\x0e\x32\x10.e2e.v1.WaitGoal\"E\n\x16WaitConditionsResponse\x12\x1e\n\x06object\x18\x01 \x01(\x0b\x32\x0e.e2e.v1.Object\x12\x0b\n\x03met\x18\x02 \x01(\x08\"-\n\x0bWaitFailure\x12\x1e\n\x06\x66\x61iled\x18\x01 \x03(\x0b\x32\x0e.e2e.v1.Object*\xde\x01\n\x08WaitGoal\x12\x19\n\x15WAIT_GOAL_UNSPECIFIED\x10\x00\x12\x13\n\x0fWAIT_GOAL_READY\x10\x01\x12\x15\n\x11WAIT_GOAL_RUNNING\x10\x02\x12\x15\n\x11WAIT_GOAL_STOPPED\x10\x03\x12\x15\n\x11WAIT_GOAL_DELETED\x10\x04\x12\x18\n\x14WAIT_GOAL_RECONCILED\x10\x05\x12\x14\n\x10WAIT_GOAL_EXITED\x10\x06\x12\x17\n\x13WAIT_GOAL_NOT_READY\x10\x07\x12\x14\n\x10WAIT_GOAL_PAUSED\x10\x08\x32`\n\x0bWaitService\x12Q\n\x0eWaitConditions\x12\x1d.e2e.v1.WaitConditionsRequest\x1a\x1e.e2e.v1.WaitConditionsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65\x32\x65/v1/wait_service.proto\x12\x06\x65\x32\x65.v1\x1a\x13\x65\x32\x65/v1/object.proto\"X\n\x15WaitConditionsRequest\x12\x1f\n\x04keys\x18\x01 \x03(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x1e\n\x04goal\x18\x02 \x01(\x0e\x32\x10.e2e.v1.WaitGoal\"E\n\x16WaitConditionsResponse\x12\x1e\n\x06object\x18\x01 \x01(\x0b\x32\x0e.e2e.v1.Object\x12\x0b\n\x03met\x18\x02 \x01(\x08\"-\n\x0bWaitFailure\x12\x1e\n\x06\x66\x61iled\x18\x01 \x03(\x0b\x32\x0e.e2e.v1.Object*\xf7\x01\n\x08WaitGoal\x12\x19\n\x15WAIT_GOAL_UNSPECIFIED\x10\x00\x12\x13\n\x0fWAIT_GOAL_READY\x10\x01\x12\x15\n\x11WAIT_GOAL_RUNNING\x10\x02\x12\x15\n\x11WAIT_GOAL_STOPPED\x10\x03\x12\x15\n\x11WAIT_GOAL_DELETED\x10\x04\x12\x18\n\x14WAIT_GOAL_RECONCILED\x10\x05\x12\x14\n\x10WAIT_GOAL_EXITED\x10\x06\x12\x17\n\x13WAIT_GOAL_NOT_READY\x10\x07\x12\x14\n\x10WAIT_GOAL_PAUSED\x10\x08\x12\x17\n\x13WAIT_GOAL_COMPLETED\x10\t2`\n\x0bWaitService\x12Q\n\x0eWaitConditions\x12\x1d.e2e.v1.WaitConditionsRequest\x1a\x1e.e2e.v1.WaitConditionsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,13 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'e2e.v1.wait_service_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WAITGOAL']._serialized_start=267
-  _globals['_WAITGOAL']._serialized_end=489
+  _globals['_WAITGOAL']._serialized_end=514
   _globals['_WAITCONDITIONSREQUEST']._serialized_start=58
   _globals['_WAITCONDITIONSREQUEST']._serialized_end=146
   _globals['_WAITCONDITIONSRESPONSE']._serialized_start=148
   _globals['_WAITCONDITIONSRESPONSE']._serialized_end=217
   _globals['_WAITFAILURE']._serialized_start=219
   _globals['_WAITFAILURE']._serialized_end=264
-  _globals['_WAITSERVICE']._serialized_start=491
-  _globals['_WAITSERVICE']._serialized_end=587
+  _globals['_WAITSERVICE']._serialized_start=516
+  _globals['_WAITSERVICE']._serialized_end=612
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,9 @@ class _WaitGoalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitGoal.Val
     DESCRIPTOR: _descriptor.EnumDescriptor
     WAIT_GOAL_UNSPECIFIED: _WaitGoal.ValueType  # 0
     WAIT_GOAL_READY: _WaitGoal.ValueType  # 1
-    """The condition `Ready` is true; for a workload without a probe, that it runs."""
+    """The condition `Ready` is true; for a workload without a probe, that it runs; for a job, that it
+    completed.
+    """
     WAIT_GOAL_RUNNING: _WaitGoal.ValueType  # 2
     """The container runs."""
     WAIT_GOAL_STOPPED: _WaitGoal.ValueType  # 3
@@ -45,13 +47,17 @@ class _WaitGoalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitGoal.Val
     """The condition `Ready` is false."""
     WAIT_GOAL_PAUSED: _WaitGoal.ValueType  # 8
     """The container is frozen, as `state: Paused` asks."""
+    WAIT_GOAL_COMPLETED: _WaitGoal.ValueType  # 9
+    """The condition `Completed` is true: a job has run to its end."""
 
 class WaitGoal(_WaitGoal, metaclass=_WaitGoalEnumTypeWrapper):
     """WaitGoal is what is waited for."""
 
 WAIT_GOAL_UNSPECIFIED: WaitGoal.ValueType  # 0
 WAIT_GOAL_READY: WaitGoal.ValueType  # 1
-"""The condition `Ready` is true; for a workload without a probe, that it runs."""
+"""The condition `Ready` is true; for a workload without a probe, that it runs; for a job, that it
+completed.
+"""
 WAIT_GOAL_RUNNING: WaitGoal.ValueType  # 2
 """The container runs."""
 WAIT_GOAL_STOPPED: WaitGoal.ValueType  # 3
@@ -68,6 +74,8 @@ WAIT_GOAL_NOT_READY: WaitGoal.ValueType  # 7
 """The condition `Ready` is false."""
 WAIT_GOAL_PAUSED: WaitGoal.ValueType  # 8
 """The container is frozen, as `state: Paused` asks."""
+WAIT_GOAL_COMPLETED: WaitGoal.ValueType  # 9
+"""The condition `Completed` is true: a job has run to its end."""
 Global___WaitGoal: _TypeAlias = WaitGoal  # noqa: Y015
 
 @_typing.final

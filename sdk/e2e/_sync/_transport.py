@@ -19,6 +19,7 @@ from e2e_api.errors import Unavailable, WaitTimeout
 from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
 from e2e_api.v1.environment_service_pb2_grpc import EnvironmentServiceStub
 from e2e_api.v1.event_service_pb2_grpc import EventServiceStub
+from e2e_api.v1.evidence_service_pb2_grpc import EvidenceServiceStub
 from e2e_api.v1.manifest_service_pb2_grpc import ManifestServiceStub
 from e2e_api.v1.metric_service_pb2_grpc import MetricServiceStub
 from e2e_api.v1.wait_service_pb2_grpc import WaitServiceStub
@@ -60,6 +61,7 @@ class Transport:
         self.metrics = MetricServiceStub(self._channel)
         self.containers = ContainerServiceStub(self._channel)
         self.events = EventServiceStub(self._channel)
+        self.evidence = EvidenceServiceStub(self._channel)
 
     def close(self) -> None:
         """Ends all calls and the connection."""

@@ -2,18 +2,27 @@
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Self
 
 from e2e import evidence
 from e2e._sync._transport import Held, Transport, in_thread
 from e2e.addresses import Target, resolve
+from e2e.bundles import BundleWriter, target_path
 from e2e.messages import GOALS
 from e2e.values import Goal
-from e2e_api.errors import DEADLINE_MARGIN, NotFound, WaitFailed, WaitTimeout
-from e2e_api.v1 import environment_service_pb2, manifest_service_pb2, object_pb2, wait_service_pb2
+from e2e_api.errors import DEADLINE_MARGIN, NotFound, Unavailable, WaitFailed, WaitTimeout
+from e2e_api.v1 import (
+    environment_service_pb2,
+    evidence_service_pb2,
+    manifest_service_pb2,
+    object_pb2,
+    wait_service_pb2,
+)
 
 CALL_SECONDS = 30.0
 """The deadline of calls that wait for nothing."""
+BUNDLE_SECONDS = 300.0
 
 
 class Client:
@@ -55,10 +64,21 @@ class Client:
         response = self.transport.unary(self.transport.manifests.Apply, request, CALL_SECONDS)
         return list(response.objects)
 
-    def delete(self, keys: Iterable[object_pb2.ObjectKey]) -> None:
-        """Removes manifests that Apply wrote, and does not wait."""
-        request = manifest_service_pb2.DeleteRequest(keys=keys)
-        self.transport.unary(self.transport.manifests.Delete, request, CALL_SECONDS)
+    def delete(
+        self, keys: Iterable[object_pb2.ObjectKey], *, dry_run: bool = False
+    ) -> list[manifest_service_pb2.AppliedObject]:
+        """Removes manifests that Apply wrote, and does not wait.
+
+        A dry run removes nothing, and gives the plan for each object.
+        """
+        request = manifest_service_pb2.DeleteRequest(keys=keys, dry_run=dry_run)
+        response = self.transport.unary(self.transport.manifests.Delete, request, CALL_SECONDS)
+        return list(response.objects)
+
+    def run_job(self, key: object_pb2.ObjectKey) -> None:
+        """Makes a job that Apply wrote run again. Raises Conflict for one that a user's file defines."""
+        request = manifest_service_pb2.RunJobRequest(key=key)
+        self.transport.unary(self.transport.manifests.RunJob, request, CALL_SECONDS)
 
     def get(self, key: object_pb2.ObjectKey) -> object_pb2.Object:
         """One object. Raises NotFound."""
@@ -102,10 +122,30 @@ class Client:
             with self.transport.stream(method, request, timeout + DEADLINE_MARGIN) as responses:
                 for response in responses:
                     seen[response.object.key.name] = response
-        except (WaitFailed, WaitTimeout) as error:
+        except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             seconds = time.monotonic() - started
             raise evidence.explain_wait(error, keys, goal, seconds, seen) from None
         return {name: response.object for name, response in seen.items()}
+
+    def bundle(self, environment: str, path: str | Path | None = None, *, log_bytes: int = 0) -> Path:
+        """Writes an archive of all that is known of an environment; gives its path.
+
+        Args:
+            environment: its name.
+            path: a `.tar.gz`; None is `<environment>-evidence.tar.gz` in the working directory.
+            log_bytes: how much of the end of each log; 0 is the most that the controller gives.
+
+        Raises NotFound for an environment that is not there, and E2EError where the file cannot be written.
+        """
+        target = target_path(path, environment)
+        request = evidence_service_pb2.CollectEvidenceRequest(environment=environment, log_bytes=log_bytes)
+        method = self.transport.evidence.CollectEvidence
+        with BundleWriter(target, environment) as writer:
+            with self.transport.stream(method, request, BUNDLE_SECONDS) as responses:
+                for response in responses:
+                    in_thread(writer.add, response.path, response.data)
+            in_thread(writer.add_log, self.target.log)
+        return target
 
     def hold(
         self, environment: str, *, fresh: bool, keep: bool, timeout: float

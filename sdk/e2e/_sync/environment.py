@@ -4,16 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
-from e2e import evidence, live, naming
+from e2e import bundles, evidence, live, naming
+from e2e._sync.job import Job
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
-from e2e.messages import MASK, environment_summary_of, status_of
-from e2e.specs import WorkloadOptions, environment_spec, new_manifest
+from e2e.messages import CONTAINER_KINDS, MASK, environment_summary_of, status_of
+from e2e.specs import JobOptions, WorkloadOptions, environment_spec, new_job, new_manifest
 from e2e.values import EnvironmentSummary, Goal, WorkloadStatus
 from e2e_api import manifests
 from e2e_api.errors import E2EError, InvalidArgument
+from e2e_api.v1 import object_pb2
 
 DEFAULT_TIMEOUT = 60.0
 
@@ -35,6 +37,9 @@ class Environment:
         *,
         controller: str | None = None,
         keep: bool = False,
+        shared: bool = False,
+        keep_on_failure: bool = False,
+        ttl: float | None = None,
         labels: Mapping[str, str] | None = None,
         resources: manifests.Resources | None = None,
         volumes: Sequence[manifests.Volume] = (),
@@ -47,6 +52,10 @@ class Environment:
             controller: `unix:///path` or `host:port`; None is the one that `E2E_CONTROLLER` names, else the
                 embedded one, which is started when it does not run.
             keep: leave everything as it is at the end.
+            shared: other processes, such as parallel test workers, hold it too: what is there already stays,
+                and it goes a little after the last of them has left.
+            keep_on_failure: leave everything as it is when the block ends by an exception, for `ttl`.
+            ttl: seconds from the end until what was kept is deleted; None: it stays until somebody does.
             labels: of every workload, unless it has them.
             resources: limits of every workload that has none.
             volumes: added to every workload.
@@ -58,8 +67,16 @@ class Environment:
             raise InvalidArgument(f"timeout: expected seconds above 0, not {timeout}")
         self._controller = controller
         self._keep = keep
+        self._shared = shared
+        self._keep_on_failure = keep_on_failure
         self._attached = False
-        self._spec = environment_spec(resources=resources, volumes=volumes, labels=labels or {})
+        self._spec = environment_spec(
+            resources=resources,
+            volumes=volumes,
+            labels=labels or {},
+            keep_on_failure=keep_on_failure,
+            ttl=ttl,
+        )
         self._session = Session(chosen, controller, timeout)
 
     @classmethod
@@ -98,7 +115,7 @@ class Environment:
             if self._unnamed:
                 self._session.environment = naming.claim(self._session.environment)
             try:
-                self._session.open(keep=self._keep)
+                self._session.open(keep=self._keep, fresh=not self._shared)
                 self._apply_defaults()
             except BaseException:
                 self.close()
@@ -112,10 +129,13 @@ class Environment:
             self._session.apply([manifests.Environment(metadata=metadata, spec=self._spec)])
 
     def close(self) -> None:
-        """Deletes everything and waits until it is gone, unless `keep`; a second call does nothing."""
+        """Deletes everything and waits until it is gone, unless `keep` or `shared`.
+
+        A second call does nothing.
+        """
         live.live.pop(self.name, None)
         try:
-            self._session.close(delete=not self._keep)
+            self._session.close(delete=not (self._keep or self._shared))
         finally:
             if self._unnamed:
                 naming.release(self.name)
@@ -132,9 +152,24 @@ class Environment:
         try:
             if isinstance(error, Exception):
                 live.note_failure(self.name, self.describe())
+                self._bundle_if_asked(error)
+            if self._keep_on_failure and not self._keep:
+                self._session.keep()
+                self._keep = True
+                error.add_note(f"environment {self.name} is kept: `e2e describe environment/{self.name}`")
             self.close()
         except E2EError as second:
             error.add_note(f"and environment {self.name} was not deleted: {second}")
+
+    def _bundle_if_asked(self, error: Exception) -> None:
+        """Writes a bundle where `E2E_BUNDLE_DIR` asks for one; the error gets a note of its path."""
+        path = bundles.automatic_path(self.name)
+        if path is None:
+            return
+        try:
+            error.add_note(f"evidence of environment {self.name}: {self.bundle(path)}")
+        except E2EError as second:
+            error.add_note(f"and there is no evidence bundle of environment {self.name}: {second}")
 
     def workload(self, name: str, **options: Unpack[WorkloadOptions]) -> Workload:
         """Defines a workload; nothing is sent before its start.
@@ -149,24 +184,46 @@ class Environment:
         # Without the environment's name, which is only final at the start.
         return Workload(self._session, new_manifest("", name, options), own=True)
 
+    def job(self, name: str, **options: Unpack[JobOptions]) -> Job:
+        """Defines a job, a container that is meant to finish; nothing is sent before its start.
+
+        Args:
+            name: a DNS label, which no workload of the environment has.
+            options: see `JobOptions`; exactly one of `image` and `build` is needed.
+
+        Raises InvalidArgument, naming each wrong field.
+        """
+        naming.check_label(name, "a job")
+        return Job(self._session, new_job("", name, options), own=True)
+
     def get(self, name: str, *, wait: float = 0.0) -> Workload:
         """A workload that is already defined, wherever that was; a file's can be looked at, not changed.
 
         Raises NotFound when it is not, nor becomes so within `wait` seconds, and InvalidArgument for one
         whose manifest was never right.
         """
-        client, key = self._session.client, self._session.key(name)
+        document, own = self._look_up(self._session.key(name), wait)
+        return Workload(self._session, manifests.Workload.model_validate(document), own=own)
+
+    def get_job(self, name: str, *, wait: float = 0.0) -> Job:
+        """A job that is already defined; as `get` does for workloads."""
+        document, own = self._look_up(self._session.key(name, "Job"), wait)
+        return Job(self._session, manifests.Job.model_validate(document), own=own)
+
+    def _look_up(self, key: object_pb2.ObjectKey, wait: float) -> tuple[dict[str, Any], bool]:
+        """The manifest, and whether it may be written again: it is whole, and the API may change it."""
+        client = self._session.client
         found = client.wait_known(key, wait) if wait > 0 else client.get(key)
         if not found.document:
             raise InvalidArgument(evidence.reason_line(found, Goal.READY))
-        manifest = manifests.Workload.model_validate(json.loads(found.document))
-        masked = MASK in manifest.spec.env.values()
-        return Workload(self._session, manifest, own=found.managed_by_api and not masked)
+        document: dict[str, Any] = json.loads(found.document)
+        masked = any(MASK in value for value in document["spec"].get("env", {}).values())
+        return document, found.managed_by_api and not masked
 
-    def start_and_wait_ready(self, *workloads: Workload, timeout: float | None = None) -> None:
-        """Starts all the workloads at once, and waits until all are ready: at most `timeout` seconds.
+    def start_and_wait_ready(self, *workloads: Workload | Job, timeout: float | None = None) -> None:
+        """Starts all the workloads and jobs at once; waits until all are ready, or completed.
 
-        Raises WaitFailed as soon as one of them cannot become ready, and WaitTimeout.
+        Raises WaitFailed as soon as one of them cannot become so, and WaitTimeout after `timeout` seconds.
         """
         running = [workload._asked_to_be("Running") for workload in workloads]
         self._session.transition(running, Goal.READY, timeout)
@@ -190,9 +247,9 @@ class Environment:
         self._session.client.apply(documents, environment=self.name)
 
     def statuses(self) -> dict[str, WorkloadStatus]:
-        """What the controller knows of all its workloads, by name."""
-        objects = self._session.client.list_objects(self.name, "Workload")
-        return {found.key.name: status_of(found) for found in objects}
+        """What the controller knows of all its workloads and jobs, by name."""
+        objects = self._session.client.list_objects(self.name)
+        return {found.key.name: status_of(found) for found in objects if found.key.kind in CONTAINER_KINDS}
 
     def summary(self) -> EnvironmentSummary | None:
         """Its line in the list of environments; None where nothing is left of it."""
@@ -204,6 +261,10 @@ class Environment:
     def describe(self) -> str:
         """A table of its objects for people, with the evidence of those that are not ready."""
         return evidence.describe(self._session.client.list_objects(self.name))
+
+    def bundle(self, path: str | Path | None = None, *, log_bytes: int = 0) -> Path:
+        """Writes an archive of all that is known of it, secrets masked; see `Client.bundle`."""
+        return self._session.client.bundle(self.name, path, log_bytes=log_bytes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

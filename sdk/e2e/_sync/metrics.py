@@ -10,7 +10,15 @@ from e2e._sync.session import Session
 from e2e.matchers import Expectation, Judge, LabelMatchers, as_label_matchers
 from e2e.messages import expectation_message, matcher_messages, selection_message, series_of, sums_of
 from e2e.values import Absent, Series
-from e2e_api.errors import DEADLINE_MARGIN, E2EError, InvalidArgument, NotFound, WaitFailed, WaitTimeout
+from e2e_api.errors import (
+    DEADLINE_MARGIN,
+    E2EError,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+    WaitFailed,
+    WaitTimeout,
+)
 from e2e_api.v1 import metric_service_pb2
 
 _HISTORY = 10
@@ -140,7 +148,7 @@ class Instrumented:
         started = time.monotonic()
         try:
             response = transport.unary(transport.metrics.WaitMetrics, request, seconds + DEADLINE_MARGIN)
-        except (WaitFailed, WaitTimeout, NotFound) as error:
+        except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             raise self._explained(error, str(expectation), selection.names, started) from None
         return sums_of(response.sample)
 
@@ -165,7 +173,7 @@ class Instrumented:
                     if not response.sample.error and verdict(sums):
                         return sums
             raise WaitFailed("the controller ended the watch")
-        except (WaitFailed, WaitTimeout, NotFound) as error:
+        except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             raise self._explained(error, expected, selection.names, started, list(history)) from None
 
     def _explained(

@@ -1,20 +1,16 @@
 """A workload: a container that is meant to keep running, and all that can be done with it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Unpack
 
-from e2e._sync import containers
+from e2e._sync.handle import Handle
 from e2e._sync.metrics import Instrumented
 from e2e._sync.session import Session
-from e2e.messages import status_of
 from e2e.specs import WorkloadOptions, changed_manifest, with_state
-from e2e.values import ExecFailed, ExecResult, Goal, WorkloadStatus
+from e2e.values import Goal, WorkloadStatus
 from e2e_api import manifests
-from e2e_api.errors import InvalidArgument, NotFound, NotRunning
 
 
-class Workload(Instrumented):
+class Workload(Handle, Instrumented):
     """A handle on one workload of an environment; made by `env.workload(...)` or `env.get(name)`.
 
     Every verb that waits takes a `timeout` in seconds, None for the environment's, and raises WaitFailed at
@@ -22,68 +18,13 @@ class Workload(Instrumented):
     """
 
     def __init__(self, session: Session, manifest: manifests.Workload, *, own: bool) -> None:
-        super().__init__(session, manifest.metadata.name)
+        super().__init__(session, manifest, own=own)
         self._manifest = manifest
-        self._own = own  # whether the manifest is all there, and may be written again
-
-    @property
-    def name(self) -> str:
-        """Its name, which is its address for the other workloads too."""
-        return self._name
 
     @property
     def manifest(self) -> manifests.Workload:
         """What it shall be; of a workload that was looked up, secrets are masked."""
         return self._manifest
-
-    @property
-    def dir(self) -> Path:
-        """Its own directory, made if it is not there: the same path in every container as on the host."""
-        path = self._session.shared_directory / self._name
-        path.mkdir(parents=True, exist_ok=True)
-        if path.stat().st_mode & 0o777 != 0o777:
-            path.chmod(0o777)  # containers write there as whichever user they run
-        return path
-
-    def write_file(self, path: str, content: str | bytes) -> Path:
-        """Writes a file below `dir`, with its folders; gives its path, which containers see too.
-
-        Raises InvalidArgument for a path that leads out of `dir`.
-        """
-        base = self.dir
-        target = (base / path).resolve()
-        if not target.is_relative_to(base.resolve()) or target == base.resolve():
-            raise InvalidArgument(f"{path!r} is no path of a file below {base}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content.encode() if isinstance(content, str) else content)
-        return target
-
-    def internal_endpoint(self, port: str) -> str:
-        """`name:port` for other workloads of the environment; known before start. `port` is a port's name.
-
-        Raises NotFound for a port that it does not have.
-        """
-        return f"{self._name}:{self._port(port).container_port}"
-
-    def endpoint(self, port: str) -> str:
-        """`host:port` where the caller reaches the port of that name.
-
-        Raises NotRunning while it does not run, and NotFound for a port that it does not have.
-        """
-        self._port(port)
-        try:
-            found = (self.status()).endpoints.get(port)
-        except NotFound:
-            found = None
-        if found is None or not found.external:
-            raise NotRunning(f"{self._name} does not run, so its port {port!r} has no address")
-        return found.external
-
-    def _port(self, port: str) -> manifests.Port:
-        ports = self._manifest.spec.ports
-        if port not in ports:
-            raise NotFound(f"{self._name} has no port {port!r}, only {', '.join(ports) or 'none'}")
-        return ports[port]
 
     def start(self) -> None:
         """Asks for the workload to run, and does not wait; one that was stopped runs again.
@@ -145,86 +86,6 @@ class Workload(Instrumented):
         self._session.apply([changed])
         self._manifest = changed
 
-    def remove(self, *, timeout: float | None = None) -> None:
-        """Removes it, and waits until nothing is left of it; `start` makes it anew."""
-        key = self._session.key(self._name)
-        self._session.client.delete([key])
-        self._session.wait([key], Goal.DELETED, timeout)
-
-    def exec(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: str | bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        user: str = "",
-        working_dir: str = "",
-        check: bool = True,
-        timeout: float | None = None,
-    ) -> ExecResult:
-        """Runs a command in its container, to the end.
-
-        Args:
-            command: the words of the command; there is no shell unless it names one.
-            stdin: standard input; None is end of file at once.
-            env: variables on top of the container's.
-            user: another user than the container's.
-            working_dir: another directory than the container's.
-            check: raise ExecFailed for any exit code but 0.
-            timeout: seconds.
-
-        Raises ExecFailed, NotRunning while the workload does not run, and WaitTimeout.
-        """
-        result = containers.run(
-            self._session.client.transport,
-            self._session.key(self._name),
-            command,
-            stdin=stdin.encode() if isinstance(stdin, str) else stdin,
-            env=env or {},
-            user=user,
-            working_dir=working_dir,
-            timeout=self._session.timeout if timeout is None else timeout,
-        )
-        if check and result.exit_code != 0:
-            raise ExecFailed(self._name, result)
-        return result
-
-    def logs(self, *, tail: int | None = None, timestamps: bool = False) -> str:
-        """What it has written to standard output and error so far, or its last `tail` lines."""
-        return containers.output(
-            self._session.client.transport, self._session.key(self._name), tail=tail, timestamps=timestamps
-        )
-
-    def follow_logs(self, *, tail: int | None = None, timeout: float | None = None) -> Iterator[str]:
-        """The lines that it writes, as they come, beginning with the last `tail` (None: all so far).
-
-        Ends when the container ends. Raises WaitTimeout after `timeout` seconds; None is the environment's.
-        """
-        return containers.followed_lines(
-            self._session.client.transport,
-            self._session.key(self._name),
-            tail=tail,
-            timeout=self._session.timeout if timeout is None else timeout,
-        )
-
-    def status(self) -> WorkloadStatus:
-        """What the controller knows of it now. Raises NotFound for one that was not started."""
-        return status_of(self._session.client.get(self._session.key(self._name)))
-
-    def is_running(self) -> bool:
-        """Whether its container runs now; False for one that was never started."""
-        try:
-            return (self.status()).is_running
-        except NotFound:
-            return False
-
-    def _check_own(self) -> None:
-        if not self._own:
-            self._session.refuse_change(self._name)
-
-    def _wait(self, goal: Goal, timeout: float | None) -> None:
-        self._session.wait([self._session.key(self._name)], goal, timeout)
-
     def _asked_to_be(self, state: manifests.State) -> manifests.Workload:
         """The manifest with that state, for the caller to apply."""
         self._check_own()
@@ -233,6 +94,3 @@ class Workload(Instrumented):
 
     def _transition(self, state: manifests.State, goal: Goal, timeout: float | None) -> None:
         self._session.transition([self._asked_to_be(state)], goal, timeout)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._session.environment}/{self._name}>"

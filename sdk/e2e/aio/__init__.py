@@ -2,6 +2,7 @@
 
 from e2e.aio.client import AsyncClient
 from e2e.aio.environment import AsyncEnvironment
+from e2e.aio.job import AsyncJob
 from e2e.aio.workload import AsyncWorkload
 
-__all__ = ["AsyncClient", "AsyncEnvironment", "AsyncWorkload"]
+__all__ = ["AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncWorkload"]

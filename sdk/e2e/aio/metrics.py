@@ -10,7 +10,15 @@ from e2e.aio.session import AsyncSession
 from e2e.matchers import Expectation, Judge, LabelMatchers, as_label_matchers
 from e2e.messages import expectation_message, matcher_messages, selection_message, series_of, sums_of
 from e2e.values import Absent, Series
-from e2e_api.errors import DEADLINE_MARGIN, E2EError, InvalidArgument, NotFound, WaitFailed, WaitTimeout
+from e2e_api.errors import (
+    DEADLINE_MARGIN,
+    E2EError,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+    WaitFailed,
+    WaitTimeout,
+)
 from e2e_api.v1 import metric_service_pb2
 
 _HISTORY = 10
@@ -144,7 +152,7 @@ class AsyncInstrumented:
             response = await transport.unary(
                 transport.metrics.WaitMetrics, request, seconds + DEADLINE_MARGIN
             )
-        except (WaitFailed, WaitTimeout, NotFound) as error:
+        except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             raise self._explained(error, str(expectation), selection.names, started) from None
         return sums_of(response.sample)
 
@@ -169,7 +177,7 @@ class AsyncInstrumented:
                     if not response.sample.error and verdict(sums):
                         return sums
             raise WaitFailed("the controller ended the watch")
-        except (WaitFailed, WaitTimeout, NotFound) as error:
+        except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             raise self._explained(error, expected, selection.names, started, list(history)) from None
 
     def _explained(

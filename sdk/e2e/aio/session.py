@@ -5,11 +5,11 @@ from pathlib import Path
 
 from e2e.aio._transport import AsyncHeld
 from e2e.aio.client import AsyncClient
-from e2e.messages import environment_key, workload_key
+from e2e.messages import container_key, environment_key
 from e2e.specs import to_documents
 from e2e.values import Goal
 from e2e_api.errors import Conflict, NotFound, NotRunning, Unavailable
-from e2e_api.manifests import Manifest, Workload
+from e2e_api.manifests import ContainerManifest, Manifest
 from e2e_api.v1 import environment_service_pb2, object_pb2
 
 _CONNECT_ATTEMPTS = 3
@@ -51,19 +51,19 @@ class AsyncSession:
             )
         return Path(self._shared_directory)
 
-    def key(self, name: str) -> object_pb2.ObjectKey:
-        """The key of one of the environment's workloads."""
-        return workload_key(self.environment, name)
+    def key(self, name: str, kind: str = "Workload") -> object_pb2.ObjectKey:
+        """The key of one of the environment's workloads or jobs."""
+        return container_key(self.environment, name, kind)
 
-    async def open(self, *, keep: bool) -> None:
-        """Connects and claims the environment, without what an earlier run left of it.
+    async def open(self, *, keep: bool, fresh: bool) -> None:
+        """Connects and claims the environment; with `fresh`, without what an earlier run left of it.
 
         An embedded controller may have ended, being idle, just before the claim: then another one is started.
         """
         for attempt in range(_CONNECT_ATTEMPTS):
             client = await AsyncClient.connect(self._controller)
             try:
-                held = await client.hold(self.environment, fresh=True, keep=keep, timeout=self.timeout)
+                held = await client.hold(self.environment, fresh=fresh, keep=keep, timeout=self.timeout)
             except BaseException as error:
                 await client.close()
                 again = isinstance(error, Unavailable) and client.target.embedded
@@ -89,6 +89,11 @@ class AsyncSession:
             if found.environment == self.environment:
                 self._shared_directory = found.shared_directory
 
+    async def keep(self) -> None:
+        """Asks the controller to leave everything as it is when the claim ends."""
+        held = await self.client.hold(self.environment, fresh=False, keep=True, timeout=self.timeout)
+        await held.release()
+
     async def close(self, *, delete: bool) -> None:
         """Ends the claim and the connection; with `delete`, all that was applied first."""
         if self._client is None:
@@ -102,6 +107,8 @@ class AsyncSession:
             if delete:
                 await self.wait([environment_key(self.environment)], Goal.DELETED, None)
         finally:
+            if self._held is not None:
+                await self._held.release()
             self._client = self._held = None
             await client.close()
 
@@ -121,16 +128,19 @@ class AsyncSession:
                 return {}
             raise
 
-    async def transition(self, changed: Sequence[Workload], goal: Goal, timeout: float | None) -> None:
-        """Applies all the changed workloads at once, and waits until they meet the goal."""
+    async def transition(
+        self, changed: Sequence[ContainerManifest], goal: Goal, timeout: float | None
+    ) -> None:
+        """Applies all the changed workloads and jobs at once, and waits until they meet the goal."""
         if changed:
             await self.apply(changed)
-            await self.wait([self.key(manifest.metadata.name) for manifest in changed], goal, timeout)
+            keys = [self.key(manifest.metadata.name, manifest.kind) for manifest in changed]
+            await self.wait(keys, goal, timeout)
 
-    async def refuse_change(self, name: str) -> None:
+    async def refuse_change(self, key: object_pb2.ObjectKey) -> None:
         """Raises Conflict: a user's file defines it, or its manifest came back with its secrets masked."""
-        found = await self.client.get(self.key(name))
+        found = await self.client.get(key)
         raise Conflict(
-            f"{name} is defined in {found.source or 'another place'}; change it there: what was looked up "
-            "with get() is for waiting, metrics, exec and logs"
+            f"{key.name} is defined in {found.source or 'another place'}; change it there: what was looked "
+            "up with get() is for waiting, metrics, exec and logs"
         )

@@ -1,12 +1,10 @@
 """What `e2e doctor` looks at. Each check gives findings; none raises."""
 
-import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,14 +14,17 @@ from typing import Any
 
 from e2e import Client, E2EError, embedded
 from e2e.addresses import VARIABLE
+from e2e.cli.controller_side import ask
 from e2e.cli.files import Given
-from e2e_api.manifests import Workload
+from e2e_api.manifests import ContainerFields
 
 _ENGINE_SECONDS = 90.0
 _GIGABYTE = 10**9
 _LITTLE_SPACE = 2 * _GIGABYTE
 _NO_SPACE = _GIGABYTE // 5
 _INOTIFY = Path("/proc/sys/fs/inotify")
+_RECIPES = Path("tests/images")
+_DOCKER_HUB = "docker.io/library/"
 _FEW = {"max_user_watches": 8192, "max_user_instances": 64}
 
 
@@ -54,16 +55,7 @@ def check_package() -> Iterator[Finding]:
 
 def ask_engine(images: Sequence[str]) -> Mapping[str, Any]:
     """What the controller's side finds out about the engine and these images."""
-    command = [sys.executable, "-P", "-m", "e2e_controller.doctor", "--json", *images]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_ENGINE_SECONDS)  # noqa: S603
-        answer: Mapping[str, Any] = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        return {"error": f"the engine did not answer within {_ENGINE_SECONDS:g} s"}
-    except ValueError:
-        said = done.stderr.strip().splitlines()
-        return {"error": said[-1] if said else f"the look at it ended with {done.returncode}"}
-    return answer
+    return ask("doctor", *images, seconds=_ENGINE_SECONDS)
 
 
 def check_engine(answer: Mapping[str, Any]) -> Iterator[Finding]:
@@ -131,9 +123,9 @@ def wanted_images(given: Iterable[Given]) -> dict[str, bool]:
     """The images that these manifests name; False for one that may not be pulled."""
     images: dict[str, bool] = {}
     for found in given:
-        if isinstance(found.manifest, Workload) and found.manifest.spec.image is not None:
-            pulled = found.manifest.spec.image_pull_policy != "Never"
-            images[found.manifest.spec.image] = images.get(found.manifest.spec.image, True) and pulled
+        spec = found.manifest.spec
+        if isinstance(spec, ContainerFields) and spec.image is not None:
+            images[spec.image] = images.get(spec.image, True) and spec.image_pull_policy != "Never"
     return images
 
 
@@ -148,10 +140,41 @@ def check_images(wanted: Mapping[str, bool], answer: Mapping[str, Any]) -> Itera
         elif not pulled:
             yield Finding(Mark.BAD, f"image {reference}: not there, and its manifest forbids to pull it")
         elif found["refusal"]:
-            remedy = f"`docker pull {reference}` where its registry answers, `docker load`, or `docker build`"
-            yield Finding(Mark.BAD, f"image {reference}: not there; {found['refusal']}", remedy)
+            yield Finding(
+                Mark.BAD, f"image {reference}: not there; {found['refusal']}", how_to_get(reference)
+            )
         else:
-            yield Finding(Mark.WARNING, f"image {reference}: not there yet; its registry has it")
+            source = found.get("source", reference)
+            where = "its registry has it" if source == reference else f"the mirror has it, as {source}"
+            yield Finding(Mark.WARNING, f"image {reference}: not there yet; {where}")
+
+
+def how_to_get(reference: str, recipes: Path = _RECIPES) -> str:
+    """How to come by an image that its registry does not give."""
+    ways = f"`docker pull {reference}` where its registry answers, `docker load`, or `docker build`"
+    for recipe in sorted(recipes.glob("*/recipe.toml")):
+        try:
+            known = tomllib.loads(recipe.read_text()).get("reference", "")
+        except (OSError, ValueError):
+            continue
+        if known and known.removeprefix(_DOCKER_HUB) == reference.removeprefix(_DOCKER_HUB):
+            return f"`make images` builds it from {recipe.parent}; or {ways}"
+    return f"{ways}; E2E_IMAGE_MIRROR names a registry to pull from instead"
+
+
+def check_builds(given: Iterable[Given]) -> Iterator[Finding]:
+    """Whether what the manifests build from is there; the bases of builds are pulled by the engine."""
+    for found in given:
+        build = getattr(found.manifest.spec, "build", None)
+        if build is None:
+            continue
+        dockerfile = Path(build.context, build.dockerfile)
+        what = f"build of {found.key.name} from {dockerfile}"
+        if dockerfile.is_file():
+            yield Finding(Mark.GOOD, f"{what}: present")
+        else:
+            remedy = f"make the file, or correct build.context and build.dockerfile in {found.place}"
+            yield Finding(Mark.BAD, f"{what}: there is no such file", remedy)
 
 
 def _space(what: str, free: int) -> Finding:

@@ -9,9 +9,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from e2e.cli.output import plain_columns, span
 from e2e.messages import time_of
+from e2e.values import EnvironmentSummary
 from e2e_api.v1 import event_service_pb2, object_pb2
 
 _STATUSES = {object_pb2.CONDITION_STATUS_TRUE: "True", object_pb2.CONDITION_STATUS_FALSE: "False"}
+_PREVIOUS_LINES = 20
 _WARNING = event_service_pb2.EVENT_TYPE_WARNING
 
 
@@ -20,13 +22,20 @@ def describe(
     events: Iterable[event_service_pb2.Event],
     log: Sequence[str],
     at: datetime,
+    ends: str = "",
 ) -> Iterator[str]:
-    """The description, a line each; `at` is the time that ages are told for."""
+    """The description, a line each.
+
+    `at` is the time that ages are told for, `ends` says when an environment ends.
+    """
     status = found.status
-    yield from _facts(found)
+    yield from _facts(found, ends)
     yield from _section("Conditions", _conditions(status.conditions, at))
     if status.HasField("container"):
         yield from _section("Container", _container(status.container, at))
+    if status.HasField("previous_container"):
+        yield from _section("Previous container", _container(status.previous_container, at))
+        yield from _section("Its last log lines", status.previous_container.last_log_lines[-_PREVIOUS_LINES:])
     if status.HasField("last_probe"):
         yield from _section("Last probe", _probe(status.last_probe, at))
     endpoints = [[item.port, item.internal, item.external or "-", item.protocol] for item in status.endpoints]
@@ -52,10 +61,26 @@ def event_row(event: event_service_pb2.Event, at: datetime, *, with_object: bool
     name = [f"{key.environment}/{key.kind}/{key.name}"] if with_object else []
     kind = "Warning" if event.type == _WARNING else "Normal"
     message = " ".join(event.message.split())
-    return [_ago(event.last_time, at), kind, event.reason, *name, str(event.count), message]
+    return [_ago(event.last_time, at), kind, event.reason, *name, _count(event), message]
 
 
-def _facts(found: object_pb2.Object) -> list[str]:
+def _count(event: event_service_pb2.Event) -> str:
+    """How often, and over how long."""
+    first, last = time_of(event.first_time), time_of(event.last_time)
+    if event.count < 2 or first is None or last is None:
+        return str(event.count)
+    return f"{event.count} over {span((last - first).total_seconds())}"
+
+
+def end_of(summary: EnvironmentSummary, at: datetime) -> str:
+    """When and why an environment ends; empty where nothing ends it."""
+    if summary.ends is None:
+        return summary.end_cause
+    moment = summary.ends.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{moment} (in {span((summary.ends - at).total_seconds())}): {summary.end_cause}"
+
+
+def _facts(found: object_pb2.Object, ends: str) -> list[str]:
     key, status = found.key, found.status
     facts = [
         ("Environment", key.environment),
@@ -63,6 +88,8 @@ def _facts(found: object_pb2.Object) -> list[str]:
         ("Name", key.name),
         ("Status", (status.summary or "Pending") + (" (deleting)" if found.deleting else "")),
         ("Progress", status.progress),
+        ("What helps", status.action),
+        ("Ends", ends),
         ("Defined in", found.source or "(implied)"),
         ("Generation", f"{found.generation}, status about {status.observed_generation}"),
         ("Labels", ", ".join(f"{name}={value}" for name, value in sorted(found.labels.items()))),
@@ -92,6 +119,8 @@ def _container(container: object_pb2.ContainerState, at: datetime) -> list[str]:
         ("Image", container.image),
         ("State", container.state),
         ("Exit code", str(container.exit_code) if container.HasField("exit_code") else ""),
+        ("Signal", container.signal),
+        ("Error", container.error),
         ("Out of memory", "yes" if container.oom_killed else ""),
         ("Started", _when(container.started_at, at)),
         ("Finished", _when(container.finished_at, at)),

@@ -14,7 +14,7 @@ from pathlib import Path
 from e2e.cli.keys import Key
 from e2e.specs import to_documents
 from e2e_api.errors import InvalidArgument
-from e2e_api.manifests import DNS_LABEL, Environment, Manifest, Volume, Workload, environment_of
+from e2e_api.manifests import DNS_LABEL, Environment, Manifest, Volume, environment_of
 from e2e_api.parsing import MAX_BYTES, Document, UnreadableError, parse_documents
 
 DEFAULT_ENVIRONMENT = "default"
@@ -142,14 +142,14 @@ def _given(manifest: Manifest, environment: str | None, base: Path, place: str) 
     changes: dict[str, object] = {}
     if manifest.spec.volumes:
         spec_changes["volumes"] = _absolute_volumes(manifest.spec.volumes, base)
-    if isinstance(manifest, Workload):
+    if not isinstance(manifest, Environment):
         metadata = manifest.metadata.model_copy(update={"environment": named})
         changes["metadata"] = metadata
         if manifest.spec.build is not None:
             context = _absolute(manifest.spec.build.context, base)
             spec_changes["build"] = manifest.spec.build.model_copy(update={"context": context})
     changes["spec"] = manifest.spec.model_copy(update=spec_changes)
-    absolute: Workload | Environment = manifest.model_copy(update=changes)
+    absolute: Manifest = manifest.model_copy(update=changes)
     return Given(Key(named, manifest.kind, manifest.metadata.name), absolute, place)
 
 

@@ -6,9 +6,16 @@ from typing import NamedTuple
 import click
 
 from e2e import Client, NotFound
+from e2e.messages import CONTAINER_KINDS
 from e2e_api.v1 import object_pb2
 
-KINDS = {"workload": "Workload", "environment": "Environment", "env": "Environment", "file": "File"}
+KINDS = {
+    "workload": "Workload",
+    "job": "Job",
+    "environment": "Environment",
+    "env": "Environment",
+    "file": "File",
+}
 
 
 class Key(NamedTuple):
@@ -35,14 +42,14 @@ def parse_kind(text: str) -> str:
     """`workload`, `Workloads` or `env` as the kind's own name. Raises click.UsageError."""
     found = KINDS.get(text.lower()) or KINDS.get(text.lower().removesuffix("s"))
     if found is None:
-        raise click.UsageError(f"{text!r} is no kind: expected Workload, Environment or File")
+        raise click.UsageError(f"{text!r} is no kind: expected Workload, Job, Environment or File")
     return found
 
 
 def parse_name(text: str, environment: str | None) -> Key:
     """`NAME`, `KIND/NAME` or `ENVIRONMENT/KIND/NAME`, which `e2e get -o name` writes.
 
-    The key's environment is empty where none is given. Raises click.UsageError.
+    The key's environment and kind are empty where none is given. Raises click.UsageError.
     """
     parts = text.split("/", 2)
     if not all(parts):
@@ -51,28 +58,36 @@ def parse_name(text: str, environment: str | None) -> Key:
         if environment not in (None, parts[0]):
             raise click.UsageError(f"{text} is not in environment {environment}")
         return Key(parts[0], parse_kind(parts[1]), parts[2])
-    kind, name = ("Workload", parts[0]) if len(parts) == 1 else (parse_kind(parts[0]), text.split("/", 1)[1])
+    kind, name = ("", parts[0]) if len(parts) == 1 else (parse_kind(parts[0]), text.split("/", 1)[1])
     if kind == "Environment":
         environment = name
     return Key(environment or "", kind, name)
 
 
 def find_keys(client: Client, names: Sequence[str], environment: str | None) -> list[Key]:
-    """The keys of these names; without an environment, the only object of that name is meant.
+    """The keys of these names: where none is given, the only environment, and the kind, that has the name.
 
     Raises NotFound for a name that no object has, click.UsageError for one that several have.
     """
     keys = [parse_name(name, environment) for name in names]
-    if all(key.environment for key in keys):
+    if all(key.environment and key.kind for key in keys):
         return keys
-    there = [Key.of(found.key) for found in client.list_objects()]
-    return [key if key.environment else _only(key, there) for key in keys]
+    there = [Key.of(found.key) for found in client.list_objects(environment or "")]
+    return [key if key.environment and key.kind else _only(key, there) for key in keys]
 
 
 def _only(key: Key, there: Iterable[Key]) -> Key:
-    found = [other for other in there if other[1:] == key[1:]]
+    kinds = (key.kind,) if key.kind else CONTAINER_KINDS
+    found = [
+        other
+        for other in there
+        if other.name == key.name and other.kind in kinds and key.environment in ("", other.environment)
+    ]
+    if not found and key.environment:
+        return key._replace(kind=kinds[0])  # the controller says that it is not there
     if not found:
-        raise NotFound(f"no environment has a {key.kind} {key.name}; `e2e get` lists what there is")
+        kind = key.kind or " or ".join(CONTAINER_KINDS)
+        raise NotFound(f"no environment has a {kind} {key.name}; `e2e get` lists what there is")
     if len(found) > 1:
         environments = ", ".join(other.environment for other in found)
         raise click.UsageError(f"{key.name} is in several environments ({environments}): give --env")

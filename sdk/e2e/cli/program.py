@@ -18,10 +18,15 @@ VERBS = {
     "delete": "Delete objects, and wait until they are gone.",
     "get": "List objects, or show some.",
     "describe": "Show all that is known of one object.",
+    "rerun": "Run a job again.",
     "wait": "Wait until objects are ready, stopped, deleted, ...",
     "logs": "Show what a workload has written.",
     "exec": "Run a command in a workload's container.",
     "events": "Show what happened.",
+    "gc": "Remove what controllers left that do not run.",
+    "bundle": "Write all that is known of an environment into one archive.",
+    "diff": "Show what applying manifests would change.",
+    "trace": "Show where the time of an environment's start went.",
     "doctor": "Look for what is missing on this machine.",
 }
 

@@ -20,16 +20,18 @@ from rich.text import Text
 from e2e import Client, E2EError
 from e2e.cli.keys import Key
 from e2e.cli.output import span
+from e2e.tracing import WAITS
 from e2e_api.v1 import manifest_service_pb2, object_pb2
 
-_GOOD = frozenset({"Ready", "Running", "Gone"})
+_GOOD = frozenset({"Ready", "Running", "Completed", "Gone"})
 _BAD = frozenset({"Failed", "Rejected"})
 _QUIET = frozenset({"Stopped", "Killed", "Paused"})
 _REST = _GOOD | _BAD | _QUIET
-_DETAILED = _BAD | {"Pulling", "Building", "NotReady", "Restarting"}
+_DETAILED = _BAD | {"Pulling", "Building", "NotReady", "Restarting", "Retrying", "WaitingForDependencies"}
 _NOTHING_YET = "not probed yet"
 _PLAIN_INTERVAL = 5.0
 _FRAMES_A_SECOND = 10
+_NOTICED = 0.05
 _LONGEST_DETAIL = 200
 
 
@@ -218,7 +220,7 @@ def _cells(line: Line, now: float) -> tuple[Text, Text]:
 
 
 def _phases(status: object_pb2.ObjectStatus) -> str:
-    """`pull 3.2s, create 0.1s, ...` of the last start."""
-    return ", ".join(
-        f"{phase.name} {span(phase.duration.ToMilliseconds() / 1000)}" for phase in status.phases
-    )
+    """`pull 3.2s, create 0.1s, ...` of the last start, without waits that nobody notices."""
+    timed = [(phase.name, phase.duration.ToMilliseconds() / 1000) for phase in status.phases]
+    shown = [(name, seconds) for name, seconds in timed if name not in WAITS or seconds >= _NOTICED]
+    return ", ".join(f"{name} {span(seconds)}" for name, seconds in shown)

@@ -14,6 +14,7 @@ GOALS = {
     "running": Goal.RUNNING,
     "stopped": Goal.STOPPED,
     "paused": Goal.PAUSED,
+    "completed": Goal.COMPLETED,
     "exited": Goal.EXITED,
     "not-ready": Goal.NOT_READY,
     "reconciled": Goal.RECONCILED,

@@ -3,6 +3,7 @@
 pytest loads this for every run, so it imports nothing of e2e before a test asks for it.
 """
 
+import os
 import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,19 @@ if TYPE_CHECKING:
     from e2e import Environment
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--e2e-bundle-dir`, also as a setting."""
+    text = "folder for an evidence bundle of each environment whose test failed (also E2E_BUNDLE_DIR)"
+    parser.getgroup("e2e").addoption("--e2e-bundle-dir", metavar="DIR", help=text)
+    parser.addini("e2e_bundle_dir", text)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Adds the asynchronous fixture where pytest-asyncio runs it."""
+    """Adds the asynchronous fixture where pytest-asyncio runs it; passes on where bundles go."""
+    setting = config.getini("e2e_bundle_dir")
+    folder = config.getoption("e2e_bundle_dir") or (setting and str(config.rootpath / setting))
+    if folder:
+        os.environ["E2E_BUNDLE_DIR"] = os.path.abspath(folder)  # noqa: PTH100 - pathlib is loaded later
     if config.pluginmanager.hasplugin("asyncio"):
         from e2e.testing import async_fixtures
 
@@ -46,11 +58,16 @@ def pytest_runtest_makereport() -> Generator[None, Any, Any]:
 
 
 def _describe(environment: str, controller: str | None) -> str:
-    """The evidence of an environment that is still there; of a failure to get it, why."""
-    from e2e import Client, E2EError, evidence
+    """The evidence of an environment that is still there, and a bundle if asked; why not, of a failure."""
+    from e2e import Client, E2EError, bundles, evidence
 
+    text = ""
     try:
         with Client.connect(controller) as client:
-            return evidence.describe(client.list_objects(environment))
+            text = evidence.describe(client.list_objects(environment))
+            if path := bundles.automatic_path(environment):
+                text += f"\nevidence bundle: {client.bundle(environment, path)}"
     except E2EError as error:
-        return f"nothing is known of it: {error}"
+        missing = "there is no evidence bundle" if text else "nothing is known of it"
+        text = f"{text}\n{missing}: {error}".lstrip()
+    return text

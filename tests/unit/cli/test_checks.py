@@ -128,3 +128,27 @@ def test_doctor_tells_all_and_ends_with_1_when_something_is_missing(
     assert "✗ engine: no socket; start the engine" in out
     assert "✗ manifests:" in out
     assert "wrong.yaml:2:" in out
+
+
+def test_builds_are_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    text = "apiVersion: e2e/v1\nkind: Workload\nmetadata: {name: %s}\n"
+    text += "spec: {build: {context: ., dockerfile: %s}}\n"
+    (tmp_path / "a.yaml").write_text(text % ("a", "Dockerfile"))
+    (tmp_path / "b.yaml").write_text(text % ("b", "Missing"))
+    good, bad = checks.check_builds(read_manifests([str(tmp_path)], None))
+    assert good == Finding(Mark.GOOD, f"build of a from {tmp_path}/Dockerfile: present")
+    assert bad.mark is Mark.BAD
+    assert "b.yaml:1" in bad.remedy
+
+
+def test_an_image_with_a_recipe_can_be_built(tmp_path: Path) -> None:
+    (tmp_path / "busybox").mkdir()
+    (tmp_path / "busybox" / "recipe.toml").write_text('reference = "docker.io/library/busybox:1.36"\n')
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "recipe.toml").write_text("[")
+    assert "make images" in checks.how_to_get("busybox:1.36", tmp_path)
+    assert "E2E_IMAGE_MIRROR" in checks.how_to_get("busybox:1.37", tmp_path)
+    mirrored = {"images": {"a:1": {"present": False, "refusal": "", "source": "m/docker.io/library/a:1"}}}
+    (found,) = checks.check_images({"a:1": True}, mirrored)
+    assert found.text == "image a:1: not there yet; the mirror has it, as m/docker.io/library/a:1"

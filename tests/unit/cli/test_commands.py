@@ -37,7 +37,7 @@ def test_apply_for_machines(controller: CliController, e2e: RunE2E, manifest: Pa
 
 def test_a_dry_run_shows_the_plan(controller: CliController, e2e: RunE2E, manifest: Path) -> None:
     _, out, _ = e2e("apply", "-f", manifest, "--dry-run", "--wait")
-    assert out == "default/Workload/web created (dry run)\n  create img:1: it is not there\n"
+    assert out == "default/Workload/web created (dry run)\n  plan:\n    create img:1: it is not there\n"
     assert controller.objects == {}
     assert controller.asked(wait_service_pb2.WaitConditionsRequest) == []
 
@@ -90,7 +90,7 @@ def test_wait_for_all_of_an_environment(controller: CliController, e2e: RunE2E) 
     assert err.endswith("2 objects are stopped\n")
     (request,) = controller.asked(wait_service_pb2.WaitConditionsRequest)
     assert [key.name for key in request.keys] == ["a", "b"]
-    assert e2e("wait", "--env", "empty")[2] == "error: environment empty has no workloads\n"
+    assert e2e("wait", "--env", "empty")[2] == "error: environment empty has no workloads and no jobs\n"
 
 
 def test_get_as_a_table(controller: CliController, e2e: RunE2E) -> None:
@@ -122,7 +122,7 @@ def test_get_for_machines(controller: CliController, e2e: RunE2E) -> None:
 
 def test_get_of_what_is_not_there(controller: CliController, e2e: RunE2E) -> None:
     assert e2e("get") == (0, "", "nothing is there\n")
-    assert e2e("get", "web", "--env", "env") == (1, "", "error: there is no Workload web in env\n")
+    assert e2e("get", "web", "--env", "env") == (1, "", "error: there is no Workload or Job web in env\n")
 
 
 def test_get_watches(controller: CliController, e2e: RunE2E) -> None:
@@ -151,7 +151,7 @@ def test_delete_by_name_waits_until_it_is_gone(controller: CliController, e2e: R
     assert request.goal == wait_service_pb2.WAIT_GOAL_DELETED
     code, _, err = e2e("delete", "web")
     assert code == 1
-    assert "no environment has a Workload web" in err
+    assert "no environment has a Workload or Job web" in err
 
 
 def test_delete_by_manifest_takes_what_is_gone_already(

@@ -11,8 +11,8 @@ from .fake import CliController, workload
 @pytest.mark.parametrize(
     ("text", "environment", "expected"),
     [
-        ("web", "env", ("env", "Workload", "web")),
-        ("web", None, ("", "Workload", "web")),
+        ("web", "env", ("env", "", "web")),
+        ("web", None, ("", "", "web")),
         ("workload/web", "env", ("env", "Workload", "web")),
         ("Workloads/web", "env", ("env", "Workload", "web")),
         ("env/thanos", None, ("thanos", "Environment", "thanos")),
@@ -39,7 +39,7 @@ def test_without_an_environment_the_only_object_of_that_name_is_meant(controller
         assert find_keys(client, ["db"], "b") == [Key("b", "Workload", "db")]
         with pytest.raises(click.UsageError, match="several environments"):
             find_keys(client, ["db"], None)
-        with pytest.raises(NotFound, match="no environment has a Workload nobody"):
+        with pytest.raises(NotFound, match="no environment has a Workload or Job nobody"):
             find_keys(client, ["nobody"], None)
 
 

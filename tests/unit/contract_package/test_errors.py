@@ -102,3 +102,34 @@ def test_an_error_that_is_none_of_ours(trailing: Any) -> None:
     assert (type(got), got.message, got.reason) == (errors.Unavailable, "connection refused", "UNAVAILABLE")
     got = from_rpc_error(Call(grpc.StatusCode.CANCELLED, "", trailing))
     assert (type(got), got.message) == (E2EError, "CANCELLED")
+
+
+def failed_object(action: str) -> Any:
+    failure = wait_service_pb2.WaitFailure()
+    failure.failed.add().status.action = action
+    return failure
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (errors.InvalidArgument("x"), "fix-manifest"),
+        (errors.Conflict("x", reason="DefinedByFile"), "fix-manifest"),
+        (errors.Conflict("x", reason="Held"), "retry"),
+        (errors.NotRunning("x"), "see-evidence"),
+        (errors.NotRunning("x", reason="ScrapeFailed"), "retry"),
+        (errors.WaitTimeout("x"), "retry"),
+        (errors.Unavailable("x"), "retry"),
+        (errors.WaitFailed("x", reason="PortTaken"), "fix-machine"),
+        (errors.WaitFailed("x", reason="Exited"), "see-evidence"),
+        # What the controller found out counts more than the reason alone.
+        (
+            errors.WaitFailed("x", reason="ImagePullFailed", details=[failed_object("fix-machine")]),
+            "fix-machine",
+        ),
+        (errors.E2EError("x", reason="Internal"), "see-evidence"),
+    ],
+)
+def test_every_error_says_what_helps_on_both_sides(error: E2EError, action: str) -> None:
+    assert error.action == action
+    assert over_the_wire(error).action == action

@@ -184,29 +184,22 @@ def test_a_build_instead_of_an_image() -> None:
         ("env:\n  A: '1'\n  A: '2'", "8:5: not YAML: 'A' stands there twice"),
         # not yet
         (
-            "dependsOn: [{name: db}]",
-            "6:14: spec.dependsOn: not supported yet; wait for the dependency before",
-        ),
-        (
             "files:\n- {path: /a, from: MetricTargets}",
             "7:22: spec.files.0.from: not supported yet; give the `content`",
         ),
-        (
-            "files: [{path: /a, content: '', onChange: Restart}]",
-            "6:45: spec.files.0.onChange: Restart is not supported yet; only Recreate is",
-        ),
-        (
-            "files: [{path: /a, content: '', onChange: Signal(SIGHUP)}]",
-            "onChange: Signal(SIGHUP) is not suppo",
-        ),
-        (
-            "files: [{path: /a, content: '', onChange: None}]",
-            "spec.files.0.onChange: None is not supported yet",
-        ),
+        # dependencies
+        ("dependsOn: [{name: web}]", "6:22: spec.dependsOn.0.name: it cannot depend on itself"),
+        ("dependsOn: [{name: db}, {name: db}]", "6:14: spec.dependsOn: db stands there twice"),
+        ("dependsOn: [{name: db, condition: ready}]", "6:37: spec.dependsOn.0.condition: expected 'Ready', "),
         (
             "files: [{path: /a, content: '', onChange: Never}]",
-            "spec.files.0.onChange: expected 'Recreate', not",
+            "6:45: spec.files.0.onChange: expected Recreate, Restart, None or a signal such as Signal(SIGH",
         ),
+        (
+            "files: [{path: /a, content: '', onChange: Signal(HUP)}]",
+            "6:45: spec.files.0.onChange: expected Recreate, Restart, None or a signal such as Signal(SIGH",
+        ),
+        ('workingDir: "/a\\0b"', "6:15: not YAML: a NUL character"),
         # values that PyYAML itself stumbles over
         ("env: {DAY: 2024-13-45}", "6:14: not YAML: no valid timestamp; if it is meant as text, put quotes"),
         ("user: !!int x", "6:9: not YAML: no valid int; if it is meant as text, put quotes around it"),
@@ -232,16 +225,19 @@ def test_a_pattern_that_nests_deep_does_no_harm() -> None:
     [
         ("kind: Workload", "1:1: apiVersion: expected e2e/v1"),
         ("apiVersion: v1\nkind: Workload", "1:13: apiVersion: expected e2e/v1, not 'v1'"),
-        ("apiVersion: e2e/v1\nmetadata: {}", "1:1: kind: expected Workload or Environment"),
+        ("apiVersion: e2e/v1\nmetadata: {}", "1:1: kind: expected Workload, Job or Environment"),
         (
             "apiVersion: e2e/v1\nkind: workload",
-            "2:7: kind: expected Workload or Environment, not 'workload'; did",
+            "2:7: kind: expected Workload, Job or Environment, not 'workload'; did",
         ),
         (
             "apiVersion: e2e/v1\nkind: [Workload]",
-            "2:7: kind: expected Workload or Environment, not ['Workload']",
+            "2:7: kind: expected Workload, Job or Environment, not ['Workload']",
         ),
-        ("apiVersion: e2e/v1\nkind: Job\nmetadata: {name: a}", "2:7: kind: kind Job is not supported yet"),
+        (
+            "apiVersion: e2e/v1\nkind: Job\nmetadata: {name: a}\nspec: {image: x, restartPolicy: Never}",
+            "4:18: spec.restartPolicy: unknown field; known are image, ",
+        ),
         ("apiVersion: e2e/v1\nkind: Workload\nmetadata: {name: a}", "1:1: spec: missing; it is required"),
         (
             "apiVersion: e2e/v1\nkind: Workload\nmetadata: x\nspec: {image: x}",

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from e2e_api.manifests import Environment, Workload
+from e2e_api.manifests import ContainerManifest, Environment, Job, Workload
 from e2e_controller.drivers.base import Container, ContainerPhase, Key
 from e2e_controller.objects import FILE, WORKLOAD, Object, Rejection, Source
 from e2e_controller.store import Claim
@@ -24,6 +24,11 @@ def workload(name: str = "web", **spec: Any) -> Workload:
     return Workload.model_validate(document)
 
 
+def job(name: str = "migrate", **spec: Any) -> Job:
+    document = {"metadata": {"name": name}, "spec": {"image": "busybox:1.36", **spec}}
+    return Job.model_validate(document)
+
+
 def environment(name: str = "test", **spec: Any) -> Environment:
     return Environment.model_validate({"metadata": {"name": name}, "spec": spec})
 
@@ -39,10 +44,9 @@ def rejected(path: str, claimed: Key, reason: Any = "Rejected", message: str = "
     return Claim(claimed, source, rejection=Rejection(reason, message, source))
 
 
-def object_of(manifest: Workload, *, deleting: bool = False, **changes: Any) -> Object:
-    return Object(
-        key(manifest.metadata.name), manifest, 1, source=Source("/m/a.yaml", 1), deleting=deleting, **changes
-    )
+def object_of(manifest: ContainerManifest, *, deleting: bool = False, **changes: Any) -> Object:
+    named = Key("test", manifest.kind, manifest.metadata.name)
+    return Object(named, manifest, 1, source=Source("/m/a.yaml", 1), deleting=deleting, **changes)
 
 
 def container(
@@ -54,4 +58,4 @@ def container(
 ) -> Container:
     started = None if phase is ContainerPhase.CREATED else NOW
     values: dict[str, Any] = {"started_at": started, "network_id": "net", "address": "10.0.0.2", **changes}
-    return Container(id_, key(), spec_hash, "busybox:1.36", phase, NOW, **values)
+    return Container(id_, key(), spec_hash, "busybox:1.36", phase, created_at=NOW, **values)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Container, ContainerPhase
-from e2e_controller.objects import ObjectStatus
-from e2e_controller.reconcile.desired import Desired, desired_workload
-from e2e_controller.reconcile.plan import Observed, Plan, plan_workload, restart_delay
+from e2e_controller.objects import Object, ObjectStatus, Source, environment_key
+from e2e_controller.reconcile.desired import Desired, desired_container
+from e2e_controller.reconcile.plan import make_plan, restart_delay
+from e2e_controller.reconcile.steps import Observed, Plan
 
 from .builders import NOW, container, environment, object_of, workload
 
@@ -20,15 +20,25 @@ PRESENT: dict[str, Any] = {"image_present": True, "network_id": "net"}
 
 
 def desired(**spec: Any) -> Desired:
-    wanted = desired_workload(object_of(workload(**spec)), None, DIRECTORIES, mount_shared=True)
+    wanted = desired_container(object_of(workload(**spec)), None, DIRECTORIES, mount_shared=True)
     assert wanted is not None
     return wanted
 
 
 def plan(
-    wanted: Desired | None, found: Container | None, previous: ObjectStatus | None = None, **seen: Any
+    wanted: Desired | None,
+    found: Container | None,
+    previous: ObjectStatus | None = None,
+    grace: float | None = None,
+    **seen: Any,
 ) -> Plan:
-    return plan_workload(wanted, Observed(found, **{**PRESENT, **seen}), previous or ObjectStatus(), NOW)
+    observed = Observed(found, **{**PRESENT, **seen})
+    return make_plan(wanted, observed, previous or ObjectStatus(), NOW, grace)
+
+
+def defaults_of(**spec: Any) -> Object:
+    source = Source("/defaults/env.yaml", 1)
+    return Object(environment_key("test"), environment(**spec), 1, source=source)
 
 
 def matching(wanted: Desired, phase: ContainerPhase = ContainerPhase.RUNNING, **changes: Any) -> Container:
@@ -62,14 +72,16 @@ def test_pull_always_pulls_what_is_there() -> None:
 
 def test_pull_never_refuses_what_is_not_there() -> None:
     assert str(plan(desired(imagePullPolicy="Never"), None, image_present=False)) == (
-        "refuse: image busybox:1.36 is not there, and imagePullPolicy is Never"
+        "refuse: image busybox:1.36 is not there, and imagePullPolicy is Never; "
+        "build, load or pull it by hand, or allow to pull it"
     )
 
 
 def test_without_a_network_only_the_image_is_got() -> None:
     found = plan(desired(), None, image_present=False, network_id="")
     assert str(found) == "pull busybox:1.36: it is not there"
-    assert found.waiting_for_network
+    assert found.waiting is not None
+    assert found.waiting.message == "waits for the environment's network"
 
 
 def test_what_is_as_it_should_be_needs_nothing() -> None:
@@ -116,14 +128,26 @@ def test_nobody_wants_it() -> None:
     assert str(plan(None, None)) == "nothing to do"
 
 
+def test_what_says_how_to_stop_is_stopped_so_when_nobody_wants_it() -> None:
+    assert str(plan(None, container(), grace=5.0)) == lines(
+        "stop c0ffee: nobody wants it", "remove c0ffee: nobody wants it"
+    )
+    ended = container(ContainerPhase.EXITED)
+    assert str(plan(None, ended, grace=5.0)) == "remove c0ffee: nobody wants it"
+
+
 @pytest.mark.parametrize(
     ("state", "phase", "expected"),
     [
-        ("Stopped", ContainerPhase.RUNNING, ["stop c0ffee: state is Stopped"]),
+        (
+            "Stopped",
+            ContainerPhase.RUNNING,
+            ["stop c0ffee: state is Stopped"],
+        ),
         (
             "Stopped",
             ContainerPhase.PAUSED,
-            ["unpause c0ffee: state is Stopped", "stop c0ffee: state is Stopped"],
+            [f"{step} c0ffee: state is Stopped" for step in ("unpause", "stop")],
         ),
         ("Stopped", ContainerPhase.EXITED, []),
         ("Killed", ContainerPhase.RUNNING, ["kill c0ffee: state is Killed"]),
@@ -149,16 +173,10 @@ def test_a_paused_workload_that_is_not_there_is_started_first() -> None:
     ]
 
 
-def stopped_before(found: Container, reason: Reason = Reason.STOPPED) -> ObjectStatus:
-    running = Condition(ConditionType.RUNNING, Status.FALSE, reason)
-    return ObjectStatus(conditions=(running,), container=found)
-
-
-@pytest.mark.parametrize("reason", [Reason.STOPPED, Reason.KILLED])
-def test_from_stopped_back_to_running_in_the_same_container(reason: Reason) -> None:
+def test_from_stopped_back_to_running_in_the_same_container() -> None:
     wanted = desired()
     found = matching(wanted, ContainerPhase.EXITED, exit_code=143)
-    assert str(plan(wanted, found, stopped_before(found, reason))) == "start c0ffee: state is Running again"
+    assert str(plan(wanted, found, rested=True)) == "start c0ffee: state is Running again"
 
 
 def test_what_exited_by_itself_is_not_started_again() -> None:
@@ -188,23 +206,29 @@ def test_a_restart_waits_for_its_delay() -> None:
     assert waiting.requeue_after == pytest.approx(restart_delay(3))
 
 
+def test_a_clock_that_jumps_back_makes_no_delay_longer() -> None:
+    wanted = desired(restartPolicy="Always")
+    found = matching(wanted, ContainerPhase.EXITED, exit_code=1, finished_at=NOW + timedelta(hours=5))
+    assert plan(wanted, found).requeue_after == restart_delay(0)
+
+
 def test_restart_delays_grow_to_a_bound() -> None:
     assert [restart_delay(n) for n in (0, 1, 2, 100)] == [0.1, 0.2, 0.4, 30.0]
 
 
 def test_environment_defaults_are_part_of_the_spec() -> None:
     plain = desired()
-    defaults = environment(resources={"memory": "64Mi", "cpus": 0.5}, labels={"team": "a"})
-    wanted = desired_workload(object_of(workload()), defaults, DIRECTORIES, mount_shared=True)
+    defaults = defaults_of(resources={"memory": "64Mi", "cpus": 0.5}, labels={"team": "a"})
+    wanted = desired_container(object_of(workload()), defaults, DIRECTORIES, mount_shared=True)
     assert wanted is not None
     assert (wanted.spec.memory, wanted.spec.cpus, wanted.spec.labels) == (64 * 2**20, 0.5, {"team": "a"})
     assert wanted.spec_hash != plain.spec_hash
 
 
 def test_own_values_win_over_the_environments() -> None:
-    defaults = environment(resources={"memory": "64Mi"}, volumes=[{"source": "shared", "target": "/data"}])
+    defaults = defaults_of(resources={"memory": "64Mi"}, volumes=[{"source": "shared", "target": "/data"}])
     own = workload(resources={"memory": "32Mi"}, volumes=[{"source": "mine", "target": "/data"}])
-    wanted = desired_workload(object_of(own), defaults, DIRECTORIES, mount_shared=False)
+    wanted = desired_container(object_of(own), defaults, DIRECTORIES, mount_shared=False)
     assert wanted is not None
     assert wanted.spec.memory == 32 * 2**20
     assert [mount.source for mount in wanted.spec.mounts] == ["mine"]
@@ -218,3 +242,10 @@ def test_state_readiness_and_grace_are_no_part_of_the_hash() -> None:
 def test_relative_paths_are_relative_to_the_manifests_folder() -> None:
     wanted = desired(volumes=[{"source": "./conf", "target": "/conf"}])
     assert wanted.spec.mounts[0].source == "/m/conf"
+
+
+def test_relative_paths_of_defaults_are_relative_to_their_own_folder() -> None:
+    defaults = defaults_of(volumes=[{"source": "./data", "target": "/data"}])
+    wanted = desired_container(object_of(workload()), defaults, DIRECTORIES, mount_shared=False)
+    assert wanted is not None
+    assert [mount.source for mount in wanted.spec.mounts] == ["/defaults/data"]

@@ -96,6 +96,13 @@ async def test_jitter_spreads_delays_by_a_quarter() -> None:
     highest.close()
 
 
+async def test_groups_take_turns() -> None:
+    queue: WorkQueue[str] = WorkQueue(group=lambda key: key[0])
+    for key in ("a1", "a2", "a3", "b1", "a4", "c1", "b2"):
+        queue.add(key)
+    assert [await queue.get() for _ in range(7)] == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
+
+
 async def test_close_ends_waiting_workers_and_drops_what_waits() -> None:
     queue: WorkQueue[str] = WorkQueue()
     getting = asyncio.create_task(queue.get())

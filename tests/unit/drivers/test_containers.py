@@ -15,6 +15,7 @@ from e2e_controller.drivers.base import (
     PortSpec,
 )
 from e2e_controller.drivers.docker import containers
+from e2e_controller.drivers.inventory import Owner
 
 KEY = Key("env", "Workload", "web")
 
@@ -22,7 +23,7 @@ KEY = Key("env", "Workload", "web")
 def body(
     spec: ContainerSpec, ports: dict[str, int] | None = None, chosen: tuple[int, ...] = ()
 ) -> dict[str, Any]:
-    return containers.creation_body(KEY, spec, "hash", "me", ports or {}, chosen)
+    return containers.creation_body(KEY, spec, "hash", Owner("me"), ports or {}, chosen)
 
 
 def test_a_plain_container() -> None:
@@ -95,7 +96,7 @@ def inspected(**state: Any) -> dict[str, Any]:
         "Created": "2026-11-23T08:06:45.185352761Z",
         "Config": {
             "Image": "image",
-            "Labels": containers.key_labels(KEY, "me") | {"io.e2e.spec-hash": "hash"},
+            "Labels": containers.key_labels(KEY, Owner("me")) | {"io.e2e.spec-hash": "hash"},
         },
         "State": {"Status": "created", "StartedAt": zero, "FinishedAt": zero, "ExitCode": 0, "Error": ""}
         | state,
@@ -166,8 +167,8 @@ def test_no_network_at_all() -> None:
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        (containers.key_labels(KEY, "me"), KEY),
-        (containers.key_labels(KEY, "other"), None),
+        (containers.key_labels(KEY, Owner("me")), KEY),
+        (containers.key_labels(KEY, Owner("other")), None),
         ({"io.e2e.controller": "me"}, None),
         ({}, None),
         (None, None),

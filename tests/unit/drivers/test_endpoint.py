@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from e2e_controller.drivers.base import EngineUnavailable
-from e2e_controller.drivers.docker.endpoint import DEFAULT_URL, Endpoint, TlsFiles, find_endpoint
+from e2e_controller.drivers.docker.endpoint import (
+    DEFAULT_URL,
+    Endpoint,
+    TlsFiles,
+    check_local,
+    find_endpoint,
+)
+from e2e_controller.drivers.docker.engine import Engine
 
 
 @pytest.fixture
@@ -91,19 +98,6 @@ def test_a_config_file_that_says_nothing(home: Path, text: str) -> None:
     assert find_endpoint(None, environment(home)).url == DEFAULT_URL
 
 
-def test_tls_from_the_environment(home: Path) -> None:
-    folder = home / ".docker"
-    (folder / "ca.pem").touch()
-    found = find_endpoint(None, environment(home, DOCKER_HOST="tcp://engine:2376", DOCKER_TLS_VERIFY="1"))
-    assert found.tls == TlsFiles(str(folder / "ca.pem"), "", "", verify=True)
-    found = find_endpoint(
-        None, environment(home, DOCKER_HOST="tcp://engine:2376", DOCKER_CERT_PATH=str(home))
-    )
-    assert found.tls == TlsFiles("", "", "", verify=False)
-    found = find_endpoint(None, environment(home, DOCKER_HOST="tcp://engine:2376", DOCKER_TLS_VERIFY=""))
-    assert found.tls is None
-
-
 @pytest.mark.parametrize("skip_verify", [True, False])
 def test_tls_from_a_context(home: Path, skip_verify: bool) -> None:
     write_context(home / ".docker", "one", "tcp://engine:2376", skip_verify=skip_verify, tls=True)
@@ -128,3 +122,21 @@ def test_parts() -> None:
     assert remote.http_url == "http://[fd00::1]:2375"
     assert Endpoint("tcp://127.0.0.1:1", "x").is_local
     assert str(remote) == "tcp://[fd00::1]:2375 (x)"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["unix:///run/x.sock", "tcp://127.0.0.1:1", "tcp://127.1.2.3:1", "tcp://localhost", "tcp://[::1]:1"],
+)
+def test_engines_of_this_machine(url: str) -> None:
+    assert check_local(Endpoint(url, "x")).url == url
+
+
+@pytest.mark.parametrize("url", ["tcp://docker:2375", "tcp://10.0.0.1:2376", "tcp://[fd00::1]:2375"])
+async def test_an_engine_of_another_machine_is_refused_before_it_is_asked(url: str) -> None:
+    engine = Engine(url, 1, 1.0, None)
+    with pytest.raises(
+        EngineUnavailable, match=r"is on another machine.*run the controller and the tests on"
+    ):
+        await engine.connect()
+    await engine.close()

@@ -178,3 +178,12 @@ def test_texts_of_error_answers(body: bytes, text: str) -> None:
 )
 def test_engines_that_may_lock_up(version: str, expected: bool) -> None:
     assert may_lock_up(version) is expected
+
+
+def test_a_taken_port_is_told_without_the_engines_preamble() -> None:
+    engine = (
+        "driver failed programming external connectivity on endpoint a.web (f2a9973500d7e602920490c542ba): "
+        "Bind for 127.0.0.1:80 failed: port is already allocated"
+    )
+    told = refusal_to_error("start a/Workload/web", 500, engine)
+    assert str(told) == "start a/Workload/web: Bind for 127.0.0.1:80 failed: port is already allocated"

@@ -15,6 +15,7 @@ from e2e_controller.drivers.docker.events import Events
 from e2e_controller.drivers.docker.failures import to_driver_error
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.networks import Networks, subnets_of
+from e2e_controller.drivers.inventory import Owner
 
 KEY = Key("env", "Workload", "web")
 
@@ -78,7 +79,7 @@ class TestNetworksThatTheEngineKeeps:
 
     @pytest.fixture
     def networks(self, client: StubClient) -> Networks:
-        return Networks(StubEngine(client), Known(), "me", "10.0.0.0/16", 24)  # type: ignore[arg-type]
+        return Networks(StubEngine(client), Known(), Owner("me"), "10.0.0.0/16", 24)  # type: ignore[arg-type]
 
     async def test_an_empty_one_counts_as_removed(
         self, client: StubClient, networks: Networks, caplog: pytest.LogCaptureFixture
@@ -115,7 +116,7 @@ class TestNetworksThatTheEngineKeeps:
 
     async def test_a_subnet_has_to_fit(self) -> None:
         with pytest.raises(ValueError, match="do not fit"):
-            Networks(StubEngine(StubClient()), Known(), "me", "10.0.0.0/24", 16)  # type: ignore[arg-type]
+            Networks(StubEngine(StubClient()), Known(), Owner("me"), "10.0.0.0/24", 16)  # type: ignore[arg-type]
 
 
 class TestEvents:
@@ -149,7 +150,7 @@ class TestEvents:
     @pytest.mark.parametrize(("signal", "unkilled"), [("9", False), ("1", True)])
     def test_a_kill_is_remembered(self, known: Known, signal: str, unkilled: bool) -> None:
         known.started("id")
-        attributes = key_labels(KEY, "me") | {"signal": signal}
+        attributes = key_labels(KEY, Owner("me")) | {"signal": signal}
         self.translated(
             known, {"Type": "container", "Action": "kill", "Actor": {"ID": "id", "Attributes": attributes}}
         )
@@ -179,4 +180,4 @@ class TestEvents:
 
 def test_pools_are_ipv4() -> None:
     with pytest.raises(ipaddress.AddressValueError):
-        Networks(StubEngine(StubClient()), Known(), "me", "fd00::/64", 80)  # type: ignore[arg-type]
+        Networks(StubEngine(StubClient()), Known(), Owner("me"), "fd00::/64", 80)  # type: ignore[arg-type]

@@ -24,6 +24,15 @@ class TestKnown:
         assert known.ports == {3}
         assert not known.is_finished("a")
 
+    def test_rivals_ask_for_one_port(self) -> None:
+        known = Known()
+        other = Key("env", "Workload", "other")
+        known.learn("a", KEY, [80])
+        known.learn("b", other, [80, 81])
+        assert known.rival("a", 80) == other
+        assert known.rival("a", 81) == other
+        assert known.rival("b", 81) is None
+
     def test_forgets_all_of_it(self) -> None:
         known = Known()
         known.learn("a", KEY, [1])

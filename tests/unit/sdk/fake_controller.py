@@ -16,6 +16,8 @@ from e2e_api.v1 import (
     container_service_pb2_grpc,
     environment_service_pb2,
     environment_service_pb2_grpc,
+    evidence_service_pb2,
+    evidence_service_pb2_grpc,
     manifest_service_pb2,
     manifest_service_pb2_grpc,
     metric_service_pb2,
@@ -46,6 +48,7 @@ class FakeController(
     wait_service_pb2_grpc.WaitServiceServicer,
     metric_service_pb2_grpc.MetricServiceServicer,
     container_service_pb2_grpc.ContainerServiceServicer,
+    evidence_service_pb2_grpc.EvidenceServiceServicer,
 ):
     """Serves both clients. `requests` has every request; `answers` replaces the answer of a method."""
 
@@ -58,7 +61,7 @@ class FakeController(
         self._shared_directory = shared_directory
         self._left = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(max_workers=16))
-        for name in ("Manifest", "Environment", "Wait", "Metric", "Container"):
+        for name in ("Manifest", "Environment", "Wait", "Metric", "Container", "Evidence"):
             module = globals()[f"{name.lower()}_service_pb2_grpc"]
             getattr(module, f"add_{name}ServiceServicer_to_server")(self, self._server)
 
@@ -130,7 +133,7 @@ class FakeController(
         return self._answer("Hold", request, context, lambda asked: self._hold(asked, context))
 
     def _hold(self, request: Any, context: Any) -> Iterator[Any]:
-        if request.environment in self.held:
+        if request.fresh and request.environment in self.held:
             raise Conflict(f"environment {request.environment} is held by another client")
         self.held.append(request.environment)
         gone = threading.Event()
@@ -184,6 +187,18 @@ class FakeController(
             yield container_service_pb2.ExecResponse(exit_code=0)
 
         return self._answer("Exec", requests[0].start, context, echo)
+
+    def Inspect(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return next(self._answer("Inspect", request, context, lambda _: iter(())))
+
+    def CollectEvidence(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+        def files(request: Any) -> Iterator[Any]:
+            piece = evidence_service_pb2.CollectEvidenceResponse
+            yield piece(path="logs/web.log", data=b"one\n")
+            yield piece(path="logs/web.log", data=b"two\n")
+            yield piece(path="../../index.txt", data=b"what is where\n")
+
+        return self._answer("CollectEvidence", request, context, files)
 
     def Logs(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
         return self._answer("Logs", request, context, lambda _: iter(()))

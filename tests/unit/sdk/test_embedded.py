@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +33,15 @@ os.write(int(ready), b"ready\\n")
 os.close(int(ready))
 while True:
     server.accept()
+"""
+IN_USE = """
+import os, sys
+path, ready = sys.argv[1:]
+marker = os.path.dirname(path) + "/refused"
+if not os.path.exists(marker):
+    open(marker, "w").close()
+    sys.stderr.write("state folder is in use by process 1")
+    sys.exit(4)
 """
 FAILS = "import sys; sys.exit('no engine: start dockerd')"
 HANGS = "import time; print('still at it', flush=True); time.sleep(60)"
@@ -93,6 +104,58 @@ def test_one_that_cannot_start_says_why_and_nothing_else(
     with pytest.raises(Unavailable) as raised:
         embedded.ensure()
     assert str(raised.value) == "no engine: start dockerd"
+
+
+def test_somebodys_own_controller_that_is_just_starting_is_used(
+    place: embedded.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, "import sys; sys.exit(4)")
+    place.socket.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as own:
+        own.bind(str(place.socket))
+        listening = threading.Timer(0.3, own.listen)
+        listening.start()
+        assert embedded.ensure() == place.target
+        listening.join()
+
+
+def test_a_folder_that_another_one_leaves_is_taken(
+    place: embedded.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_RETRY_SECONDS", 0.05)
+    run(monkeypatch, IN_USE + SERVES)
+    assert embedded.ensure() == place.target
+    assert (place.socket.parent / "starts").read_text() == "start\n"
+
+
+def test_a_controller_that_serves_elsewhere_is_told_of(
+    place: embedded.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(embedded, "_IN_USE_SECONDS", 0.2)
+    run(monkeypatch, "import sys; sys.stderr.write('in use by process 1'); sys.exit(4)")
+    with pytest.raises(Unavailable, match=r"in use by process 1\n.* does not serve at .*E2E_CONTROLLER"):
+        embedded.ensure()
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"DOCKER_HOST": "unix:///o.sock"}, {"DOCKER_CONTEXT": "o"}, {"E2E_ENGINE": "unix:///p.sock"}]
+)
+def test_each_engine_has_a_controller_of_its_own(
+    chosen: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("E2E_STATE_DIR", "E2E_ENGINE", "DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    default = embedded.Place.default()
+    assert default.state == tmp_path / "e2e"
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    other = embedded.Place.default()
+    assert other.socket != default.socket
+    assert other == embedded.Place.default()
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / "given"))
+    assert embedded.Place.default().state == tmp_path / "given"
 
 
 def test_one_that_hangs_is_given_up(place: embedded.Place, monkeypatch: pytest.MonkeyPatch) -> None:

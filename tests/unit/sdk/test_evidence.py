@@ -2,7 +2,7 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from e2e import Goal, NotFound, WaitFailed, WaitTimeout, evidence
+from e2e import Goal, NotFound, Unavailable, WaitFailed, WaitTimeout, evidence
 from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
 
 from .fake_controller import ready_object, sample
@@ -46,7 +46,8 @@ def test_a_failed_wait_tells_what_why_and_the_evidence_in_this_order() -> None:
     seen = {"web": wait_service_pb2.WaitConditionsResponse(object=exited())}
     found = evidence.explain_wait(error, KEYS, Goal.READY, 1.23, seen)
     assert type(found) is WaitFailed
-    assert (found.reason, found.details) == ("Exited", error.details)
+    assert found.reason == "Exited"
+    assert list(found.failed[0].status.container.last_log_lines) == [f"line {n}" for n in range(30)]
     assert str(found).splitlines() == [
         "web, db (environment env) are not ready: it can no longer be, known after 1.2 s",
         "  web: Exited: the container exited with code 3",
@@ -135,3 +136,27 @@ def test_a_description_is_a_table_with_the_evidence_of_the_unready() -> None:
     text = evidence.describe([ready_object("env", "a"), exited("longer")])
     assert text.splitlines()[:3] == ["a       Ready", "longer  Failed", "longer:"]
     assert evidence.describe([]) == "nothing is in the environment"
+
+
+def test_what_does_not_exist_was_waited_for_all_the_same() -> None:
+    text = str(
+        evidence.explain_wait(NotFound("env/Workload/web does not exist"), KEYS[:1], Goal.READY, 0, {})
+    )
+    assert text.splitlines() == [
+        "web (environment env) is not ready: the wait ended after 0.0 s",
+        "  env/Workload/web does not exist",
+    ]
+
+
+def test_a_timeout_tells_of_all_that_were_late() -> None:
+    late = {name: ready_object("env", name) for name in "abcdef"}
+    seen = {name: wait_service_pb2.WaitConditionsResponse(object=found) for name, found in late.items()}
+    few = wait_service_pb2.WaitFailure(failed=[late["a"], late["b"], late["c"]])
+    found = evidence.explain_wait(WaitTimeout("late", details=[few]), KEYS, Goal.READY, 1, seen)
+    assert [item.key.name for item in found.failed] == list("abcdef")
+
+
+def test_a_lost_controller_leaves_the_last_that_was_seen() -> None:
+    seen = {"web": wait_service_pb2.WaitConditionsResponse(object=exited())}
+    text = str(evidence.explain_wait(Unavailable("it is gone"), KEYS[:1], Goal.READY, 1, seen))
+    assert text.splitlines()[1:3] == ["  it is gone", "  web: Exited: the container exited with code 3"]

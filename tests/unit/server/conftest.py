@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from e2e_api.errors import from_rpc_error
+from e2e_api.errors import E2EError, from_rpc_error
 from e2e_api.v1 import (
     container_service_pb2_grpc,
     environment_service_pb2_grpc,
@@ -25,6 +25,7 @@ from e2e_api.v1 import (
 )
 from e2e_api.v1 import metric_service_pb2 as metrics
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
+from e2e_controller.instruments import Instruments
 from e2e_controller.manager import Manager
 from e2e_controller.settings import Settings
 
@@ -33,7 +34,7 @@ Goal = wait_service_pb2.WaitGoal
 
 
 def document(name: str = "web", kind: str = "Workload", **spec: Any) -> dict[str, Any]:
-    defaults = {"image": IMAGE} if kind == "Workload" and "build" not in spec else {}
+    defaults = {"image": IMAGE} if kind != "Environment" and "build" not in spec else {}
     return {"apiVersion": "e2e/v1", "kind": kind, "metadata": {"name": name}, "spec": {**defaults, **spec}}
 
 
@@ -118,7 +119,7 @@ class Harness:
             "rescan_interval": 0.2,
             **settings,
         }
-        self.manager = Manager(Settings(**values), make_driver=lambda *_: self.driver)
+        self.manager = Manager(Settings(**values), make_driver=self._make_driver)
         running = asyncio.create_task(self.manager.run())
         started = asyncio.create_task(self.manager.started.wait())
         await asyncio.wait((running, started), return_when=asyncio.FIRST_COMPLETED, timeout=20)
@@ -131,6 +132,14 @@ class Harness:
         finally:
             self.manager.stop()
             await running
+
+    def sample(self, name: str, **labels: str) -> float:
+        """The value of one of the controller's own metrics."""
+        return self._instruments.registry.get_sample_value(name, labels) or 0.0
+
+    def _make_driver(self, _settings: Settings, _identity: str, instruments: Instruments) -> FakeDriver:
+        self._instruments = instruments
+        return self.driver
 
     def write(self, path: str, *documents: Any) -> Path:
         """Drops a manifest file, by temporary file and rename."""
@@ -192,3 +201,16 @@ async def page() -> AsyncIterator[MetricsPage]:
     async with TestServer(application, host="127.0.0.1") as server:
         page = MetricsPage(server.port or 0)
         yield page
+
+
+__all__ = [
+    "E2EError",
+    "Goal",
+    "Harness",
+    "checked",
+    "document",
+    "eventually",
+    "key",
+    "selection",
+    "wait_request",
+]

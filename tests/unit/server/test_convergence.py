@@ -139,7 +139,7 @@ async def test_a_pull_is_shown_and_done_once(client: Client, harness: Harness) -
     await client.apply(document("a", image="later:1"), document("b", image="later:1"))
     await client.wait(key("a"), key("b"))
     phases = [phase.name for phase in (await client.get("a")).status.phases]
-    assert phases[:1] == ["pull"]
+    assert [name for name in phases if name not in ("queue", "network")][:1] == ["pull"]
     assert phases[-1] == "start"
 
 

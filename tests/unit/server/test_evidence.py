@@ -1,92 +1,144 @@
-"""The evidence of failed waits reaches every client: a plain channel takes 8 KiB of trailers."""
+"""What status keeps of containers that ended, were replaced or were removed."""
 
-import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from e2e_api.conditions import Condition, ConditionType, Status
-from e2e_api.errors import EVIDENCE_BYTES, WaitFailed, WaitTimeout
-from e2e_api.v1 import metric_service_pb2 as metrics
-from e2e_controller.drivers.base import ContainerPhase, ImageFailed, Key
-from e2e_controller.metrics import History, Sample, Sum
-from e2e_controller.objects import ObjectStatus, Probe
-from e2e_controller.server.evidence import metric_failure, wait_failure
+from e2e_api.errors import E2EError, WaitFailed
+from e2e_api.v1 import container_service_pb2, container_service_pb2_grpc, event_service_pb2
+from e2e_controller.drivers.base import Key, PortTaken
 
-from ..core.builders import NOW, container, object_of, workload
-from .conftest import Client, Harness, MetricsPage, checked, document, eventually, key, wait_request
+from .conftest import Client, Goal, Harness, checked, document, eventually, key
 
 WEB = Key("test", "Workload", "web")
 
 
-async def test_a_long_build_message_arrives_once(client: Client, harness: Harness) -> None:
-    output = "".join(f"Step {number}: RUN make it work\n" for number in range(130))
-    harness.driver.fail("build", ImageFailed(f"build failed: {output}", retry=False), times=100)
-    await client.apply(document(build={"context": "/src"}))
-    with pytest.raises(WaitFailed, match="build failed: Step 0") as failed:
+async def events(client: Client) -> list[event_service_pb2.Event]:
+    request = event_service_pb2.WatchEventsRequest(environment="test", kind="Workload")
+    items = [item async for item in client.events.WatchEvents(request, timeout=60)]
+    return [item.event for item in items if item.HasField("event")]
+
+
+async def failure_of(client: Client) -> tuple[E2EError, Any]:
+    with pytest.raises(WaitFailed) as failed:
         await client.wait()
-    (found,) = failed.value.details[0].failed  # type: ignore[attr-defined]
-    told = {c.type: c.message for c in found.status.conditions if "Step 0" in c.message}
-    assert list(told) == ["Failed"]
-    assert found.status.summary == "Failed"
+    return failed.value, failed.value.details[0].failed[0].status  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("names", [1, 500])
-async def test_the_evidence_of_a_metric_wait_arrives(
-    client: Client, harness: Harness, page: MetricsPage, names: int
-) -> None:
-    asked = [f"a_metric_of_a_program_with_a_long_name_{number}" for number in range(names)]
-    page.text = "".join(f"{name} 1\n" for name in asked)
-    await page.workload(client)
-    for number in range(200):
-        harness.driver.log(WEB, f"{number} ".encode() + b"y" * 500 + b"\n")
-    request = wait_request(*asked, equals=2)
-    waiting = asyncio.create_task(checked(client.metrics.WaitMetrics(request, timeout=60)))
-    await eventually(lambda: page.scrapes >= 2)
-    harness.driver.exit(WEB, 3)
-    with pytest.raises(WaitFailed, match="exited with code 3") as failed:
-        await waiting
-    (failure,) = failed.value.details
-    assert isinstance(failure, metrics.MetricFailure)
-    assert failure.history[0].sums[0] == metrics.MetricSum(name=asked[0], value=1, series=1)
-    assert failure.object.status.container.exit_code == 3
-    assert failure.object.status.container.last_log_lines[-1].startswith("199 y")
+async def test_a_signal_is_named_and_explained(client: Client, harness: Harness) -> None:
+    await client.apply(document(readiness={"log": {"pattern": "never"}}))
+    await client.wait(goal=Goal.WAIT_GOAL_RUNNING)
+    harness.driver.exit(WEB, 139, b"about to crash\n")
+    error, status = await failure_of(client)
+    assert (status.container.exit_code, status.container.signal) == (139, "SIGSEGV")
+    assert status.container.HasField("finished_at")
+    assert status.action == "see-evidence"
+    assert "segmentation fault" in str(error)
 
 
-async def test_the_evidence_of_a_timeout_arrives(client: Client, harness: Harness) -> None:
-    await client.apply(*(document(f"w{n}", readiness={"log": {"pattern": "x" * 4000}}) for n in range(3)))
-    with pytest.raises(WaitTimeout) as failed:
-        await client.wait(*(key(f"w{number}") for number in range(3)), timeout=2)
-    assert [found.key.name for found in failed.value.details[0].failed] == ["w0", "w1", "w2"]  # type: ignore[attr-defined]
+async def test_the_last_probe_outlives_the_container(client: Client, harness: Harness) -> None:
+    await client.apply(document(readiness={"log": {"pattern": "never"}}))
+    await client.wait(goal=Goal.WAIT_GOAL_RUNNING)
+    harness.driver.exit(WEB, 1, b"one line\n")
+    _, status = await failure_of(client)
+    assert status.last_probe.request == "a log line that matches 'never'"
+    assert status.last_probe.answer
+    harness.driver.break_events()  # all is looked at once more
+    await eventually(lambda: harness.manager._queue.idle)
+    assert (await client.get()).status.last_probe.answer == status.last_probe.answer
 
 
-texts = st.text(max_size=5000) | st.integers(0, 5000).map(lambda size: "ä" * size)
+async def test_the_log_outlives_a_replaced_container(client: Client, harness: Harness) -> None:
+    await client.apply(document())
+    await client.wait()
+    harness.driver.log(WEB, b"first words\nlast words\n")
+    first = harness.driver.container(WEB).view.id
+    await client.apply(document(env={"A": "2"}))
+    await client.wait()
+    previous = (await client.get()).status.previous_container
+    assert previous.id == first
+    assert list(previous.last_log_lines) == ["first words", "last words"]
 
 
-@settings(deadline=None, max_examples=50)
-@given(texts, texts, st.lists(texts, max_size=100), st.integers(1, 4))
-def test_it_always_fits(message: str, name: str, lines: list[str], objects: int) -> None:
-    conditions = tuple(Condition(type_, Status.FALSE, "Reason", message + type_) for type_ in ConditionType)
-    status = ObjectStatus(
-        conditions=conditions,
-        progress=message,
-        container=replace(container(ContainerPhase.EXITED), image=name),
-        last_log_lines=tuple(lines),
-        endpoints={"http": name},
-        probe=Probe(False, name, message, NOW, 3),
-        directory=name,
+async def test_the_end_before_a_restart_is_kept(client: Client, harness: Harness) -> None:
+    await client.apply(document(restartPolicy="Always"))
+    await client.wait()
+    harness.driver.exit(WEB, 3, b"no database\n")
+    await eventually(lambda: harness.driver.container(WEB).lives)
+    await client.wait()
+    status = (await client.get()).status
+    assert (status.container.state, status.container.restart_count) == ("running", 1)
+    assert (status.previous_container.exit_code, status.previous_container.restart_count) == (3, 0)
+    assert list(status.previous_container.last_log_lines) == ["no database"]
+
+
+async def test_a_removal_behind_our_back_leaves_what_was_known(client: Client, harness: Harness) -> None:
+    await client.apply(document())
+    await client.wait()
+    harness.driver.exit(WEB, 1, b"the reason\n")
+    await failure_of(client)
+    harness.driver.remove_behind_the_back(WEB)
+    await client.wait()
+    previous = (await client.get()).status.previous_container
+    assert previous.exit_code == 1
+    assert list(previous.last_log_lines) == ["the reason"]
+
+
+async def test_a_taken_port_is_the_machines(client: Client, harness: Harness) -> None:
+    harness.engine.taken_ports.add(8080)
+    await client.apply(document(ports={"http": {"containerPort": 80, "hostPort": 8080}}))
+    error, status = await failure_of(client)
+    assert error.reason == PortTaken.reason
+    assert status.action == "fix-machine"
+
+
+async def test_phases_tell_of_copying_and_of_the_queue(client: Client, harness: Harness) -> None:
+    harness.driver.latency["copy"] = 0.25
+    await client.apply(
+        document(files=[{"path": "/a", "content": "b"}]),
     )
-    failed = object_of(workload(), status=status)
-    found: dict[Key, Any] = {Key("test", "Workload", f"w{number}"): failed for number in range(objects)}
-    failure = wait_failure(found)
-    assert failure.ByteSize() <= EVIDENCE_BYTES
-    assert [c.type for c in failure.failed[0].status.conditions] == list(ConditionType)
-    history = History()
-    for number in range(12):
-        history.add(Sample(NOW, tuple(Sum(f"{name}{i}", float(number), 1) for i in range(3))))
-    metric = metric_failure(message, history, [name] * 10, failed)
-    assert metric.ByteSize() <= EVIDENCE_BYTES
-    assert metric.object.key.name == "web"
+    await client.wait()
+    phases = (await client.get()).status.phases
+    names = [phase.name for phase in phases]
+    assert names[-3:] == ["create", "copy", "start"]
+    assert phases[-2].duration.ToMilliseconds() >= 250
+    assert names[0] == "queue"
+    assert [p.name for p in (await client.get("test", kind="Environment")).status.phases] == ["network"]
+
+
+async def test_adoption_restarts_and_retries_are_counted(harness: Harness) -> None:
+    async with harness.running() as client:
+        await client.apply(document(restartPolicy="Always"), document("bad", image="nothing:1"))
+        await client.wait()
+        harness.driver.exit(WEB, 1)
+        await eventually(lambda: harness.driver.container(WEB).lives)
+    async with harness.running(http="127.0.0.1:0") as client:
+        await client.wait()
+        assert "Adopt" in [event.reason for event in await events(client)]
+        harness.driver.exit(WEB, 1)
+        await eventually(lambda: harness.driver.container(WEB).lives)
+        await client.wait(goal=Goal.WAIT_GOAL_READY)
+        page = await metrics_page(harness)
+        assert "e2e_adoptions_total 1.0" in page
+        assert "e2e_restarts_total 1.0" in page
+        assert 'e2e_retries_total{kind="Workload",reason="ImagePullFailed"} 1.0' in page
+        assert "e2e_queue_failing" in page
+
+
+async def metrics_page(harness: Harness) -> str:
+    import aiohttp
+
+    async with aiohttp.ClientSession() as http:
+        return await (await http.get(f"http://{harness.manager.http_address}/metrics")).text()
+
+
+async def test_inspect_masks_secrets(client: Client, harness: Harness) -> None:
+    await client.apply(document(env={"DB_PASSWORD": "hunter22", "LEVEL": "debug"}))
+    await client.wait()
+    import grpc
+
+    async with grpc.aio.insecure_channel(harness.manager.addresses[0]) as channel:
+        stub = container_service_pb2_grpc.ContainerServiceStub(channel)
+        answer = await checked(stub.Inspect(container_service_pb2.InspectRequest(key=key()), timeout=10))
+    assert "hunter22" not in answer.document
+    assert "LEVEL=debug" in answer.document

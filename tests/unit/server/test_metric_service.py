@@ -91,3 +91,21 @@ async def test_a_metric_wait_ends_when_the_manifest_asks_for_another_state(
     with pytest.raises(WaitFailed, match=f"its manifest asks for state {state}") as failed:
         await waiting
     assert failed.value.reason == "NotAsked"
+
+
+async def test_an_old_container_meets_no_wait_about_a_new_manifest(
+    client: Client, harness: Harness, page: MetricsPage
+) -> None:
+    page.text = "up 1\n"
+    await page.workload(client)
+    harness.driver.hang("create")
+    ports = {"http": {"containerPort": 80, "hostPort": page.port}}
+    await client.apply(document(ports=ports, metrics={"port": "http"}, env={"A": "2"}))
+    waiting = asyncio.create_task(
+        checked(client.metrics.WaitMetrics(wait_request("up", equals=1), timeout=60))
+    )
+    await eventually(lambda: harness.driver.calls.count("create test/Workload/web") == 2)
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    harness.driver.release("create")
+    await waiting

@@ -141,9 +141,71 @@ async def test_keep_on_failure(client: Client, harness: Harness) -> None:
     with pytest.raises(WaitFailed):
         await client.wait()
     hold.cancel()
-    await asyncio.sleep(0.15)
+    kept = await eventually_kept(client)
+    assert kept.end_cause == "keepOnFailure, and it has failed: web"
+    assert kept.HasField("ends")
     assert harness.engine.containers
     await client.wait(key("good"), goal=Goal.WAIT_GOAL_DELETED)
+
+
+async def eventually_kept(client: Client) -> environment_service_pb2.EnvironmentSummary:
+    """The environment once it is known until when it is kept."""
+    request = environment_service_pb2.ListEnvironmentsRequest()
+    async with asyncio.timeout(30):
+        while True:
+            answer = await checked(client.environments.ListEnvironments(request, timeout=10))
+            for found in answer.environments:
+                if found.end_cause:
+                    return found  # type: ignore[no-any-return]
+            await asyncio.sleep(0.01)
+
+
+async def test_without_a_failure_keep_on_failure_keeps_nothing(client: Client, harness: Harness) -> None:
+    await client.apply(document("test", "Environment", keepOnFailure=True, ttl="1h"))
+    hold = client.environments.Hold(environment_service_pb2.HoldRequest(environment="test"))
+    await hold.read()
+    await client.apply(document())
+    await client.wait()
+    hold.cancel()
+    await client.wait(goal=Goal.WAIT_GOAL_DELETED)
+
+
+async def test_a_restart_does_not_forget_what_is_kept_nor_until_when(harness: Harness) -> None:
+    async with harness.running() as client:
+        await client.apply(document("test", "Environment", keepOnFailure=True, ttl="1h"))
+        hold = client.environments.Hold(environment_service_pb2.HoldRequest(environment="test"))
+        await hold.read()
+        await client.apply(document(image="nothing:1"), document("good"))
+        await client.wait(key("good"))
+        hold.cancel()
+        first = await eventually_kept(client)
+    async with harness.running() as client:
+        second = await eventually_kept(client)
+        assert (second.ends, second.end_cause) == (first.ends, first.end_cause)
+        await client.wait(key("good"))
+        # Whoever claims it has it again.
+        again = client.environments.Hold(environment_service_pb2.HoldRequest(environment="test"))
+        await again.read()
+        request = environment_service_pb2.ListEnvironmentsRequest()
+        (found,) = (await checked(client.environments.ListEnvironments(request, timeout=10))).environments
+        assert (found.leases, found.end_cause) == (1, "")
+        again.cancel()
+
+
+async def test_a_lease_that_a_restart_ended_waits_to_see_a_failure(harness: Harness) -> None:
+    async with harness.running() as client:
+        await client.apply(document("test", "Environment", keepOnFailure=True, ttl="1h"), document())
+        hold = client.environments.Hold(environment_service_pb2.HoldRequest(environment="test"))
+        await hold.read()
+        await client.wait()
+        from e2e_controller.drivers.base import Key
+
+        harness.driver.exit(Key("test", "Workload", "web"), 1)
+        await client.wait(goal=Goal.WAIT_GOAL_EXITED)
+        await harness.manager._leases.close()
+        harness.manager._leases._plan_end = lambda *_, **__: None  # type: ignore[method-assign]
+    async with harness.running(lease_grace=0) as client:
+        assert (await eventually_kept(client)).end_cause == "keepOnFailure, and it has failed: web"
 
 
 async def test_a_ttl_runs_while_nobody_holds(client: Client) -> None:
@@ -261,6 +323,16 @@ async def test_a_second_controller_on_one_state_folder_is_refused(harness: Harne
         second = Manager(Settings(state_dir=harness.state), make_driver=lambda *_: harness.driver)
         with pytest.raises(StartError, match="is in use by process"):
             await second.run()
+
+
+@pytest.mark.parametrize(("wanted", "looks"), [("orphaned", True), ("stopped", True), ("none", False)])
+async def test_a_start_looks_for_garbage_unless_told_not_to(
+    harness: Harness, wanted: str, looks: bool
+) -> None:
+    async with harness.running(collect_garbage=wanted) as client:
+        await client.apply(document())
+        await client.wait()
+        assert ("list_things" in harness.driver.calls) is looks
 
 
 async def test_only_the_user_may_open_the_socket(harness: Harness) -> None:

@@ -4,25 +4,23 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import closing
-from pathlib import Path
-from typing import IO, Any
-
-from docker.api.build import process_dockerfile
-from docker.utils.build import tar
+from typing import IO
 
 from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import (
-    LABEL_CONTROLLER,
     BuildSpec,
     DriverError,
     ImageFailed,
     PullProgress,
 )
+from e2e_controller.drivers.docker.contexts import pack_context
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import EngineRefusal
 from e2e_controller.drivers.docker.lines import documents
 from e2e_controller.drivers.docker.progress import BuildLines
 from e2e_controller.drivers.docker.registry import build_headers
+from e2e_controller.drivers.docker.temporary import image_labels
+from e2e_controller.drivers.inventory import Owner
 
 BUILD_SILENCE = 1800.0
 """Seconds without any output after which a build is given up; one step may work for long in silence."""
@@ -37,9 +35,9 @@ _CHUNK = 256 * 1024
 class Builds:
     """Builds images with the engine's own builder."""
 
-    def __init__(self, engine: Engine, controller_id: str, silence: float = BUILD_SILENCE) -> None:
+    def __init__(self, engine: Engine, owner: Owner, silence: float = BUILD_SILENCE) -> None:
         self._engine = engine
-        self._controller_id = controller_id
+        self._owner = owner
         self._silence = silence
 
     async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
@@ -71,7 +69,7 @@ class Builds:
             "rm": "1",
             "forcerm": "1",
             "buildargs": json.dumps(dict(spec.args)),
-            "labels": json.dumps({LABEL_CONTROLLER: self._controller_id}),
+            "labels": json.dumps(image_labels(spec.tag, self._owner)),
         }
         headers = {"Content-Type": "application/x-tar"} | await self._engine.in_thread(build_headers)
         async with self._engine.request(
@@ -88,25 +86,6 @@ class Builds:
                     raise build_failed(spec, str(document["error"]), lines)
                 if line := lines.add(document):
                     progress(line)
-
-
-def pack_context(spec: BuildSpec) -> tuple[IO[bytes], str]:
-    """A temporary file with the context as tar, and the Dockerfile's name in it. Heeds .dockerignore.
-
-    Raises OSError, ValueError.
-    """
-    folder = Path(spec.context)
-    if not folder.is_dir():
-        raise NotADirectoryError(f"the build context {folder} is no directory")
-    found, content = process_dockerfile(spec.dockerfile, str(folder))
-    dockerfile = str(found)
-    if content is None and not (folder / dockerfile).is_file():
-        raise FileNotFoundError(f"there is no {dockerfile} in {folder}")
-    ignore = folder / ".dockerignore"
-    patterns = [line.strip() for line in ignore.read_text().splitlines()] if ignore.is_file() else []
-    patterns = [pattern for pattern in patterns if pattern and not pattern.startswith("#")]
-    packed: Any = tar(folder, exclude=patterns or None, dockerfile=(dockerfile, content))
-    return packed, dockerfile
 
 
 def build_failed(spec: BuildSpec, message: str, lines: BuildLines) -> ImageFailed:

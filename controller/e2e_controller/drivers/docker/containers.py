@@ -23,9 +23,12 @@ from e2e_controller.drivers.base import (
     Key,
     Mount,
 )
+from e2e_controller.drivers.inventory import Owner
 
 LABEL_CHOSEN_PORTS = "io.e2e.chosen-ports"
 """Host ports that the driver chose, as against those that the manifest fixes."""
+LABEL_ATTEMPT = "io.e2e.attempt"
+"""Which of a job's containers it is; the first has none."""
 LABEL_HAS_FILES = "io.e2e.has-files"
 """Files are copied in after the creation: until this is known to be done, the container is not finished."""
 LOG_LIMITS = {"max-size": "25m", "max-file": "2"}
@@ -68,15 +71,17 @@ def creation_body(
     key: Key,
     spec: ContainerSpec,
     spec_hash: str,
-    controller_id: str,
+    owner: Owner,
     host_ports: Mapping[str, int],
     chosen: Sequence[int],
 ) -> dict[str, Any]:
     """The body of the engine's create call. `host_ports` has a port for each `8080/tcp`-like one."""
     network = network_name(key.environment)
-    labels = dict(spec.labels) | key_labels(key, controller_id) | {LABEL_SPEC_HASH: spec_hash}
+    labels = dict(spec.labels) | key_labels(key, owner) | {LABEL_SPEC_HASH: spec_hash}
     if chosen:
         labels[LABEL_CHOSEN_PORTS] = ",".join(map(str, chosen))
+    if spec.attempt:
+        labels[LABEL_ATTEMPT] = str(spec.attempt)
     if spec.files:
         labels[LABEL_HAS_FILES] = str(len(spec.files))
     body: dict[str, Any] = {
@@ -100,10 +105,10 @@ def creation_body(
     return body
 
 
-def key_labels(key: Key, controller_id: str) -> dict[str, str]:
+def key_labels(key: Key, owner: Owner) -> dict[str, str]:
     """Labels that say whose a container is, and which."""
     return {
-        LABEL_CONTROLLER: controller_id,
+        **owner.labels,
         LABEL_ENVIRONMENT: key.environment,
         LABEL_KIND: key.kind,
         LABEL_NAME: key.name,
@@ -177,6 +182,15 @@ def owner_text(labels: Mapping[str, str] | None) -> str:
     return f"{labels.get(LABEL_KIND, 'something')} {labels.get(LABEL_NAME, '')} of controller {controller}"
 
 
+def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int) -> str:
+    """Which of the listed containers publishes a host port, in words; "" where none does."""
+    for item in listed:
+        if any(published.get("PublicPort") == port for published in item.get("Ports") or ()):
+            name = (item.get("Names") or [item["Id"][:12]])[0].lstrip("/")
+            return f"container {name} has port {port}; it belongs to {owner_text(item.get('Labels'))}"
+    return ""
+
+
 def chosen_ports(inspected: Mapping[str, Any]) -> frozenset[int]:
     """Host ports of a container that the driver chose."""
     text = (inspected["Config"]["Labels"] or {}).get(LABEL_CHOSEN_PORTS, "")
@@ -212,6 +226,7 @@ def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
         image=inspected["Config"]["Image"],
         phase=phase,
         created_at=_time(inspected["Created"]) or _NEVER,
+        attempt=int((inspected["Config"]["Labels"] or {}).get(LABEL_ATTEMPT, 0)),
         started_at=_time(state["StartedAt"]),
         finished_at=None if running else _time(state["FinishedAt"]),
         exit_code=state["ExitCode"] if phase in _ENDED else None,

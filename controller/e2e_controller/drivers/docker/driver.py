@@ -3,27 +3,34 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from e2e_controller.drivers import base
-from e2e_controller.drivers.base import BuildSpec, ContainerSpec, Key, PullProgress
+from e2e_controller.drivers.base import BuildSpec, ContainerSpec, Copied, Key, PullProgress
 from e2e_controller.drivers.docker.about import engine_info
 from e2e_controller.drivers.docker.builds import Builds
+from e2e_controller.drivers.docker.contexts import context_digest
 from e2e_controller.drivers.docker.engine import Engine, Observe
 from e2e_controller.drivers.docker.events import Events
 from e2e_controller.drivers.docker.images import PULL_SILENCE, Images
+from e2e_controller.drivers.docker.inventory import DockerInventory
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.lifecycle import Lifecycle
 from e2e_controller.drivers.docker.networks import Networks
 from e2e_controller.drivers.docker.ports import PortChooser
 from e2e_controller.drivers.docker.processes import DockerExec, Processes
+from e2e_controller.drivers.docker.temporary import TemporaryImages
 from e2e_controller.drivers.docker.trees import Trees
 from e2e_controller.drivers.docker.volumes import Volumes
+from e2e_controller.drivers.inventory import Inventory, Owner
 
 
 class DockerDriver:
     """Runs containers on a Docker Engine; implements `drivers.base.Driver`, where each method is described.
 
+    `host` is the machine that `state_dir` is on; with it, what is made says where its owner lives.
     `engine` overrides where the engine is found. `call_timeout` bounds every call, in seconds.
+    `image_mirror` is the registry that images are pulled from, whichever their own is.
     `observe` is told each call's name, its seconds, and whether it was answered without an error.
     """
 
@@ -32,25 +39,34 @@ class DockerDriver:
         controller_id: str,
         *,
         state_dir: Path,
+        host: str = "",
         engine: str | None = None,
         parallelism: int = 16,
         call_timeout: float = 60.0,
         pull_silence: float = PULL_SILENCE,
+        image_mirror: str = "",
         address_pool: str = "10.201.0.0/16",
         subnet_prefix: int = 24,
         observe: Observe | None = None,
         ports: PortChooser | None = None,
     ) -> None:
-        known = Known()
+        known, owner = Known(), Owner(controller_id, str(state_dir), host)
         self._engine = Engine(engine, parallelism, call_timeout, observe)
-        self._images = Images(self._engine, pull_silence)
-        self._builds = Builds(self._engine, controller_id)
+        self._images = Images(self._engine, pull_silence, image_mirror)
+        self._builds = Builds(self._engine, owner)
         self._events = Events(self._engine, known, controller_id)
-        self._networks = Networks(self._engine, known, controller_id, address_pool, subnet_prefix)
-        self._volumes = Volumes(self._engine, controller_id)
-        self._lifecycle = Lifecycle(self._engine, self._images, known, controller_id, ports or PortChooser())
+        self._networks = Networks(self._engine, known, owner, address_pool, subnet_prefix)
+        self._volumes = Volumes(self._engine, owner)
+        self._lifecycle = Lifecycle(self._engine, self._images, known, owner, ports or PortChooser())
         self._processes = Processes(self._engine)
-        self._trees = Trees(self._engine, controller_id, state_dir)
+        self._trees = Trees(self._engine, owner, state_dir)
+        self._temporary = TemporaryImages(self._engine, owner)
+        self._inventory = DockerInventory(self._engine)
+
+    @property
+    def inventory(self) -> Inventory:
+        """What all controllers have on this engine."""
+        return self._inventory
 
     async def start(self) -> None:
         """Connects."""
@@ -74,8 +90,9 @@ class DockerDriver:
         return await self._lifecycle.keys()
 
     async def list_environments(self) -> Sequence[str]:
-        """Environments that have a network or a volume of ours."""
-        return sorted(await self._networks.environments() | await self._volumes.environments())
+        """Environments that have a network, a volume or an image of ours."""
+        parts = (self._networks, self._volumes, self._temporary)
+        return sorted(set().union(*[await part.environments() for part in parts]))
 
     async def inspect(self, key: Key) -> base.Container | None:
         """A fresh look."""
@@ -90,7 +107,8 @@ class DockerDriver:
         return await self._networks.inspect(environment)
 
     async def remove_environment(self, environment: str) -> None:
-        """Removes the network and the named volumes."""
+        """Removes what was built, the network and the named volumes."""
+        await self._temporary.remove(environment)
         await self._networks.remove(environment)
         await self._volumes.remove(environment)
 
@@ -104,12 +122,27 @@ class DockerDriver:
 
     async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
         """Builds and tags an image."""
+        self._temporary.expect(spec.tag)
         await self._builds.build(spec, progress)
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def context_digest(self, spec: BuildSpec) -> str:
+        """Of what a build would be made of."""
+        return await self._engine.in_thread(lambda: context_digest(spec))
+
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates the container and its volumes."""
         await self._volumes.ensure(key.environment, spec.mounts)
-        return await self._lifecycle.create(key, spec, spec_hash)
+        return await self._lifecycle.create(key, spec, spec_hash, copied)
+
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """The engine's inspect."""
+        return await self._lifecycle.describe(container_id)
+
+    async def put_files(self, container_id: str, files: Sequence[base.FileContent]) -> None:
+        """Writes files into it."""
+        await self._lifecycle.put_files(container_id, files)
 
     async def start_container(self, container_id: str) -> None:
         """Starts, or starts again."""

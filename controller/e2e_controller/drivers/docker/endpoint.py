@@ -13,7 +13,7 @@ from docker.tls import TLSConfig
 from e2e_controller.drivers.base import EngineUnavailable
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+DEFAULT_TLS_URL = "tcp://localhost:2376"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Endpoint:
     @property
     def is_local(self) -> bool:
         """Whether the engine is on this machine, as far as the address tells."""
-        return bool(self.socket_path) or self.host in _LOOPBACK
+        return bool(self.socket_path) or self.host in ("localhost", "::1") or self.host.startswith("127.")
 
     @property
     def http_url(self) -> str:
@@ -92,25 +92,42 @@ def find_endpoint(engine: str | None, environment: Mapping[str, str]) -> Endpoin
     """
     home = Path(environment.get("HOME") or Path.home())
     folder = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
+    tls = _tls_from_environment(environment, folder)
     if engine or environment.get("DOCKER_HOST"):
         url, source = (
             (engine, "the engine setting") if engine else (environment["DOCKER_HOST"], "DOCKER_HOST")
         )
-        return _checked(Endpoint(url, source, _tls_from_environment(environment, folder)))
+        return _checked(Endpoint(url, source, tls))
     name, source = environment.get("DOCKER_CONTEXT"), "DOCKER_CONTEXT"
     if not name:
         name, source = _current_context(folder), str(folder / "config.json")
     if name and name != "default":
         return _checked(_from_context(name, source, folder))
-    return Endpoint(DEFAULT_URL, "default", None)
+    return Endpoint(DEFAULT_TLS_URL if tls else DEFAULT_URL, "default", tls)
+
+
+def check_local(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, if its containers' ports are published on this machine.
+
+    On another one's loopback nobody here reaches them, and a program of this machine may answer in their
+    place. Raises `EngineUnavailable`.
+    """
+    if not endpoint.is_local:
+        raise EngineUnavailable(
+            f"the engine at {endpoint} is on another machine, which is not supported: the ports of its "
+            "containers cannot be reached from here",
+            remedy="run the controller and the tests on that machine, or use an engine on this one "
+            "(unset DOCKER_HOST, or `docker context use default`)",
+        )
+    return endpoint
 
 
 def _tls_from_environment(environment: Mapping[str, str], folder: Path) -> TlsFiles | None:
+    """DOCKER_TLS_VERIFY and DOCKER_TLS turn TLS on; DOCKER_CERT_PATH only says where its files are."""
     verify = bool(environment.get("DOCKER_TLS_VERIFY"))
-    certificates = environment.get("DOCKER_CERT_PATH")
-    if not verify and not certificates:
+    if not verify and not environment.get("DOCKER_TLS"):
         return None
-    return _tls_files(Path(certificates) if certificates else folder, verify)
+    return _tls_files(Path(environment.get("DOCKER_CERT_PATH") or folder), verify)
 
 
 def _tls_files(folder: Path, verify: bool) -> TlsFiles:
@@ -142,7 +159,7 @@ def _from_context(name: str, source: str, folder: Path) -> Endpoint:
             remedy="see `docker context ls`, choose one with `docker context use`, or set DOCKER_HOST",
         ) from error
     certificates = folder / "contexts" / "tls" / identity / "docker"
-    tls = _tls_files(certificates, verify) if certificates.is_dir() else None
+    tls = _tls_files(certificates, verify) if certificates.is_dir() or not verify else None
     return Endpoint(url, f"context {name}", tls)
 
 
@@ -159,7 +176,7 @@ def _checked(endpoint: Endpoint) -> Endpoint:
     scheme = url.partition("://")[0]
     if scheme == "https" and endpoint.tls is None:
         endpoint = Endpoint(url, endpoint.source, TlsFiles("", "", "", verify=True))
-    endpoint = Endpoint(url, endpoint.source, endpoint.tls)
+    endpoint = Endpoint(url, endpoint.source, None if scheme == "unix" else endpoint.tls)
     try:
         valid = scheme in ("unix", "tcp", "http", "https") and (
             scheme == "unix" or bool(urlsplit(url).hostname and endpoint.port)
@@ -169,7 +186,7 @@ def _checked(endpoint: Endpoint) -> Endpoint:
     if not valid:
         raise EngineUnavailable(
             f"no engine: the address {endpoint} is none that this driver can use",
-            remedy="use unix:///path or tcp://host:port; an ssh:// engine is reached by forwarding its "
-            "socket: `ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock host`",
+            remedy="use unix:///path or tcp://host:port; where the engine is reached by ssh:// only, "
+            "run this on its machine",
         )
     return endpoint

@@ -11,18 +11,21 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import aiohttp
 from docker import APIClient
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 
 from e2e_controller.drivers.base import EngineUnavailable
-from e2e_controller.drivers.docker.endpoint import Endpoint, find_endpoint
+from e2e_controller.drivers.docker.endpoint import Endpoint, check_local, find_endpoint
 from e2e_controller.drivers.docker.failures import EngineRefusal, to_driver_error
 from e2e_controller.drivers.docker.hijack import Hijacked, hijack
 from e2e_controller.drivers.docker.sockets import OnePoolAdapter
 from e2e_controller.drivers.docker.threads import DaemonPool
+from e2e_controller.fairness import FairSemaphore
+
+if TYPE_CHECKING:
+    import aiohttp
 
 T = TypeVar("T")
 Observe = Callable[[str, float, bool], None]
@@ -44,8 +47,8 @@ class Engine:
         self.call_timeout = call_timeout
         self._observe = observe or (lambda _name, _seconds, _ok: None)
         self._pool = DaemonPool(parallelism, "engine")
-        self._slots = asyncio.Semaphore(parallelism)
-        """A call's time counts from when it gets a thread."""
+        self._slots = FairSemaphore(parallelism)
+        """A call's time counts from when it gets a thread; environments take turns."""
         self._connecting = asyncio.Lock()
         self._client: APIClient | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -55,9 +58,9 @@ class Engine:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where the engine is. Raises `EngineUnavailable` where none is named properly."""
+        """Where the engine is. Raises `EngineUnavailable` where none is named properly, or one elsewhere."""
         if self._endpoint is None:
-            self._endpoint = find_endpoint(self._engine, os.environ)
+            self._endpoint = check_local(find_endpoint(self._engine, os.environ))
         return self._endpoint
 
     async def connect(self) -> APIClient:
@@ -70,7 +73,6 @@ class Engine:
                 self._client = await self._in_thread(
                     "connect", "connect", lambda: self._make_client(endpoint)
                 )
-                self._session = self._make_session(endpoint)
             return self._client
 
     async def close(self) -> None:
@@ -82,10 +84,12 @@ class Engine:
         if self._client is not None:
             self._client.close()
 
-    async def call(self, name: str, function: Callable[[APIClient], T], what: str = "") -> T:
+    async def call(
+        self, name: str, function: Callable[[APIClient], T], what: str = "", *, environment: str = ""
+    ) -> T:
         """Runs a short call in a thread. `what` names it in errors, `name` in metrics."""
         client = self._client or await self.connect()
-        return await self._in_thread(name, what or name, lambda: function(client))
+        return await self._in_thread(name, what or name, lambda: function(client), environment)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Runs what blocks but is no call to the engine."""
@@ -101,18 +105,18 @@ class Engine:
         within: float | None = None,
         what: str = "",
         **options: Any,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator["aiohttp.ClientResponse"]:
         """Sends a request of any length; its answer must begin `within` seconds, and may then last.
 
         Faults while the body is read are the driver's errors too.
         """
         client = await self.connect()
-        assert self._session is not None  # noqa: S101 - set with the client
         url, seconds = f"/v{client.api_version}{path}", within or self.call_timeout
         began, answered = time.monotonic(), False
         try:
             async with asyncio.timeout(seconds):
-                response = await self._session.request(method, url, **options)
+                session = await self._open_session()
+                response = await session.request(method, url, **options)
             async with response:
                 if response.status >= 400:
                     async with asyncio.timeout(self.call_timeout):
@@ -143,8 +147,8 @@ class Engine:
             self._tell(name, time.monotonic() - began, answered)
         return stream
 
-    async def _in_thread(self, name: str, what: str, function: Callable[[], T]) -> T:
-        async with self._slots:
+    async def _in_thread(self, name: str, what: str, function: Callable[[], T], environment: str = "") -> T:
+        async with self._slots.turn(environment):
             began, answered = time.monotonic(), False
             try:
                 async with asyncio.timeout(self.call_timeout + _MARGIN):
@@ -158,6 +162,15 @@ class Engine:
 
     def _tell(self, name: str, seconds: float, answered: bool) -> None:
         self._observe(name.replace(" ", "_"), seconds, answered)
+
+    async def _open_session(self) -> "aiohttp.ClientSession":
+        """Opened by the first request: to load its library takes 0.1 s, which a start does not wait for."""
+        if self._session is None:
+            open_session = await self.in_thread(_load_sessions)
+            if self._closed:
+                raise EngineUnavailable("the connection to the engine is closed")
+            self._session = self._session or open_session(self.endpoint, self.call_timeout)
+        return self._session
 
     @property
     def version(self) -> str:
@@ -187,15 +200,8 @@ class Engine:
             client.mount(_SOCKET_SCHEME, OnePoolAdapter(url, timeout, max_pool_size=self._parallelism))
         return client
 
-    def _make_session(self, endpoint: Endpoint) -> aiohttp.ClientSession:
-        connector: aiohttp.BaseConnector
-        if endpoint.socket_path:
-            connector = aiohttp.UnixConnector(endpoint.socket_path, limit=0, force_close=True)
-        else:
-            connector = aiohttp.TCPConnector(ssl=endpoint.ssl_context() or True, limit=0, force_close=True)
-        return aiohttp.ClientSession(
-            base_url=endpoint.http_url,
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.call_timeout),
-            auto_decompress=False,
-        )
+
+def _load_sessions() -> Callable[[Endpoint, float], "aiohttp.ClientSession"]:
+    from e2e_controller.drivers.docker.sessions import open_session
+
+    return open_session

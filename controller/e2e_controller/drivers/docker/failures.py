@@ -6,10 +6,10 @@ import json
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-import aiohttp
 import requests
 from docker.errors import APIError, InvalidVersion
 
@@ -31,9 +31,12 @@ _GARBAGE = (
     TypeError,
     AttributeError,
     http.client.HTTPException,
-    aiohttp.ClientResponseError,
 )
 _TEXT_LIMIT = 4000
+_CONNECTIVITY = re.compile(
+    r"driver failed programming external connectivity on endpoint \S+( \([0-9a-f]+\))?: "
+)
+"""What the engine puts before the reason, of use to nobody."""
 START_THE_ENGINE = "start the Docker engine, or name another one with DOCKER_HOST or `docker context use`"
 
 SEE_WHETHER_IT_HANGS = "see whether the engine hangs: `docker info`"
@@ -73,7 +76,8 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
     for pattern, build in (
         (
             r"port is already allocated|address already in use",
-            lambda message: PortTaken(message, remedy="free the port, or leave hostPort out"),
+            # Who has it is found out where the container is known, and what helps goes with that.
+            lambda message: PortTaken(_CONNECTIVITY.sub("", message)),
         ),
         (
             r"bind source path does not exist|invalid mount config|error mounting|is not directory"
@@ -117,7 +121,9 @@ def refusal_to_error(what: str, status: int, message: str) -> DriverError:
         return ContainerGone(text)
     if status in (401, 407):
         return EngineUnavailable(text, remedy="allow this user to use the engine")
-    return SpecRefused(text) if status == 400 else DriverError(text)
+    if status == 400:
+        return SpecRefused(text, remedy="correct what the manifest asks for")
+    return DriverError(text)
 
 
 def to_driver_error(
@@ -169,18 +175,26 @@ def _why_unreachable(error: BaseException, endpoint: Endpoint, seconds: float) -
         return "does not listen: connection refused", START_THE_ENGINE
     if any(isinstance(link, socket.gaierror) for link in chain):
         return f"has a host name that is not known: {endpoint.host}", "correct DOCKER_HOST"
-    timeouts = (TimeoutError, requests.exceptions.Timeout, aiohttp.ServerTimeoutError)
+    timeouts = (TimeoutError, requests.exceptions.Timeout)
     if any(isinstance(link, timeouts) for link in chain):
         return f"did not answer within {seconds:g} s", SEE_WHETHER_IT_HANGS
     if any(_is_garbage(link) for link in chain):
         return f"gave an answer that is none of a Docker engine: {error}"[:500], "check the address"
-    if system or isinstance(error, (requests.exceptions.ConnectionError, aiohttp.ClientError, EOFError)):
+    broken = (requests.exceptions.ConnectionError, EOFError)
+    if system or isinstance(error, broken) or _is_of_aiohttp(error, "ClientError"):
         return f"broke off its answer: {chain[-1] or error!r}", "see the engine's log"
     return f"cannot be used: {error!r}", "see the engine's log"
 
 
 def _is_garbage(error: BaseException) -> bool:
-    return isinstance(error, _GARBAGE) and not isinstance(error, OSError)
+    garbage = isinstance(error, _GARBAGE) or _is_of_aiohttp(error, "ClientResponseError")
+    return garbage and not isinstance(error, OSError)
+
+
+def _is_of_aiohttp(error: BaseException, name: str) -> bool:
+    """Whether it is an error of that class; there is none while aiohttp, which is slow to load, is not."""
+    library = sys.modules.get("aiohttp")
+    return library is not None and isinstance(error, getattr(library, name))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

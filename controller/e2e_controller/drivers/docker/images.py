@@ -14,7 +14,7 @@ from e2e_controller.drivers.docker.failures import EngineRefusal
 from e2e_controller.drivers.docker.flight import SingleFlight
 from e2e_controller.drivers.docker.lines import documents
 from e2e_controller.drivers.docker.progress import PullLines
-from e2e_controller.drivers.docker.registry import pull_headers, registry_of, split_reference
+from e2e_controller.drivers.docker.registry import mirrored, pull_headers, registry_of, split_reference
 
 PULL_SILENCE = 120.0
 """Seconds without any message after which a pull is given up."""
@@ -31,9 +31,10 @@ _NO_SUCH_IMAGE = re.compile(
 class Images:
     """The engine's images."""
 
-    def __init__(self, engine: Engine, pull_silence: float = PULL_SILENCE) -> None:
+    def __init__(self, engine: Engine, pull_silence: float = PULL_SILENCE, mirror: str = "") -> None:
         self._engine = engine
         self._silence = pull_silence
+        self._mirror = mirror.strip("/")
         self._pulls: SingleFlight[str, None] = SingleFlight()
         self._listeners: dict[str, list[PullProgress]] = {}
 
@@ -44,6 +45,13 @@ class Images:
     async def present(self, reference: str) -> bool:
         """Whether the image is there."""
         return await self._inspect(reference) is not None
+
+    def source(self, reference: str) -> str:
+        """Where it is pulled from, which may be a mirror."""
+        try:
+            return mirrored(reference, self._mirror)
+        except ValueError:
+            return reference
 
     async def entrypoint(self, reference: str) -> tuple[str, ...]:
         """The image's own entrypoint; none where the image is not there, which its use will tell."""
@@ -73,10 +81,11 @@ class Images:
 
     async def _pull(self, reference: str) -> None:
         try:
-            headers = await self._credentials(registry_of(reference))
+            source = mirrored(reference, self._mirror)
+            headers = await self._credentials(registry_of(source))
         except ValueError as error:
             raise ImageFailed(str(error), retry=False, remedy="correct the image's name") from error
-        name, tag = split_reference(reference)
+        name, tag = split_reference(source)
         params = {"fromImage": name, "tag": tag}
         try:
             async with self._engine.request(
@@ -85,10 +94,21 @@ class Images:
                 lines = PullLines()
                 async for document in documents(response, self._silence):
                     if "error" in document:
-                        raise pull_failed(reference, str(document["error"]))
+                        raise pull_failed(source, str(document["error"]))
                     self._tell(reference, lines.add(document))
         except DriverError as error:
-            raise self._pull_error(reference, error) from error
+            raise self._pull_error(source, error) from error
+        if source != reference:
+            await self._tag(source, reference)
+
+    async def _tag(self, source: str, reference: str) -> None:
+        """Gives what came from the mirror the name that manifests know it by."""
+        name, tag = split_reference(reference)
+        await self._engine.call(
+            "tag",
+            lambda client: client.tag(source, name, tag),
+            f"tag {source} as {reference}",
+        )
 
     def _tell(self, reference: str, line: str) -> None:
         for listener in tuple(self._listeners.get(reference, ())) if line else ():

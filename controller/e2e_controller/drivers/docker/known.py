@@ -22,6 +22,11 @@ class Known:
         """Host ports that containers have, also while they do not run."""
         return frozenset().union(*self._ports.values())
 
+    def rival(self, container_id: str, port: int) -> Key | None:
+        """Whose other container has that host port, running or not."""
+        others = (other for other, ports in self._ports.items() if port in ports and other != container_id)
+        return next((self._keys[other] for other in others if other in self._keys), None)
+
     def key(self, container_id: str) -> Key | None:
         """Whose id that is."""
         return self._keys.get(container_id)

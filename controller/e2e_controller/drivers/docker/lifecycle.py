@@ -15,9 +15,12 @@ from docker.errors import NotFound
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     Container,
+    ContainerGone,
     ContainerNotRunning,
     ContainerSpec,
+    Copied,
     DriverError,
+    FileContent,
     Key,
     NameTaken,
     PortTaken,
@@ -29,7 +32,8 @@ from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
-from e2e_controller.drivers.docker.ports import PortChooser
+from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
+from e2e_controller.drivers.inventory import Owner
 
 T = TypeVar("T")
 
@@ -42,12 +46,13 @@ class Lifecycle:
     """Creates, looks at, starts, stops and removes containers."""
 
     def __init__(
-        self, engine: Engine, images: Images, known: Known, controller_id: str, ports: PortChooser
+        self, engine: Engine, images: Images, known: Known, owner: Owner, ports: PortChooser
     ) -> None:
         self._engine = engine
         self._images = images
         self._known = known
-        self._controller_id = controller_id
+        self._owner = owner
+        self._controller_id = owner.controller_id
         self._ports = ports
         self._departures = Departures()
 
@@ -64,7 +69,8 @@ class Lifecycle:
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look. Raises `NameTaken`."""
-        found = await self._look(containers.container_name(key), lambda found: self._view(key, found))
+        name = containers.container_name(key)
+        found = await self._look(name, lambda found: self._view(key, found), key.environment)
         if found is None:
             self._known.forget_key(key)
             return None
@@ -76,35 +82,66 @@ class Lifecycle:
             return replace(container, oom_killed=True, error=_PRESUMED_OUT_OF_MEMORY)
         return container
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """All that the engine says of it."""
+        found = await self._look(container_id, dict)
+        if found is None:
+            raise ContainerGone(f"inspect {self._name(container_id)}: no such container")
+        return found
+
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates the container with its files; all of it or nothing."""
         spec = await self._with_entrypoint(spec)
         ports, chosen = self._ports.assign(spec.ports, self._known.ports)
-        body = containers.creation_body(key, spec, spec_hash, self._controller_id, ports, chosen)
+        body = containers.creation_body(key, spec, spec_hash, self._owner, ports, chosen)
         name = containers.container_name(key)
         try:
             container_id = await self._engine.call(
-                "create", lambda client: _create(client, body, name), f"create {key}"
+                "create",
+                lambda client: _create(client, body, name),
+                f"create {key}",
+                environment=key.environment,
             )
         except NameTaken as error:
             raise await self._taken_by(key, error) from error
         self._known.learn(container_id, key, ports.values())
         if spec.files:
+            began = time.monotonic()
             try:
-                await self._put_files(container_id, key, spec)
+                await self.put_files(container_id, spec.files)
             except DriverError:
                 with suppress(DriverError):  # what is left is known to be half made
                     await self.remove(container_id)
                 raise
+            if copied is not None:
+                copied(time.monotonic() - began)
         self._known.finish(container_id)
         return container_id
+
+    async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
+        """Writes files into it, running or not."""
+        user = ""
+        if containers.is_private(files):
+            user = await self._look(container_id, lambda found: str(found["Config"]["User"])) or ""
+        archive = containers.files_archive(files, containers.numeric_owner(user), time.time())
+        await self._engine.call(
+            "put files",
+            lambda client: client.put_archive(container_id, "/", archive),
+            f"put files into {self._name(container_id)}",
+            environment=self._environment(container_id),
+        )
 
     async def start(self, container_id: str) -> None:
         """Starts, or starts again."""
         self._known.started(container_id)
         try:
             await self._engine.call(
-                "start", lambda client: client.start(container_id), f"start {self._name(container_id)}"
+                "start",
+                lambda client: client.start(container_id),
+                f"start {self._name(container_id)}",
+                environment=self._environment(container_id),
             )
         except PortTaken as error:
             raise await self._port_taken(container_id, error) from error
@@ -159,7 +196,7 @@ class Lifecycle:
 
         try:
             async with self._leaving(container_id):
-                await self._engine.call("remove", remove, what)
+                await self._engine.call("remove", remove, what, environment=self._environment(container_id))
         except DriverError as error:
             if "already in progress" not in str(error):
                 raise
@@ -175,7 +212,9 @@ class Lifecycle:
             async with self._departures.turn(key.environment):
                 yield
 
-    async def _look(self, name: str, view: Callable[[Mapping[str, Any]], T]) -> T | None:
+    async def _look(
+        self, name: str, view: Callable[[Mapping[str, Any]], T], environment: str = ""
+    ) -> T | None:
         """What `view` sees in a container, if it is there. Within the call: nonsense is its error."""
 
         def look(client: APIClient) -> T | None:
@@ -184,7 +223,7 @@ class Lifecycle:
             except NotFound:
                 return None
 
-        return await self._engine.call("inspect", look, f"inspect {name}")
+        return await self._engine.call("inspect", look, f"inspect {name}", environment=environment)
 
     def _view(self, key: Key, found: Mapping[str, Any]) -> tuple[Container, bool, bool]:
         if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
@@ -203,17 +242,6 @@ class Lifecycle:
             raise SpecRefused("there is nothing to run: no entrypoint, and an empty command")
         return replace(spec, entrypoint=entrypoint)
 
-    async def _put_files(self, container_id: str, key: Key, spec: ContainerSpec) -> None:
-        user = spec.user
-        if not user and containers.is_private(spec.files):
-            user = await self._look(container_id, lambda found: str(found["Config"]["User"])) or ""
-        archive = containers.files_archive(spec.files, containers.numeric_owner(user), time.time())
-        await self._engine.call(
-            "put files",
-            lambda client: client.put_archive(container_id, "/", archive),
-            f"put files into {key}",
-        )
-
     async def _taken_by(self, key: Key, error: NameTaken) -> NameTaken:
         name = containers.container_name(key)
         return await self._look(name, lambda found: _name_taken(key, found)) or error
@@ -223,7 +251,22 @@ class Lifecycle:
         ports = await self._look(container_id, containers.chosen_ports) or frozenset()
         number = _PORT_IN_MESSAGE.search(str(error))
         chosen = int(number[1]) in ports if number else bool(ports)
-        return PortTaken(str(error), chosen=chosen)
+        if chosen or not number:
+            return PortTaken(str(error), chosen=chosen, remedy="" if chosen else PORT_REMEDY)
+        holder = await self._holder(container_id, int(number[1]), str(error))
+        return PortTaken(f"{error}; {holder}" if holder else str(error), remedy=PORT_REMEDY)
+
+    async def _holder(self, container_id: str, port: int, text: str) -> str:
+        """Who has the port, in words, as far as the engine knows."""
+        try:
+            listed = await self._engine.call("list", lambda client: client.containers())
+        except DriverError:
+            return ""
+        if holder := containers.holder_of_port(listed, port):
+            return holder
+        if rival := self._known.rival(container_id, port):
+            return f"{rival} asks for port {port}, too"  # and is being started just now
+        return no_container_has(port) if "address already in use" in text else ""
 
     async def _wait_until_gone(self, container_id: str, what: str) -> None:
         """Somebody else is removing it already."""
@@ -236,6 +279,10 @@ class Lifecycle:
         except TimeoutError as error:
             seconds = self._engine.call_timeout
             raise DriverError(f"{what}: its removal has not ended within {seconds:g} s") from error
+
+    def _environment(self, container_id: str) -> str:
+        key = self._known.key(container_id)
+        return key.environment if key else ""
 
     def _name(self, container_id: str) -> str:
         return str(self._known.key(container_id) or container_id[:12])

@@ -3,14 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
+if TYPE_CHECKING:
+    import aiohttp
 
 _LINE_LIMIT = 4 * 2**20
 
 
-async def documents(response: aiohttp.ClientResponse, silence: float | None) -> AsyncIterator[dict[str, Any]]:
+async def documents(
+    response: "aiohttp.ClientResponse", silence: float | None
+) -> AsyncIterator[dict[str, Any]]:
     """Each document as it arrives. Raises TimeoutError after `silence` seconds without any."""
     rest = b""
     while True:

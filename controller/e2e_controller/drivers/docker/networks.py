@@ -22,6 +22,7 @@ from e2e_controller.drivers.docker.containers import network_name, owner_text
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.flight import SingleFlight
 from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.inventory import Owner
 
 _FRESH = 2.0
 """Seconds."""
@@ -52,11 +53,12 @@ class Networks:
     """Makes and removes networks of environments."""
 
     def __init__(
-        self, engine: Engine, known: Known, controller_id: str, address_pool: str, subnet_prefix: int
+        self, engine: Engine, known: Known, owner: Owner, address_pool: str, subnet_prefix: int
     ) -> None:
         self._engine = engine
         self._known = known
-        self._controller_id = controller_id
+        self._owner = owner
+        self._controller_id = owner.controller_id
         self._pool = Subnet(address_pool)
         self._prefix = subnet_prefix
         self._making: SingleFlight[str, str] = SingleFlight()
@@ -69,7 +71,7 @@ class Networks:
 
     async def inspect(self, environment: str) -> str | None:
         """The network's id, if it is there. Raises `NameTaken`."""
-        network = await self._look(environment)
+        network = await self._look(network_name(environment))
         if network is None or network.id in self._stuck:
             self._known.networks.pop(environment, None)
             return None
@@ -105,17 +107,24 @@ class Networks:
     async def remove(self, environment: str) -> None:
         """Removes the environment's network; one that is not there, or not ours, is left."""
         self._known.networks.pop(environment, None)
-        network = await self._look(environment)
+        network = await self._look(network_name(environment))
         if network is not None and self._is_ours(network.labels):
             await self._remove_network(network)
         for stuck in tuple(self._stuck.values()):
             if network is None or stuck.id != network.id:
                 await self._remove_network(stuck)
 
-    async def _look(self, environment: str) -> _Network | None:
+    async def remove_by_id(self, network_id: str) -> bool:
+        """Removes one; False where it is empty, and yet the engine keeps it."""
+        network = await self._look(network_id)
+        if network is not None:
+            await self._remove_network(network)
+        return network_id not in self._stuck
+
+    async def _look(self, name: str) -> _Network | None:
         def look(client: APIClient) -> _Network | None:
             try:
-                return _Network.of(client.inspect_network(network_name(environment)))
+                return _Network.of(client.inspect_network(name))
             except NotFound:
                 return None
 
@@ -125,7 +134,7 @@ class Networks:
         return (labels or {}).get(LABEL_CONTROLLER) == self._controller_id
 
     async def _ensure(self, environment: str) -> str:
-        network = await self._look(environment)
+        network = await self._look(network_name(environment))
         if network is not None:
             self._stuck.pop(network.id, None)
         if (found := await self.inspect(environment)) is not None:
@@ -164,7 +173,7 @@ class Networks:
 
     async def _create(self, environment: str, subnet: Subnet) -> str:
         name = network_name(environment)
-        labels = {LABEL_CONTROLLER: self._controller_id, LABEL_ENVIRONMENT: environment}
+        labels = {**self._owner.labels, LABEL_ENVIRONMENT: environment}
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
 
         def create(client: APIClient) -> str:

@@ -10,6 +10,8 @@ from e2e_controller.drivers.base import DriverError, PortSpec, PortTaken
 RANGE = range(20000, 32768)
 """Below the ports that the kernel gives to outgoing connections."""
 
+PORT_REMEDY = "end that, or take another hostPort, or none: then a free one is chosen"
+
 _LOOPBACK = "127.0.0.1"
 _KEPT = 60.0
 """Seconds for which a port that was handed out is not handed out again."""
@@ -66,6 +68,14 @@ class PortChooser:
                 raise DriverError(f"{name} stands twice in the ports", retry=False)
             assigned[name] = number
         return assigned, chosen
+
+
+def no_container_has(port: int) -> str:
+    """Who has a port that no container publishes."""
+    return (
+        f"no container of this engine has port {port}, so another program does "
+        f"(`ss -ltnp 'sport = :{port}'` as root on the engine's host names it)"
+    )
 
 
 def binds_on_loopback(port: int, protocol: str) -> bool:

@@ -25,6 +25,23 @@ def registry_of(reference: str) -> str:
     return str(registry)
 
 
+def mirrored(reference: str, mirror: str) -> str:
+    """Where a mirror has the image: its whole name below the mirror's.
+
+    `quay.io/x/y:1` is `mirror.local:5000/quay.io/x/y:1` there, and `busybox:1` is
+    `mirror.local:5000/docker.io/library/busybox:1`. The reference itself where there is no mirror, where it
+    names the mirror, and for a digest, which no tag can stand for. Raises ValueError for no reference.
+    """
+    registry = registry_of(reference)
+    name, tag = split_reference(reference)
+    if not mirror or ":" in tag or reference.startswith(f"{mirror}/"):
+        return reference
+    path = name.removeprefix(f"{registry}/").removeprefix("index.docker.io/")
+    if registry == "docker.io" and "/" not in path:
+        path = f"library/{path}"
+    return f"{mirror}/{registry}/{path}:{tag}"
+
+
 def pull_headers(registry: str) -> dict[str, str]:
     """Read anew each time, so that a `docker login` of just now counts. May run a credential helper."""
     try:

@@ -10,8 +10,12 @@ from typing import Any
 from docker import APIClient
 from docker.errors import APIError, NotFound
 
-from e2e_controller.drivers.base import LABEL_CONTROLLER, DriverError
+from e2e_controller.drivers.base import LABEL_KIND, DriverError
 from e2e_controller.drivers.docker.engine import Engine
+from e2e_controller.drivers.inventory import Owner
+
+REMOVAL = "Removal"
+"""The kind of the containers that do it."""
 
 _LIKELY = ("busybox", "alpine", "debian", "ubuntu", "python")
 _TRIES = 5
@@ -22,9 +26,9 @@ _INSIDE = "/e2e-remove"
 class Trees:
     """Removes directories below the state folder."""
 
-    def __init__(self, engine: Engine, controller_id: str, state_dir: Path) -> None:
+    def __init__(self, engine: Engine, owner: Owner, state_dir: Path) -> None:
         self._engine = engine
-        self._controller_id = controller_id
+        self._owner = owner
         self._state_dir = state_dir
 
     async def remove(self, path: str) -> None:
@@ -57,7 +61,7 @@ class Trees:
             "Entrypoint": ["rm"],
             "Cmd": ["-rf", "--", posixpath.join(_INSIDE, tree.name)],
             "User": "0:0",
-            "Labels": {LABEL_CONTROLLER: self._controller_id},
+            "Labels": {**self._owner.labels, LABEL_KIND: REMOVAL},
             "HostConfig": {
                 "NetworkMode": "none",
                 "AutoRemove": True,

@@ -9,14 +9,16 @@ from docker.errors import NotFound
 from e2e_controller.drivers.base import LABEL_CONTROLLER, LABEL_ENVIRONMENT, LABEL_NAME, Mount, NameTaken
 from e2e_controller.drivers.docker.containers import owner_text, volume_name
 from e2e_controller.drivers.docker.engine import Engine
+from e2e_controller.drivers.inventory import Owner
 
 
 class Volumes:
     """Makes and removes named volumes."""
 
-    def __init__(self, engine: Engine, controller_id: str) -> None:
+    def __init__(self, engine: Engine, owner: Owner) -> None:
         self._engine = engine
-        self._controller_id = controller_id
+        self._owner = owner
+        self._controller_id = owner.controller_id
 
     async def environments(self) -> set[str]:
         """Environments that have a volume of ours."""
@@ -46,7 +48,7 @@ class Volumes:
 
     async def _ensure(self, environment: str, name: str) -> None:
         full = volume_name(environment, name)
-        labels = {LABEL_CONTROLLER: self._controller_id, LABEL_ENVIRONMENT: environment, LABEL_NAME: name}
+        labels = {**self._owner.labels, LABEL_ENVIRONMENT: environment, LABEL_NAME: name}
         found: Mapping[str, str] = await self._engine.call(
             "create volume",
             lambda client: client.create_volume(full, labels=labels)["Labels"] or {},

@@ -1,9 +1,11 @@
 """Tar streams in and out of the fake's files."""
 
+import hashlib
 import io
 import posixpath
 import tarfile
 from collections.abc import Mapping
+from pathlib import Path
 
 Files = Mapping[str, tuple[bytes, int]]
 
@@ -43,3 +45,10 @@ def pack(files: Files, path: str) -> bytes | None:
             member.size, member.mode = len(content), mode
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def digest_of(folder: Path) -> str:
+    """Of names and contents of all files in a folder on disk; "" where there are none."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = [(str(path.relative_to(folder)), path.read_bytes()) for path in files]
+    return hashlib.sha256(repr(found).encode()).hexdigest() if found else ""

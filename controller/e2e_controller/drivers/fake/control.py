@@ -26,8 +26,10 @@ READS = frozenset(
         "image_present",
         "list_containers",
         "list_environments",
+        "list_things",
         "logs",
         "copy_out",
+        "describe",
     }
 )
 

@@ -95,6 +95,7 @@ def add(
             image=spec.image,
             phase=ContainerPhase.CREATED,
             created_at=engine.now(),
+            attempt=spec.attempt,
             host_ports=ports,
         ),
         chosen_ports=frozenset(ports.values()) - fixed,

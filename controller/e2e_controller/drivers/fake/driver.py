@@ -2,12 +2,12 @@
 
 import asyncio
 import posixpath
-import shutil
 import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from e2e_controller.drivers import base
 from e2e_controller.drivers.base import (
@@ -18,7 +18,9 @@ from e2e_controller.drivers.base import (
     ContainerNotRunning,
     ContainerPhase,
     ContainerSpec,
+    Copied,
     EngineInfo,
+    FileContent,
     ImageFailed,
     Key,
     NameTaken,
@@ -28,7 +30,10 @@ from e2e_controller.drivers.base import (
 from e2e_controller.drivers.fake import archives, creation
 from e2e_controller.drivers.fake.control import Control
 from e2e_controller.drivers.fake.engine import KILLED, TERMINATED, FakeContainer, FakeEngine, FakeImage
+from e2e_controller.drivers.fake.inventory import FakeInventory, remove_tree
 from e2e_controller.drivers.fake.processes import FakeExec, find_program
+from e2e_controller.drivers.inventory import Inventory, Owner
+from e2e_controller.drivers.labels import environment_of_tag
 
 
 class FakeDriver(Control):
@@ -45,6 +50,7 @@ class FakeDriver(Control):
         images: Iterable[str] = (),
         pullable: Iterable[str] = (),
         state_dir: Path | None = None,
+        host: str = "",
         latency: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(controller_id, engine or FakeEngine(), latency)
@@ -53,8 +59,15 @@ class FakeDriver(Control):
         self.missing_paths: set[str] = set()
         """Host paths that are not there."""
         self._state_dir = state_dir
+        self.engine.owners[controller_id] = Owner(controller_id, str(state_dir or ""), host)
+        self._inventory = FakeInventory(self.engine, self.enter)
         for reference in images:
             self.engine.images.setdefault(reference, FakeImage())
+
+    @property
+    def inventory(self) -> Inventory:
+        """What all controllers have on the same engine."""
+        return self._inventory
 
     async def start(self) -> None:
         """Connects."""
@@ -86,11 +99,12 @@ class FakeDriver(Control):
         return [found.view.key for found in self.engine.containers.values() if self._is_ours(found.owner)]
 
     async def list_environments(self) -> Sequence[str]:
-        """Environments with a network or volume."""
+        """Environments with a network, a volume or an image."""
         await self.enter("list_environments")
         networks = {name for name, (_, owner) in self.engine.networks.items() if self._is_ours(owner)}
         volumes = {name for (name, _), owner in self.engine.volumes.items() if self._is_ours(owner)}
-        return sorted(networks | volumes)
+        images = {image.environment for image in self.engine.images.values() if self._is_ours(image.owner)}
+        return sorted(networks | volumes | images - {""})
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look."""
@@ -117,8 +131,11 @@ class FakeDriver(Control):
         return self._network(environment)
 
     async def remove_environment(self, environment: str) -> None:
-        """Removes network and volumes."""
+        """Removes what was built, network and volumes."""
         await self.enter("remove_environment", environment)
+        for reference, image in list(self.engine.images.items()):
+            if image.environment == environment and self._is_ours(image.owner):
+                del self.engine.images[reference]
         network = self.engine.networks.get(environment)
         if network is not None and self._is_ours(network[1]):
             del self.engine.networks[environment]
@@ -143,16 +160,39 @@ class FakeDriver(Control):
         """Always works, unless told to `fail`."""
         await self.enter("build", spec.tag)
         progress("building: Step 1/1 : FROM scratch")
-        self.engine.images.setdefault(spec.tag, FakeImage())
+        environment = environment_of_tag(spec.tag)
+        self.engine.images.setdefault(spec.tag, FakeImage(owner=self.controller_id, environment=environment))
 
-    async def create(self, key: Key, spec: ContainerSpec, spec_hash: str) -> str:
+    async def context_digest(self, spec: BuildSpec) -> str:
+        """Of names and contents of all files. It asks no engine, so no fault happens to it."""
+        return archives.digest_of(Path(spec.context))
+
+    async def create(
+        self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
+    ) -> str:
         """Creates a container."""
         await self.enter("create", str(key))
         creation.check(self.engine, key, spec, self.missing_paths)
         for mount in spec.mounts:
             if not mount.is_host_path:
                 self.engine.volumes.setdefault((key.environment, mount.source), self.controller_id)
+        if spec.files and copied is not None:
+            seconds = self.latency.get("copy", 0)
+            await asyncio.sleep(seconds)
+            copied(seconds)
         return creation.add(self.engine, self.controller_id, key, spec, spec_hash, finished=True).view.id
+
+    async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
+        """Adds them to the container's files."""
+        container = await self._enter_container("put_files", container_id)
+        container.files |= {posixpath.normpath(file.path): (file.content, file.mode) for file in files}
+
+    async def describe(self, container_id: str) -> Mapping[str, Any]:
+        """As much as the fake knows."""
+        container = await self._enter_container("describe", container_id)
+        env = [f"{name}={value}" for name, value in container.spec.env.items()]
+        labels = dict(container.spec.labels)
+        return {"Id": container_id, "Config": {"Env": env, "Labels": labels, "Image": container.spec.image}}
 
     async def start_container(self, container_id: str) -> None:
         """Starts, or starts again."""
@@ -289,11 +329,7 @@ class FakeDriver(Control):
         await self.enter("remove_tree", path)
         if self._state_dir is None:
             return
-        root = self._state_dir.resolve()
-        tree = Path(path).parent.resolve() / Path(path).name
-        if not tree.is_relative_to(root) or tree == root or tree.name == "..":
-            raise base.DriverError(f"{path} is not below {root}, so it is not removed", retry=False)
-        shutil.rmtree(tree, ignore_errors=True)
+        remove_tree(self._state_dir, path)
 
     async def _enter_container(self, operation: str, container_id: str, more: str = "") -> FakeContainer:
         container = self.engine.find(container_id)

@@ -15,6 +15,7 @@ from e2e_controller.drivers.base import (
     PortTaken,
 )
 from e2e_controller.drivers.fake.processes import PROGRAMS, FakeExec, FakeProcess, Program, find_program
+from e2e_controller.drivers.inventory import Owner
 
 KILLED = 137
 TERMINATED = 143
@@ -26,6 +27,10 @@ class FakeImage:
 
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ("sleep", "infinity")
+    owner: str = ""
+    """The controller that built it."""
+    environment: str = ""
+    """For which it was built."""
 
 
 @dataclass(slots=True)
@@ -82,6 +87,8 @@ class FakeEngine:
     """Id and owner of each environment's network."""
     volumes: dict[tuple[str, str], str] = field(default_factory=dict)
     """Owner of each environment's volumes."""
+    owners: dict[str, Owner] = field(default_factory=dict)
+    """Where each controller lives, by id."""
     programs: dict[str, Program] = field(default_factory=lambda: dict(PROGRAMS))
     """What runs by itself, by name or command line. A container of any other runs until it is ended."""
     taken_ports: set[int] = field(default_factory=set)

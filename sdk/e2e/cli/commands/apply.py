@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import click
 
+from e2e.cli.differences import ACTIONS, difference_lines
 from e2e.cli.files import batches, read_manifests
 from e2e.cli.keys import Key
 from e2e.cli.options import connect, environment_option, files_option, timeout_option
@@ -11,12 +12,6 @@ from e2e.cli.output import as_document, print_documents
 from e2e.cli.waiting import wait_and_show
 from e2e.values import Goal
 from e2e_api.v1 import manifest_service_pb2
-
-_ACTIONS = {
-    manifest_service_pb2.APPLY_ACTION_CREATED: "created",
-    manifest_service_pb2.APPLY_ACTION_CHANGED: "changed",
-    manifest_service_pb2.APPLY_ACTION_UNCHANGED: "unchanged",
-}
 
 
 @click.command(short_help="Create or change what manifests define.")
@@ -58,7 +53,7 @@ def _show(applied: Sequence[manifest_service_pb2.AppliedObject], dry_run: bool, 
         print_documents([as_document(found) for found in applied], form)
         return
     for found in applied:
-        tense = " (dry run)" if dry_run else ""
-        click.echo(f"{Key.of(found.key)} {_ACTIONS.get(found.action, 'applied')}{tense}")
-        for step in found.plan:
-            click.echo(f"  {step}")
+        if dry_run:
+            click.echo("\n".join(difference_lines(found)))
+        else:
+            click.echo(f"{Key.of(found.key)} {ACTIONS.get(found.action, 'applied')}")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import click
 
 from e2e import Client, E2EError, Goal
-from e2e.cli.files import read_manifests
+from e2e.cli.differences import difference_lines
+from e2e.cli.files import Given, read_manifests
 from e2e.cli.keys import Key, find_keys
 from e2e.cli.options import connect, environment_option, files_option, timeout_option
 from e2e.cli.waiting import messages, wait_and_show
@@ -17,6 +18,7 @@ from e2e.cli.waiting import messages, wait_and_show
 @environment_option
 @click.option("--all", "everything", is_flag=True, help="All that is in the environment, and itself.")
 @click.option("--wait/--no-wait", default=True, help="Wait until nothing is left of them; the default.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, change nothing.")
 @timeout_option
 @click.pass_context
 def command(
@@ -26,6 +28,7 @@ def command(
     environment: str | None,
     everything: bool,
     wait: bool,
+    dry_run: bool,
     timeout: float,
 ) -> None:
     """Deletes objects that `e2e apply` or a client made: by name, by manifest, or a whole environment.
@@ -36,6 +39,9 @@ def command(
         raise click.UsageError("give names, or -f FILE, or --env NAME --all")
     given = read_manifests(files, environment) if files else []
     with connect(context) as client:
+        if dry_run:
+            _show_plan(client, _keys(client, names, given, environment, everything))
+            return
         if environment and everything:
             keys = _delete_environment(client, environment)
         else:
@@ -43,6 +49,19 @@ def command(
             keys = _delete(client, keys, skip_absent=bool(files))
         if wait and keys:
             wait_and_show(client, keys, Goal.DELETED, timeout)
+
+
+def _keys(
+    client: Client, names: Sequence[str], given: Sequence[Given], environment: str | None, everything: bool
+) -> list[Key]:
+    if environment and everything:
+        return [Key(environment, "Environment", environment)]
+    return find_keys(client, names, environment) if names else [found.key for found in given]
+
+
+def _show_plan(client: Client, keys: Sequence[Key]) -> None:
+    for found in client.delete(messages(keys), dry_run=True):
+        click.echo("\n".join(difference_lines(found)))
 
 
 def _delete(client: Client, keys: Sequence[Key], *, skip_absent: bool) -> list[Key]:

@@ -1,12 +1,15 @@
 """`e2e describe`: all that is known of one object."""
 
+from datetime import datetime
+
 import click
 
 from e2e import Client, E2EError
-from e2e.cli.description import describe
+from e2e.cli.description import describe, end_of
 from e2e.cli.keys import find_keys
 from e2e.cli.options import connect, environment_option
 from e2e.cli.output import now
+from e2e.messages import CONTAINER_KINDS, environment_summary_of
 from e2e_api.v1 import container_service_pb2, event_service_pb2, object_pb2
 
 _LOG_LINES = 20
@@ -21,7 +24,16 @@ def command(context: click.Context, name: str, environment: str | None) -> None:
     with connect(context) as client:
         (key,) = find_keys(client, [name], environment)
         found = client.get(key.message())
-        click.echo("\n".join(describe(found, _events(client, found), _log(client, found), now())))
+        at = now()
+        events, log, ends = _events(client, found), _log(client, found), _ends(client, found, at)
+        click.echo("\n".join(describe(found, events, log, at, ends)))
+
+
+def _ends(client: Client, found: object_pb2.Object, at: datetime) -> str:
+    if found.key.kind != "Environment":
+        return ""
+    summaries = (environment_summary_of(item) for item in client.list_environments())
+    return next((end_of(item, at) for item in summaries if item.name == found.key.name), "")
 
 
 def _events(client: Client, found: object_pb2.Object) -> list[event_service_pb2.Event]:
@@ -33,7 +45,7 @@ def _events(client: Client, found: object_pb2.Object) -> list[event_service_pb2.
 
 
 def _log(client: Client, found: object_pb2.Object) -> list[str]:
-    if found.key.kind != "Workload" or not found.status.HasField("container"):
+    if found.key.kind not in CONTAINER_KINDS or not found.status.HasField("container"):
         return []
     request = container_service_pb2.LogsRequest(key=found.key, tail=_LOG_LINES)
     data = bytearray()

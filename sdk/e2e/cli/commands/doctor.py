@@ -33,6 +33,7 @@ def command(context: click.Context, files: tuple[str, ...]) -> int:
         for findings in (
             checks.check_engine(answer),
             checks.check_images(images, answer),
+            checks.check_builds(given),
             checks.check_state(),
             checks.check_inotify(),
             checks.check_controller(context.obj, engine_answers="error" not in answer),

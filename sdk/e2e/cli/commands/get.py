@@ -16,6 +16,7 @@ from e2e.cli.output import (
     row,
 )
 from e2e.cli.watching import watch_table
+from e2e.messages import CONTAINER_KINDS
 from e2e_api.v1 import object_pb2
 
 FORMS = ("wide", "json", "yaml", "name")
@@ -38,9 +39,8 @@ def command(
             return
         found = wanted.select(client)
     if wanted.name and not found:
-        raise NotFound(
-            f"there is no {wanted.kind} {wanted.name}" + (f" in {environment}" if environment else "")
-        )
+        kind = wanted.kind or " or ".join(CONTAINER_KINDS)
+        raise NotFound(f"there is no {kind} {wanted.name}" + (f" in {environment}" if environment else ""))
     _show(found, form, single=bool(wanted.name) and len(found) == 1)
 
 

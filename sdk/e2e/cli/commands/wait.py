@@ -7,6 +7,7 @@ from e2e.cli.files import read_manifests
 from e2e.cli.keys import Key, find_keys
 from e2e.cli.options import connect, environment_option, files_option, timeout_option
 from e2e.cli.waiting import GOALS, wait_and_show
+from e2e.messages import CONTAINER_KINDS
 
 
 @click.command(short_help="Wait until objects are ready, stopped, deleted, ...")
@@ -31,7 +32,7 @@ def command(
     environment: str | None,
     timeout: float,
 ) -> None:
-    """Waits until all these objects are as asked: by name, by manifest, or all workloads of --env.
+    """Waits until all these objects are as asked: by name, by manifest, or all workloads and jobs of --env.
 
     Ends with 1 as soon as one of them never will be, or when the time is over, and says why: conditions, the
     last probe, exit code, the last log lines.
@@ -50,7 +51,8 @@ def command(
 def _named(client: Client, names: tuple[str, ...], environment: str | None, goal: Goal) -> list[Key]:
     if names:
         return find_keys(client, names, environment)
-    keys = [Key.of(found.key) for found in client.list_objects(environment or "", "Workload")]
+    there = [Key.of(found.key) for found in client.list_objects(environment or "")]
+    keys = [key for key in there if key.kind in CONTAINER_KINDS]
     if not keys and goal is not Goal.DELETED:
-        raise NotFound(f"environment {environment} has no workloads")
+        raise NotFound(f"environment {environment} has no workloads and no jobs")
     return keys or [Key(environment or "", "Environment", environment or "")]

@@ -1,0 +1,74 @@
+"""The controller's command line: its help, and the settings that it makes together with the other sources."""
+
+import argparse
+from typing import Any
+
+from pydantic_settings import CliApp, CliSettingsSource
+
+from e2e_api.quantities import format_duration
+from e2e_controller.settings import Settings
+
+_EPILOG = """\
+Each setting is also a variable, which stands in brackets, and a key of the YAML file that --config or
+E2E_CONFIG names: `state_dir: /var/lib/e2e` for --state-dir. A flag wins against the variable, the variable
+against the file. Lists in a variable are separated by commas. Durations are written as 250ms or 1m30s, or
+as a number of seconds.
+
+Exit codes: 0 stopped by a signal or unused, 1 --delete-on-exit left something behind, 2 a setting is wrong,
+3 it cannot start, 4 another controller uses the state folder.
+"""
+_METAVARS = {
+    "config": "FILE",
+    "folder": "FOLDER",
+    "state_dir": "FOLDER",
+    "listen": "ADDRESS",
+    "http": "HOST:PORT",
+    "engine": "ADDRESS",
+    "address_pool": "RANGE",
+    "subnet_prefix": "LENGTH",
+    "controller_id": "NAME",
+    "default_environment": "NAME",
+}
+_SECONDS = {"engine_timeout", "rescan_interval", "resync_interval", "lease_grace", "idle_timeout"}
+
+
+def read_settings(arguments: list[str]) -> Settings:
+    """Flags, variables and file together. Raises `ValidationError`, `SettingsError`; ends after `--help`."""
+    parser = argparse.ArgumentParser(
+        "e2e-controller",
+        description=Settings.__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    source: CliSettingsSource[Settings] = CliSettingsSource(
+        Settings, root_parser=parser, add_argument_method=_add_argument
+    )
+    return CliApp.run(Settings, cli_args=arguments, cli_settings_source=source)
+
+
+def _add_argument(parser: argparse.ArgumentParser, *flags: str, **options: Any) -> argparse.Action:
+    """In words: the kind of value that a person gives, the variable, and the default as it is written."""
+    name = flags[-1].lstrip("-").replace("-", "_")
+    if name in Settings.model_fields:
+        if "metavar" in options:
+            options["metavar"] = _metavar(name, options["metavar"])
+        if options.get("help") is not argparse.SUPPRESS:
+            options["help"] = _help(name)
+    return parser.add_argument(*flags, **options)
+
+
+def _metavar(name: str, given: str) -> str:
+    if given.startswith("{") and name not in _METAVARS:
+        return given  # the choices
+    return _METAVARS.get(name) or ("DURATION" if name in _SECONDS else "NUMBER")
+
+
+def _help(name: str) -> str:
+    field = Settings.model_fields[name]
+    default = field.default
+    if name in _SECONDS:
+        default = format_duration(default)
+    shown = isinstance(default, str | int) and not isinstance(default, bool) and default != ""
+    about = f"E2E_{name.upper()}" + (f"; default: {default}" if shown else "")
+    return f"{field.description} [{about}]"

@@ -1,0 +1,46 @@
+"""How the controller logs: lines for people, or JSON for machines, which has more fields."""
+
+import logging
+from datetime import UTC, datetime
+
+
+class _UtcFormatter(logging.Formatter):
+    """Times as `2026-01-31T12:00:00.123Z`."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
+        """The name is logging's."""
+        return utc_text(record.created)
+
+
+def utc_text(seconds: float) -> str:
+    """Seconds since the epoch in ISO 8601, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def set_up_logging(level: str, style: str) -> None:
+    """`style` is `text` or `json`; JSON has, where they are known, `key`, `plan`, `step` and `duration` too.
+
+    They come from `extra` of the call that logs.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(json_formatter() if style == "json" else text_formatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+def text_formatter() -> logging.Formatter:
+    """For people."""
+    return _UtcFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def json_formatter() -> logging.Formatter:
+    """One JSON document a line: `time`, `level`, `logger`, `message`, and what the call adds."""
+    from pythonjsonlogger.json import JsonFormatter  # here: most runs log text
+
+    class JsonLines(_UtcFormatter, JsonFormatter):
+        pass
+
+    return JsonLines(
+        "{asctime}{levelname}{name}{message}",
+        style="{",
+        rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+    )

@@ -1,0 +1,117 @@
+"""Environments: their network and shared directory, and their end."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from e2e_api.conditions import Action, Condition, ConditionType, Reason, Status, action_for, set_condition
+from e2e_controller.directories import Directories
+from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Key
+from e2e_controller.events import EventLog
+from e2e_controller.objects import CONTAINER_KINDS, Object, Phase, acceptance
+from e2e_controller.reconcile.execute import make_open_directory
+from e2e_controller.reconcile.status import Failure
+from e2e_controller.store import Store
+from e2e_controller.workqueue import WorkQueue
+
+
+class EnvironmentReconciler:
+    """Makes networks and directories as long as an environment is wanted, and removes them afterwards."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: WorkQueue[Key],
+        driver: Driver,
+        events: EventLog,
+        directories: Directories,
+        info: EngineInfo,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._driver = driver
+        self._events = events
+        self._directories = directories
+        self._info = info
+        self._now = now
+
+    async def reconcile(self, key: Key) -> Failure | None:
+        """Makes one environment true; returns why it could not."""
+        object_ = self._store.get(key)
+        try:
+            if object_ is None or object_.deleting:
+                await self._remove(key, object_)
+                return None
+            if self._info.local_files:
+                make_open_directory(self._directories.shared(key.environment))
+            began = self._now()
+            network = await self._driver.ensure_network(key.environment)
+        except DriverError as error:
+            failure = Failure(str(error.reason), str(error), error.retry)
+            if object_ is not None:
+                self._tell(object_, "", failure)
+            return failure
+        if network != object_.status.network_id:
+            phase = Phase("network", began, max(0.0, (self._now() - began).total_seconds()))
+            object_ = replace(object_, status=replace(object_.status, phases=(phase,)))
+        self._tell(object_, network, None)
+        return None
+
+    async def _remove(self, key: Key, object_: Object | None) -> None:
+        if any(other.environment == key.environment for other in await self._driver.list_containers()):
+            # Its containers are queued with their own keys, and queue this one when they are gone.
+            return
+        if object_ is not None:
+            # Should the environment come back meanwhile, nothing may start in the network that goes.
+            self._store.set_status(key, replace(object_.status, network_id=""))
+        await self._driver.remove_environment(key.environment)
+        current = self._store.get(key)
+        if current is not None and not current.deleting:
+            self._queue.add(key)
+            return
+        directory = self._directories.shared(key.environment)
+        if directory.exists():
+            await self._driver.remove_tree(str(directory))
+        if object_ is not None:
+            self._store.forget(key, object_.generation)
+
+    def _tell(self, object_: Object, network: str, failure: Failure | None) -> None:
+        current = self._store.get(object_.key)
+        if current is None or current.generation != object_.generation:
+            return
+        previous = current.status
+        ready = Condition(ConditionType.READY, Status.TRUE, Reason.NETWORK_READY)
+        conditions = set_condition(
+            tuple(c for c in previous.conditions if c.type != ConditionType.FAILED),
+            acceptance(current),
+            self._now(),
+        )
+        if failure is not None:
+            ready = Condition(ConditionType.READY, Status.FALSE, failure.reason, failure.message)
+            self._events.record(object_.key, failure.reason, failure.message, warning=True)
+            if failure.terminal:
+                failed = Condition(ConditionType.FAILED, Status.TRUE, failure.reason, failure.message)
+                conditions = set_condition(conditions, failed, self._now())
+        status = replace(
+            previous,
+            observed_generation=current.generation,
+            conditions=set_condition(conditions, ready, self._now()),
+            summary="Ready" if failure is None else "Failed" if failure.terminal else "NotReady",
+            progress=failure.message if failure else "",
+            network_id=network,
+            phases=object_.status.phases,
+            action=_action(failure),
+            directory=str(self._directories.shared(object_.key.environment)),
+        )
+        self._store.set_status(object_.key, status)
+        if network != previous.network_id:
+            for other in self._store.select(object_.key.environment):
+                if other.key.kind in CONTAINER_KINDS:
+                    self._queue.add(other.key)
+
+
+def _action(failure: Failure | None) -> Action | None:
+    if failure is None or not failure.terminal:
+        return None
+    return action_for(failure.reason, may_pass=failure.retry)

@@ -1,0 +1,86 @@
+"""The kinds of manifest, as frozen pydantic models.
+
+Nothing is coerced: an unknown field, a wrong type or a bad name is an error. The published JSON Schema
+comes from these models. `parsing` turns a file's text into them, with positions for the errors.
+"""
+
+from e2e_api.manifests.base import DNS_LABEL, FIELD_ERROR, DnsLabel, Model
+from e2e_api.manifests.kinds import (
+    API_VERSION,
+    KINDS,
+    ContainerManifest,
+    Environment,
+    Job,
+    Manifest,
+    Metadata,
+    Workload,
+    dependency_names,
+    environment_of,
+    json_schema,
+    to_document,
+)
+from e2e_api.manifests.parts import (
+    Build,
+    Dependency,
+    File,
+    Metrics,
+    Port,
+    Resources,
+    Security,
+    Stop,
+    Volume,
+)
+from e2e_api.manifests.probes import (
+    PROBES,
+    ExecProbe,
+    GrpcProbe,
+    HealthcheckProbe,
+    HttpProbe,
+    LogProbe,
+    Probe,
+    Readiness,
+    TcpProbe,
+)
+from e2e_api.manifests.specs import ContainerFields, EnvironmentSpec, JobSpec, State, WorkloadSpec
+
+__all__ = [
+    "API_VERSION",
+    "DNS_LABEL",
+    "FIELD_ERROR",
+    "KINDS",
+    "PROBES",
+    "Build",
+    "ContainerFields",
+    "ContainerManifest",
+    "Dependency",
+    "DnsLabel",
+    "Environment",
+    "EnvironmentSpec",
+    "ExecProbe",
+    "File",
+    "GrpcProbe",
+    "HealthcheckProbe",
+    "HttpProbe",
+    "Job",
+    "JobSpec",
+    "LogProbe",
+    "Manifest",
+    "Metadata",
+    "Metrics",
+    "Model",
+    "Port",
+    "Probe",
+    "Readiness",
+    "Resources",
+    "Security",
+    "State",
+    "Stop",
+    "TcpProbe",
+    "Volume",
+    "Workload",
+    "WorkloadSpec",
+    "dependency_names",
+    "environment_of",
+    "json_schema",
+    "to_document",
+]

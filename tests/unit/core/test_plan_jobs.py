@@ -1,0 +1,93 @@
+"""Plans for jobs, compared as text."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e_api.conditions import Condition, ConditionType, Reason, Status
+from e2e_controller.directories import Directories
+from e2e_controller.drivers.base import Container, ContainerPhase
+from e2e_controller.objects import ObjectStatus
+from e2e_controller.reconcile.desired import Desired, desired_container
+from e2e_controller.reconcile.plan import make_plan, restart_delay
+from e2e_controller.reconcile.steps import Create, Observed, Plan
+
+from .builders import NOW, container, job, object_of
+
+LONG_AGO = NOW - timedelta(hours=1)
+
+
+def desired(**spec: Any) -> Desired:
+    wanted = desired_container(object_of(job(**spec)), None, Directories(Path("/state")), mount_shared=True)
+    assert wanted is not None
+    return wanted
+
+
+def plan(wanted: Desired, found: Container | None, previous: ObjectStatus | None = None) -> Plan:
+    observed = Observed(found, image_present=True, network_id="net")
+    return make_plan(wanted, observed, previous or ObjectStatus(), NOW)
+
+
+def ended(wanted: Desired, code: int, **changes: Any) -> Container:
+    values = {"finished_at": LONG_AGO, **changes}
+    return container(ContainerPhase.EXITED, spec_hash=wanted.spec_hash, exit_code=code, **values)
+
+
+def test_it_is_created_and_started() -> None:
+    assert str(plan(desired(), None)) == "create busybox:1.36: it is not there\nstart: it is to run once"
+
+
+@pytest.mark.parametrize("phase", [ContainerPhase.RUNNING, ContainerPhase.EXITED])
+def test_nothing_is_done_while_it_runs_or_when_it_has_run(phase: ContainerPhase) -> None:
+    wanted = desired()
+    found = container(phase, spec_hash=wanted.spec_hash, exit_code=0)
+    assert str(plan(wanted, found)) == "nothing to do"
+
+
+def test_one_that_failed_is_left_alone_without_retries() -> None:
+    wanted = desired()
+    assert str(plan(wanted, ended(wanted, 1))) == "nothing to do"
+
+
+def test_a_retry_is_a_new_container() -> None:
+    wanted = desired(retries=2)
+    found = plan(wanted, ended(wanted, 3, attempt=1))
+    cause = "it exited with code 3; retry 2 of 2"
+    assert str(found) == f"remove c0ffee: {cause}\ncreate busybox:1.36: {cause}\nstart: it is to run once"
+    (create,) = (step for step in found.steps if isinstance(step, Create))
+    assert create.spec.attempt == 2
+    assert create.spec_hash == wanted.spec_hash
+    assert str(plan(wanted, ended(wanted, 3, attempt=2))) == "nothing to do"
+
+
+def test_a_retry_waits_for_its_delay() -> None:
+    wanted = desired(retries=5)
+    assert plan(wanted, ended(wanted, 1, attempt=2, finished_at=NOW)).requeue_after == restart_delay(2)
+
+
+@pytest.mark.parametrize("change", [{"runId": "again"}, {"env": {"A": "1"}}])
+def test_another_spec_or_run_id_runs_it_again(change: dict[str, Any]) -> None:
+    done = ended(desired(), 0)
+    assert str(plan(desired(**change), done)).splitlines()[0] == "remove c0ffee: its spec changed"
+
+
+def test_retries_and_grace_are_no_other_job() -> None:
+    assert desired(retries=4, stop={"gracePeriod": "1s"}).spec_hash == desired().spec_hash
+
+
+@pytest.mark.parametrize("type_", [ConditionType.COMPLETED, ConditionType.FAILED])
+def test_one_that_is_over_is_not_run_again_when_its_container_is_removed(type_: ConditionType) -> None:
+    wanted = desired()
+    over = Condition(type_, Status.TRUE, Reason.SUCCEEDED)
+    previous = ObjectStatus(conditions=(over,), spec_hash=wanted.spec_hash, container=ended(wanted, 0))
+    assert str(plan(wanted, None, previous)) == "nothing to do"
+    assert str(plan(desired(runId="2"), None, previous)).startswith("create")
+
+
+def test_one_that_was_created_and_never_started_keeps_its_number() -> None:
+    wanted = desired(retries=3)
+    found = container(ContainerPhase.CREATED, spec_hash=wanted.spec_hash, attempt=2)
+    (create,) = (step for step in plan(wanted, found).steps if isinstance(step, Create))
+    assert create.spec.attempt == 2

@@ -1,0 +1,125 @@
+"""Who has a state folder, and whether it lives."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from e2e_controller.drivers.inventory import Owner
+from e2e_controller.state_folder import (
+    OwnerState,
+    StateFolderError,
+    StateLock,
+    host_identity,
+    owner_state,
+    read_controller_id,
+    write_controller_id,
+)
+
+HOST = "machine"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def owner(state: Path) -> Owner:
+    return Owner("me", str(state), HOST)
+
+
+def test_one_that_runs(state: Path, owner: Owner) -> None:
+    with StateLock(state):
+        assert owner_state(owner, HOST) is OwnerState.LIVE  # its id is not written yet
+        write_controller_id(state, "me")
+        assert owner_state(owner, HOST) is OwnerState.LIVE
+
+
+def test_one_that_has_stopped(state: Path, owner: Owner) -> None:
+    with StateLock(state):
+        write_controller_id(state, "me")
+    before = {path: path.stat() for path in state.iterdir()}
+    assert owner_state(owner, HOST) is OwnerState.STOPPED
+    assert {path: path.stat() for path in state.iterdir()} == before
+
+
+def test_a_torn_id_is_no_orphan(state: Path, owner: Owner) -> None:
+    state.mkdir()
+    (state / "controller-id").write_bytes(b"")
+    assert owner_state(owner, HOST) is OwnerState.STOPPED
+    write_controller_id(state, "me")
+    assert read_controller_id(state) == "me"
+
+
+def test_one_whose_folder_is_gone(state: Path, owner: Owner) -> None:
+    assert owner_state(owner, HOST) is OwnerState.ORPHANED
+    state.mkdir()
+    assert owner_state(owner, HOST) is OwnerState.ORPHANED
+    state.rmdir()
+    state.write_text("a file now")
+    assert owner_state(owner, HOST) is OwnerState.ORPHANED
+
+
+def test_one_whose_folder_another_has(state: Path, owner: Owner) -> None:
+    with StateLock(state):
+        write_controller_id(state, "another")
+        assert owner_state(owner, HOST) is OwnerState.STOPPED
+        assert owner_state(Owner("another", str(state), HOST), HOST) is OwnerState.LIVE
+
+
+def test_what_cannot_be_seen_is_unknown(state: Path, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert owner_state(owner, "other machine") is OwnerState.UNKNOWN
+    assert owner_state(Owner("me"), HOST) is OwnerState.UNKNOWN
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert owner_state(owner, HOST) is OwnerState.UNKNOWN
+
+
+def test_a_second_one_is_refused_and_told_of_the_first(state: Path) -> None:
+    with StateLock(state):
+        with pytest.raises(
+            StateFolderError, match=rf"in use by process {os.getpid()}; give this one its own"
+        ):
+            StateLock(state).__enter__()
+        with pytest.raises(StateFolderError, match="in use by process"):  # it has not wiped the name
+            StateLock(state).__enter__()
+    with StateLock(state, "a cleaner"), pytest.raises(StateFolderError, match="in use by a cleaner"):
+        StateLock(state).__enter__()
+
+
+def test_looking_does_not_hinder_a_start(state: Path, owner: Owner) -> None:
+    """Somebody looks at the very moment: the start tries again."""
+    import fcntl
+
+    state.mkdir()
+    (state / "lock").touch()
+    looks = os.open(state / "lock", os.O_RDONLY)
+    fcntl.flock(looks, fcntl.LOCK_SH)
+    original, tries = fcntl.flock, []
+
+    def flock(file: object, operation: int) -> None:
+        tries.append(operation)
+        if len(tries) == 3:
+            os.close(looks)
+        original(file, operation)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fcntl, "flock", flock)
+        with StateLock(state):
+            assert len(tries) == 3
+
+
+def test_the_host_is_more_than_its_machine_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers of one image may have the same machine id."""
+    machine = tmp_path / "machine-id"
+    without = host_identity(machine)
+    machine.write_text("0123456789abcdef\n")
+    here = host_identity(machine)
+    assert here == host_identity(machine) != without
+    assert len(here) == 12
+    monkeypatch.setattr("platform.node", lambda: "another")
+    assert host_identity(machine) != here

@@ -1,0 +1,135 @@
+"""Environments that were held when the controller ended, and claims and ends that go wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from e2e_api.v1 import environment_service_pb2
+from e2e_controller import leases
+from e2e_controller.marks import Marks
+
+from .conftest import Client, E2EError, Harness, checked, document, eventually, key
+
+
+def leave(harness: Harness, environment: str, mark: str | None) -> Path:
+    """As a controller that was killed leaves an environment."""
+    manifest = harness.state / "manifests" / environment / "workload.web.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps(document()))
+    if mark is not None:
+        (harness.state / "leases").mkdir(exist_ok=True)
+        (harness.state / "leases" / environment).write_text(mark)
+    return manifest
+
+
+async def hold(client: Client, *, keep: bool = False) -> None:
+    request = environment_service_pb2.HoldRequest(environment="test", keep=keep)
+    await checked(client.environments.Hold(request).read())
+
+
+def evictions(harness: Harness) -> float:
+    return harness.sample("e2e_evictions_total")
+
+
+async def test_what_was_held_goes_and_what_was_not_stays(harness: Harness) -> None:
+    held = leave(harness, "held", '{"environment": "held", "keep": false}\n')
+    torn = leave(harness, "torn", '{"environ')
+    empty = leave(harness, "empty", "")
+    kept = leave(harness, "kept", '{"environment": "kept", "keep": true}\n')
+    free = leave(harness, "free", None)
+    async with harness.running() as client:
+        await client.wait(key("web", "kept"), key("web", "free"))
+        await eventually(lambda: set(harness.engine.networks) == {"kept", "free"})
+        await eventually(lambda: not list((harness.state / "leases").iterdir()))
+        assert evictions(harness) == 3
+    assert [path.exists() for path in (held, torn, empty, kept, free)] == [False, False, False, True, True]
+
+
+async def test_writes_that_were_cut_off_leave_nothing(harness: Harness) -> None:
+    manifests, marks = harness.state / "manifests", harness.state / "leases"
+    for folder in (manifests / "half", marks):
+        folder.mkdir(parents=True)
+        (folder / ".abc123.tmp").write_text('{"apiVersion"')
+    (manifests / ".abc123.tmp").write_text("x")
+    leave(harness, "whole", None)
+    async with harness.running() as client:
+        await client.wait(key("web", "whole"))
+        assert [path.name for path in manifests.iterdir()] == ["whole"]
+        assert not list(marks.glob("*"))
+
+
+async def test_a_fresh_start_forgets_that_the_last_one_was_kept(client: Client, harness: Harness) -> None:
+    for keep in (True, False):
+        request = environment_service_pb2.HoldRequest(environment="test", keep=keep, fresh=True)
+        call = client.environments.Hold(request)
+        await call.read()
+        await client.apply(document())
+        await client.wait()
+        call.cancel()
+        await eventually(lambda: harness.manager._leases.count() == 0)
+    await eventually(lambda: not harness.engine.networks)
+
+
+async def test_an_end_that_fails_is_tried_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = leave(harness, "held", "{}")
+    monkeypatch.setattr(leases, "_FIRST_PAUSE", 0.01)
+    failures = [OSError(28, "No space left on device")] * 2
+    original = Marks.remove
+
+    def remove(marks: Marks, environment: str) -> None:
+        if failures:
+            raise failures.pop()
+        original(marks, environment)
+
+    monkeypatch.setattr(Marks, "remove", remove)
+    async with harness.running():
+        await eventually(lambda: not list((harness.state / "leases").iterdir()))
+        await eventually(lambda: not harness.engine.networks)
+    assert not manifest.exists()
+    assert "the end of environment held failed; again in 0.01s" in caplog.text
+
+
+async def test_a_claim_that_cannot_be_kept_in_mind_changes_nothing(client: Client, harness: Harness) -> None:
+    await client.apply(document())
+    await client.wait()
+    (harness.state / "leases").write_text("a file where the folder should be")
+    with pytest.raises(E2EError, match="cannot keep in mind that test is held"):
+        await hold(client, keep=True)
+    assert harness.manager._leases.count() == 0
+    assert harness.manager._leases.idle
+    assert "test" in harness.engine.networks
+
+
+async def delete_environment(client: Client) -> None:
+    request = environment_service_pb2.DeleteEnvironmentRequest(environment="test")
+    await checked(client.environments.DeleteEnvironment(request))
+
+
+async def test_what_is_applied_after_a_deletion_is_not_taken_by_an_end_of_before(harness: Harness) -> None:
+    async with harness.running(lease_grace=60) as client:
+        request = environment_service_pb2.HoldRequest(environment="test")
+        call = client.environments.Hold(request)
+        await call.read()
+        call.cancel()
+        await eventually(lambda: not harness.manager._leases.idle and not harness.manager._leases.count())
+        await delete_environment(client)
+        assert harness.manager._leases.idle
+        assert not list((harness.state / "leases").iterdir())
+        await client.apply(document())
+        await client.wait()
+        assert harness.manager._leases.idle  # nothing runs that could take it
+
+
+async def test_another_ttl_counts_at_once(client: Client, harness: Harness) -> None:
+    await client.apply(document("test", "Environment", ttl="1h"), document())
+    await client.wait()
+    assert not harness.manager._leases.idle
+    await client.apply(document("test", "Environment"))
+    assert harness.manager._leases.idle
+    await client.apply(document("test", "Environment", ttl="1h"))
+    await client.apply(document("test", "Environment", ttl="100ms"))
+    await eventually(lambda: not harness.engine.networks)
+    assert evictions(harness) == 1

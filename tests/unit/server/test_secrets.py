@@ -1,0 +1,49 @@
+"""What is hidden, and what is not."""
+
+from e2e_controller.server.secrets import (
+    MASK,
+    Mask,
+    masked_inspection,
+    masked_manifest,
+    secrets_of,
+)
+
+VARIABLES = {
+    "DB_PASSWORD": "hunter22",
+    "EMPTY_TOKEN": "",
+    "SHORT_SECRET": "abc",
+    "DATABASE_URL": "postgres://app:s3cr3t!@db:5432/app?sslmode=off",
+    "HOME_PAGE": "http://example.org:80/a@b",
+    "LEVEL": "debug",
+}
+
+
+def test_a_manifest_shows_neither_secret_variables_nor_passwords_in_urls() -> None:
+    shown = masked_manifest({"kind": "Workload", "spec": {"image": "a:1", "env": VARIABLES}})
+    assert shown["spec"] == {
+        "image": "a:1",
+        "env": {
+            **VARIABLES,
+            "DB_PASSWORD": MASK,
+            "SHORT_SECRET": MASK,
+            "DATABASE_URL": f"postgres://app:{MASK}@db:5432/app?sslmode=off",
+        },
+    }
+
+
+def test_the_engines_view_is_masked_but_for_its_labels() -> None:
+    inspected = {"Id": "c", "Config": {"Env": ["API_KEY=k=1", "A=b"], "Labels": {"token": "shown"}}}
+    shown = masked_inspection(inspected)
+    assert shown["Config"] == {"Env": [f"API_KEY={MASK}", "A=b"], "Labels": {"token": "shown"}}
+    assert inspected["Config"] == {"Env": ["API_KEY=k=1", "A=b"], "Labels": {"token": "shown"}}
+    assert masked_inspection({"Id": "c", "Config": None})["Config"] == {}
+
+
+def test_secrets_are_hidden_wherever_they_stand_the_longest_first() -> None:
+    assert secrets_of(VARIABLES) == {"hunter22", "s3cr3t!"}
+    mask = Mask({"hunter22", "hunter22-long", "a.c+"})
+    assert (
+        mask.hide(b"x hunter22-long hunter22 abc+ a.c+\xff")
+        == f"x {MASK} {MASK} abc+ {MASK}".encode() + b"\xff"
+    )
+    assert Mask(()).hide(b"as it is") == b"as it is"
