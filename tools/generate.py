@@ -25,6 +25,9 @@ SYNC_NAMES = {
     "AsyncClient": "Client",
     "AsyncTransport": "Transport",
     "AsyncHeld": "Held",
+    "AsyncFlag": "Flag",
+    "AsyncBackground": "Background",
+    "AsyncLease": "Lease",
     "aio": "_sync",
 }
 SYNC_BY_HAND = ("_transport.py", "__init__.py")

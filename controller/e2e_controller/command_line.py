@@ -24,12 +24,13 @@ _METAVARS = {
     "listen": "ADDRESS",
     "http": "HOST:PORT",
     "engine": "ADDRESS",
+    "image_mirror": "REGISTRY",
     "address_pool": "RANGE",
     "subnet_prefix": "LENGTH",
     "controller_id": "NAME",
     "default_environment": "NAME",
 }
-_SECONDS = {"engine_timeout", "rescan_interval", "resync_interval", "lease_grace", "idle_timeout"}
+_BY_TYPE = {float: "DURATION", int: "NUMBER"}
 
 
 def read_settings(arguments: list[str]) -> Settings:
@@ -61,13 +62,16 @@ def _add_argument(parser: argparse.ArgumentParser, *flags: str, **options: Any) 
 def _metavar(name: str, given: str) -> str:
     if given.startswith("{") and name not in _METAVARS:
         return given  # the choices
-    return _METAVARS.get(name) or ("DURATION" if name in _SECONDS else "NUMBER")
+    annotation = Settings.model_fields[name].annotation
+    return _METAVARS.get(name) or next(
+        (text for type_, text in _BY_TYPE.items() if annotation is type_), "TEXT"
+    )
 
 
 def _help(name: str) -> str:
     field = Settings.model_fields[name]
     default = field.default
-    if name in _SECONDS:
+    if field.annotation is float:
         default = format_duration(default)
     shown = isinstance(default, str | int) and not isinstance(default, bool) and default != ""
     about = f"E2E_{name.upper()}" + (f"; default: {default}" if shown else "")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from e2e_api.conditions import ConditionType
-from e2e_api.errors import Conflict, E2EError
+from e2e_api.errors import Conflict, E2EError, WaitTimeout
 from e2e_api.manifests import Environment
 from e2e_controller.directories import Directories
 from e2e_controller.events import EventLog
@@ -24,6 +24,8 @@ _FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
 """Seconds between tries to end an environment."""
 SETTLE_SECONDS = 30.0
 """For which the end of a lease waits to know whether something has failed."""
+LEFTOVERS_SECONDS = 50.0
+"""For which a fresh claim waits; clients wait a minute unless told otherwise, and shall hear what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Leases:
         """Environments that somebody holds or held, until that has had its consequences."""
         self._keep: set[str] = set()
         self._ends: dict[str, asyncio.Task[None]] = {}  # environments whose time runs out
+        self._awaited: set[str] = set()  # environments whose clients may come back after our restart
+        self._closed = False
         self._planned: dict[str, PlannedEnd] = {}  # what is known of those ends; and of those that never come
 
     def count(self, environment: str = "") -> int:
@@ -70,8 +74,11 @@ class Leases:
         """Whether no lease is held and no environment waits for its end."""
         return not self._held and not self._ends
 
-    def recover(self) -> None:
-        """At start: what was held before gets a grace time for its clients to come back."""
+    def recover(self, serving: asyncio.Event, grace: float) -> None:
+        """At start, before anything is looked at: what was held before stays for its clients to come back.
+
+        They have `grace` seconds from the time when the server serves.
+        """
         marked = self._marks.read()
         self._marked |= marked.keys()
         for environment, mark in marked.items():
@@ -84,7 +91,7 @@ class Leases:
                 self._begin_end(environment, self._end_kept(environment, kept))
             else:
                 log.info("environment %s was held before the restart", environment)
-                self._plan_end(environment)
+                self._await_clients(environment, serving, grace)
         for environment in self._store.environments():
             if environment not in marked and environment not in self._held:
                 self._plan_end(environment, only_ttl=True)
@@ -110,13 +117,15 @@ class Leases:
             try:
                 yield
             finally:
-                self._store.unpin(environment)
+                if not self._closed:
+                    self._store.unpin(environment)
         finally:
             self._held[environment] -= 1
             if not self._held[environment]:
                 del self._held[environment]
-                # A claim that was refused changes nothing for an environment that nobody had held.
-                self._plan_end(environment, only_ttl=environment not in self._marked)
+                if not self._closed:
+                    # A claim that was refused changes nothing for an environment that nobody had held.
+                    self._plan_end(environment, only_ttl=environment not in self._marked)
 
     async def delete(self, environment: str) -> None:
         """Deletes what Apply wrote for an environment, now. Who holds it holds it still."""
@@ -136,9 +145,11 @@ class Leases:
             self._plan_end(environment, only_ttl=True)
 
     async def close(self) -> None:
-        """Stops the clocks; the files stay for the next start."""
-        for environment in list(self._ends):
-            self._stop_end(environment)
+        """Stops the clocks; what is held stays, and the files of it, for the next start."""
+        self._closed = True
+        for task in self._ends.values():
+            task.cancel()
+        self._ends.clear()
 
     async def _remove_leftovers(self, environment: str) -> None:
         subscription = self._store.subscribe(lambda key: key.environment == environment)
@@ -146,11 +157,30 @@ class Leases:
             keys = await self._intake.delete_environment(environment)
             if keys:
                 log.info("environment %s: removing %d objects of an earlier run", environment, len(keys))
+            self._store.expect_gone(environment)
             # Deleting objects of an earlier client are waited for too: their names are still taken.
-            while any(o.deleting for o in self._store.select(environment)):
-                await subscription.changed()
+            async with asyncio.timeout(LEFTOVERS_SECONDS):
+                while any(o.deleting for o in self._store.select(environment)):
+                    await subscription.changed()
+        except TimeoutError:
+            left = [o for o in self._store.select(environment) if o.deleting]
+            why = "; ".join(f"{o.key}: {o.status.progress or o.status.summary}" for o in left[:10])
+            raise WaitTimeout(
+                f"what an earlier run left of environment {environment} is not gone after "
+                f"{LEFTOVERS_SECONDS:g} s: {why[:2000]}"
+            ) from None
         finally:
             subscription.close()
+
+    def _await_clients(self, environment: str, serving: asyncio.Event, grace: float) -> None:
+        async def wait() -> None:
+            await serving.wait()
+            await asyncio.sleep(grace)
+            self._plan_end(environment)
+
+        self._store.pin(environment)  # it may have no objects yet
+        self._awaited.add(environment)
+        self._ends[environment] = asyncio.create_task(wait(), name=f"clients of {environment}")
 
     def _plan_end(self, environment: str, *, only_ttl: bool = False) -> None:
         self._stop_end(environment)
@@ -253,6 +283,9 @@ class Leases:
         return manifest.spec.ttl if isinstance(manifest, Environment) else None
 
     def _stop_end(self, environment: str) -> None:
+        if environment in self._awaited:
+            self._awaited.remove(environment)
+            self._store.unpin(environment)
         self._planned.pop(environment, None)
         task = self._ends.pop(environment, None)
         if task is not None and task is not asyncio.current_task():

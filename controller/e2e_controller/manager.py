@@ -163,7 +163,7 @@ class Manager:
             self._tasks.spawn(reconciler.work())
         stack.callback(queue.close)
         self._tasks.spawn(upkeep.resync(settings.resync_interval))
-        stack.push_async_callback(leases.close)
+        leases.recover(self.started, settings.recovery_grace)
 
         async def sync_folders() -> None:
             await asyncio.gather(*(source.sync() for source in sources))
@@ -180,7 +180,7 @@ class Manager:
             keepalive=settings.keepalive,
         )
         await self._serve(stack, server, instruments)
-        leases.recover()  # only now can its clients come back
+        stack.push_async_callback(leases.close)  # before the server ends the streams that hold them
         if settings.collect_garbage != "none":
             garbage = Garbage(driver.inventory, host_identity())
             self._tasks.spawn(collect_at_start(garbage, identity, settings.collect_garbage, instruments))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     CliSuppress,
@@ -34,6 +34,12 @@ def _list(value: Any) -> Any:
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
+def _absolute(value: Path) -> Path:
+    """Without `..`, as paths are compared; links stay, as a folder may be swapped by one."""
+    return Path(os.path.abspath(value))  # noqa: PTH100 - there is no other way that keeps links
+
+
+FolderPath = Annotated[Path, AfterValidator(_absolute)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
@@ -61,12 +67,13 @@ class Settings(BaseSettings):
     config: Path | None = Field(
         None, description="YAML file with any of these settings; keys as the flags, with _ for -."
     )
-    folder: Annotated[list[Path], NoDecode, BeforeValidator(_list)] = Field(
+    folder: Annotated[list[FolderPath], NoDecode, BeforeValidator(_list)] = Field(
         [], description="Folder of manifests to watch; may be given several times. It may be read-only."
     )
     engine: str = Field("", description="Engine's address; default: as the docker CLI finds it.")
-    state_dir: Path = Field(
+    state_dir: FolderPath = Field(
         default_factory=lambda data: default_state_folder(os.environ, data.get("engine", "")),
+        validate_default=True,
         description="Where applied manifests and the environments' shared directories are kept. "
         "Default: ~/.local/state/e2e, with a suffix where an engine is named.",
     )
@@ -97,6 +104,9 @@ class Settings(BaseSettings):
     rescan_interval: Seconds = Field(5.0, gt=0, description="Between full looks at the folders.")
     resync_interval: Seconds = Field(60.0, gt=0, description="Between full looks at the engine.")
     lease_grace: Seconds = Field(2.0, ge=0, description="From the last lease's end to deletion.")
+    recovery_grace: Seconds = Field(
+        10.0, ge=0, description="From a restart to the end of leases of before it whose clients stay away."
+    )
     keepalive: Seconds = Field(
         10.0,
         ge=0.1,

@@ -138,6 +138,13 @@ class Store:
             del self._pinned[environment]
         self._update_desired(environment_key(environment))
 
+    def expect_gone(self, environment: str) -> None:
+        """Has removed what may be left of an environment without an object; one stands for it until then."""
+        key = environment_key(environment)
+        if key not in self._objects:
+            self._put(Object(key, generation=1, deleting=True))
+            self._enqueue(key)
+
     def renew(self, key: Key) -> None:
         """What the object's manifest points to has changed, though the manifest has not."""
         current = self._objects.get(key)

@@ -51,6 +51,17 @@ def parse(controller: str) -> Target:
     )
 
 
+def revive(target: Target) -> None:
+    """Starts the controller if it is the embedded one and does not serve; others are left alone.
+
+    Blocks, as `resolve` does. Raises Unavailable.
+    """
+    if target.log is not None:
+        from e2e import embedded
+
+        embedded.ensure(embedded.Place.of(target))
+
+
 def resolve(controller: str | None) -> Target:
     """The named controller, else the one of `E2E_CONTROLLER`, else the embedded one, started if need be.
 

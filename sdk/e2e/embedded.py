@@ -45,13 +45,20 @@ class Place:
     def default(cls) -> "Place":
         """`E2E_STATE_DIR`, else the one in the user's state directory for the engine that is chosen."""
         named = os.environ.get("E2E_STATE_DIR")
-        state = (Path(named) if named else default_state_folder(os.environ)).absolute()
+        chosen = Path(named) if named else default_state_folder(os.environ)
+        state = Path(os.path.abspath(chosen))  # noqa: PTH100 - without `..`, as the controller names it
         path = state / "controller.sock"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
             digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
             runtime = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"  # noqa: S108 - made private, and checked
             path = Path(runtime, f"e2e-{os.getuid()}-{digest}", "controller.sock")
         return cls(state, path)
+
+    @classmethod
+    def of(cls, target: Target) -> "Place":
+        """Where the controller lives that `ensure` gave."""
+        assert target.log is not None  # noqa: S101 - it is an embedded one's
+        return cls(target.log.parent, Path(target.address.removeprefix("unix:")))
 
     @property
     def log(self) -> Path:

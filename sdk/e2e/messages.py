@@ -52,6 +52,14 @@ def environment_key(environment: str) -> object_pb2.ObjectKey:
     return object_pb2.ObjectKey(environment=environment, kind="Environment", name=environment)
 
 
+def is_defined_by_user(found: object_pb2.Object) -> bool:
+    """Whether a file that the API may not change asks for the object, and so for its environment."""
+    if found.key.kind == "File" or found.managed_by_api or found.deleting:
+        return False
+    # A workload that never had a good manifest asks for nothing.
+    return bool(found.source) and (found.key.kind == "Environment" or bool(found.document))
+
+
 def expectation_message(expectation: Expectation) -> metric_service_pb2.Expectation:
     """The expectation for the controller to judge."""
     return metric_service_pb2.Expectation(type=_EXPECTATIONS[expectation.kind], operands=expectation.operands)

@@ -1,5 +1,6 @@
 """Directories that containers wrote to."""
 
+import errno
 from pathlib import Path
 
 import docker
@@ -49,6 +50,22 @@ async def test_a_container_removes_what_this_user_may_not(
     assert not tree.exists()
     assert neighbour.exists()
     assert list(await docker_bench.driver.list_containers()) == []
+
+
+async def test_what_keeps_a_directory_from_going_is_told(
+    docker_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = docker_bench.state_dir / "environment"
+    tree.mkdir()
+
+    def busy(path: Path) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy", str(path / "mounted"))
+
+    monkeypatch.setattr("shutil.rmtree", busy)
+    with pytest.raises(
+        DriverError, match=r"cannot remove .*/environment/mounted: Device or resource busy; .*rm -rf"
+    ):
+        await docker_bench.driver.remove_tree(str(tree))
 
 
 async def test_no_image_can_do_it(docker_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

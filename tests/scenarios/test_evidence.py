@@ -14,7 +14,7 @@ from small import BUSYBOX, until_stopped, web_server
 
 import e2e
 from e2e import HttpProbe, LogProbe, WaitFailed, WaitTimeout
-from e2e.messages import environment_key, workload_key
+from e2e.messages import container_key, environment_key
 
 COMMAND = str(Path(sys.executable).with_name("e2e"))
 SECRET = "correct horse battery"
@@ -199,7 +199,7 @@ def test_a_failed_environment_is_kept_for_its_time(tmp_path: Path) -> None:
     assert f"environment {name} is kept" in failed.value.__notes__[-1]
     with e2e.Client.connect() as client:
         key = environment_key(name)
-        assert client.get(workload_key(name, "web")).status.container.state == "running"
+        assert client.get(container_key(name, "web")).status.container.state == "running"
         deadline = time.monotonic() + 20
         while "Ends:" not in (told := cli("describe", f"environment/{name}")[1]):
             assert time.monotonic() < deadline, told

@@ -108,12 +108,82 @@ def test_a_kept_environment_is_replaced_by_the_next(own_state: Path) -> None:
     assert names_of(name) == []
 
 
-def test_one_that_was_killed_is_followed_by_another(own_state: Path) -> None:
+def controller_process(state: Path) -> int:
+    return int((state / "embedded.pid").read_text())
+
+
+def test_a_killed_controller_takes_nothing_from_tests(
+    own_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("E2E_RECOVERY_GRACE", "2s")
+    monkeypatch.setenv("E2E_LEASE_GRACE", "100ms")
+    name, other = f"survives-{os.getpid()}", f"beside-{os.getpid()}"
+    with Environment(name) as env, run(other) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        web = web_server(env, "web")
+        web.start_and_wait_ready()
+        web.write_file("mine", "")
+        endpoint, container = web.endpoint("http"), web.status().container
+        killed = controller_process(own_state)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: controller_process(own_state) != killed, 30)
+
+        def leases() -> dict[str, int]:
+            try:
+                with e2e.Client.connect() as client:
+                    return {found.environment: found.leases for found in client.list_environments()}
+            except e2e.Unavailable:
+                return {}
+
+        until(lambda: leases() == {name: 1, other: 1}, 30)
+        time.sleep(3)  # longer than what nobody held again would stay
+        assert names_of(name) == [f"{name}.web", f"e2e-{name}"]
+        assert names_of(other) == [f"{other}.web", f"e2e-{other}"]
+        now = web.status().container
+        assert container is not None
+        assert now is not None
+        assert (now.id, now.started_at) == (container.id, container.started_at)
+        assert web.endpoint("http") == endpoint
+        assert (web.dir / "mine").exists()
+        assert web.exec(["cat", "/www/index.html"]).stdout_text == "I am web\n"
+        web_server(env, "second").start_and_wait_ready()
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        assert names_of(other) == []
+    assert names_of(name) == []
+
+
+def test_what_a_killed_process_and_controller_left_is_removed_by_the_next(own_state: Path) -> None:
+    name = f"both-{os.getpid()}"
+    with run(name) as process:
+        assert process.stdout is not None
+        shared = Path(process.stdout.readline().strip())
+        process.send_signal(signal.SIGKILL)
+        os.kill(controller_process(own_state), signal.SIGKILL)
+    assert names_of(name) == [f"{name}.web", f"e2e-{name}"]
+    (shared / "web").mkdir(exist_ok=True)
+    (shared / "web" / "old").write_text("")
+    with Environment(name) as env:
+        assert env.statuses() == {}
+        assert not (env.shared_dir / "web").exists()
+        web_server(env, "web").start_and_wait_ready()
+    assert names_of(name) == []
+
+
+def test_one_that_was_killed_and_cannot_start_again_is_told(
+    own_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise e2e.Unavailable("it cannot start")
+
+    monkeypatch.setattr("e2e._sync.lease.revive", fail)
+    monkeypatch.setattr("e2e._sync.session._RESTART_SECONDS", 0.5)
     name = f"orphan-{os.getpid()}"
     env = Environment(name).start()
     web = web_server(env, "web")
     web.start_and_wait_ready()
-    os.kill(int((own_state / "embedded.pid").read_text()), signal.SIGKILL)
+    os.kill(controller_process(own_state), signal.SIGKILL)
     with pytest.raises(
         e2e.Unavailable, match=r"does not answer(?s:.*)controller\.log, ends with:\n.*serving gRPC"
     ):
@@ -132,13 +202,13 @@ def test_it_ends_when_nobody_uses_it(own_state: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(embedded, "IDLE_TIMEOUT", "500ms")
     with Environment(f"idle-{os.getpid()}") as env:
-        process = int((own_state / "embedded.pid").read_text())
+        process = controller_process(own_state)
         time.sleep(1.5)  # longer than the idle timeout, but held
         assert Path(f"/proc/{process}").exists()
         assert env.statuses() == {}
     until(lambda: not Path(f"/proc/{process}").exists())
     with Environment(f"idle-{os.getpid()}"):
-        assert int((own_state / "embedded.pid").read_text()) != process
+        assert controller_process(own_state) != process
     until(lambda: not embedded._serves(own_state / "controller.sock"))
 
 

@@ -1,12 +1,13 @@
 """What a workload can be told to do, on the real engine."""
 
 import urllib.request
+from pathlib import Path
 
 import pytest
 from small import BUSYBOX, until_stopped, web_server
 
 import e2e
-from e2e import Environment, ExecFailed, InvalidArgument, NotFound, NotRunning
+from e2e import Conflict, Environment, ExecFailed, InvalidArgument, NotFound, NotRunning
 
 
 def page(endpoint: str) -> str:
@@ -132,6 +133,23 @@ def test_directories_are_the_same_inside_and_outside() -> None:
         assert (writer.dir / "out").read_text() == "from the container\n"
         shared = env.shared_dir
     assert not shared.exists()
+
+
+def test_a_link_that_a_container_made_leads_nowhere(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with Environment(timeout=30) as env:
+        box = env.workload("box", image=BUSYBOX, command=until_stopped())
+        box.start_and_wait_ready()
+        box.exec(["sh", "-c", f"cd {box.dir} && ln -s {tmp_path} inner"])
+        with pytest.raises(Conflict, match="inner is a link"):
+            box.write_file("inner/file", "from the test")
+        box.exec(["sh", "-c", f"cd {env.shared_dir} && rm -r box && ln -s {tmp_path} box"])
+        with pytest.raises(Conflict, match="box is a link"):
+            _ = box.dir
+        with pytest.raises(Conflict, match="box is a link"):
+            box.write_file("file", "from the test")
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_environments_are_worlds_of_their_own() -> None:

@@ -3,7 +3,10 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from e2e_api.errors import InvalidArgument, NotRunning
 from e2e_api.v1 import container_service_pb2 as pb
@@ -56,7 +59,7 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
             container.id,
             follow=request.follow,
             tail=request.tail if request.HasField("tail") else None,
-            since=request.since.ToDatetime() if request.HasField("since") else None,
+            since=_moment(request.since) if request.HasField("since") else None,
             timestamps=request.timestamps,
         )
         try:
@@ -102,6 +105,13 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
         if container is None:
             raise NotRunning(f"{key} has no container; its state is {object_.status.summary}")
         return container
+
+
+def _moment(since: Timestamp) -> datetime:
+    try:
+        return since.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument(f"since: expected a time of the years 1 to 9999: {error}") from error
 
 
 async def _feed(session: ExecSession, requests: AsyncIterator[pb.ExecRequest]) -> None:

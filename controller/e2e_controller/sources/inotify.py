@@ -25,6 +25,7 @@ from e2e_controller.sources.settling import Word
 
 logger = logging.getLogger(__name__)
 
+_VIM_PROBE = "4913"  # vim creates this file to see whether it may write there
 _STRUCTURE = (
     InotifyConstants.IN_CREATE
     | InotifyConstants.IN_DELETE
@@ -68,10 +69,11 @@ class _FolderWatch:
             self._hints.scan()
 
     def _may_be_folder(self, event: InotifyEvent, name: str) -> bool:
+        is_folder = event.mask & InotifyConstants.IN_ISDIR != 0
         # Kubernetes swaps a folder of files by renaming a link whose name begins with two dots.
-        if is_ignored(name) and not name.startswith(".."):
+        if (is_ignored(name) and not name.startswith("..")) or (name == _VIM_PROBE and not is_folder):
             return False
-        wanted = _STRUCTURE | (InotifyConstants.IN_ATTRIB if event.mask & InotifyConstants.IN_ISDIR else 0)
+        wanted = _STRUCTURE | (InotifyConstants.IN_ATTRIB if is_folder else 0)
         return event.mask & wanted != 0
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:  # noqa: ARG002

@@ -4,6 +4,7 @@ Nothing is opened here but folders. Links are followed, each folder is walked on
 mistaken tree can cost is bounded.
 """
 
+import errno
 import os
 import re
 import stat
@@ -18,7 +19,7 @@ from e2e_api.manifests import DNS_LABEL
 SUFFIXES = (".yaml", ".yml", ".json")
 _IGNORED_ENDS = ("~", ".tmp", ".temp", ".swp", ".swx", ".swo", ".bak", ".backup", ".orig", ".rej", ".old")
 _IGNORED_STARTS = (".", "#", "~")
-_VIM_PROBE = "4913"  # vim creates it to see whether it may write here
+_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class Identity(NamedTuple):
@@ -56,7 +57,7 @@ DEFAULT_LIMITS = Limits()
 
 def is_ignored(name: str) -> bool:
     """Whether a file or folder of that name is hidden, temporary, or an editor's back-up."""
-    return name.startswith(_IGNORED_STARTS) or name.lower().endswith(_IGNORED_ENDS) or name == _VIM_PROBE
+    return name.startswith(_IGNORED_STARTS) or name.lower().endswith(_IGNORED_ENDS)
 
 
 def is_manifest(name: str) -> bool:
@@ -196,20 +197,25 @@ class _Walk:
 
     def _take(self, folder: _Folder, entry: os.DirEntry[str]) -> None:
         manifest = entry.name.lower().endswith(SUFFIXES)
+        status = unseen = None
         try:
             if not manifest and not entry.is_dir():
                 return
             status = entry.stat()
-        except OSError:
-            status = None
+        except OSError as error:
+            unseen = error if error.errno not in _LEADS_NOWHERE else None
         if not _is_text(entry.name):
             self._problem(folder.path, f"a name is not UTF-8: {entry.name!a}; rename it")
+        elif unseen is not None and not manifest:
+            self._unreadable(entry.path, unseen)
         elif status is not None and stat.S_ISDIR(status.st_mode):
             self._enter(folder, entry, Identity(status.st_dev, status.st_ino))
         elif manifest:
             if len(self.scan.files) >= self._limits.files:
                 raise _LimitReachedError(f"more than {self._limits.files} files; the rest is not read")
             self.scan.files[entry.path] = Signature.of(status) if status is not None else None
+            if unseen is not None:
+                self.scan.unreadable.add(entry.path)  # it may be a folder
 
     def _enter(self, folder: _Folder, entry: os.DirEntry[str], identity: Identity) -> None:
         if folder.depth + 1 > self._limits.depth:

@@ -8,6 +8,7 @@ from __future__ import annotations  # gRPC's generic types exist for type checke
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -37,12 +38,38 @@ def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
     return function(*args, **kwargs)
 
 
+def pause(seconds: float) -> None:
+    """Lets time pass."""
+    time.sleep(seconds)
+
+
+Flag = threading.Event
+"""What happens once, and can be waited for."""
+
+
+class Background:
+    """Work beside the caller's; it must end when a flag tells it to. The process may end before it."""
+
+    def __init__(self, name: str, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """A thread cannot be ended from outside."""
+
+
 class Held(Generic[_Response]):
     """A stream that is kept open, for what its being open means."""
 
     def __init__(self, call: Any, first: _Response) -> None:
         self._call = call
+        self._ended = Flag()
         self.first = first
+        if not call.add_callback(self._ended.set):
+            self._ended.set()
+
+    def ended(self) -> None:
+        """Returns when the stream is open no more, whoever ended it."""
+        self._ended.wait()
 
     def release(self) -> None:
         """Ends the stream."""

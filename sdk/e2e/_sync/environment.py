@@ -151,12 +151,31 @@ class Environment:
             return
         try:
             if isinstance(error, Exception):
-                live.note_failure(self.name, self.describe())
-                self._bundle_if_asked(error)
-            if self._keep_on_failure and not self._keep:
-                self._session.keep()
-                self._keep = True
-                error.add_note(f"environment {self.name} is kept: `e2e describe environment/{self.name}`")
+                self._note_state(error)
+            self._keep_if_asked(error)
+        finally:
+            self._close_after(error)
+
+    def _note_state(self, error: Exception) -> None:
+        try:
+            live.note_failure(self.name, self.describe())
+        except E2EError as second:
+            error.add_note(f"and the state of environment {self.name} is not known: {second}")
+        self._bundle_if_asked(error)
+
+    def _keep_if_asked(self, error: BaseException) -> None:
+        if not self._keep_on_failure or self._keep:
+            return
+        try:
+            self._session.keep()
+        except E2EError as second:
+            error.add_note(f"and environment {self.name} could not be kept: {second}")
+            return
+        self._keep = True
+        error.add_note(f"environment {self.name} is kept: `e2e describe environment/{self.name}`")
+
+    def _close_after(self, error: BaseException) -> None:
+        try:
             self.close()
         except E2EError as second:
             error.add_note(f"and environment {self.name} was not deleted: {second}")

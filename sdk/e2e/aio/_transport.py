@@ -8,7 +8,7 @@ from __future__ import annotations  # gRPC's generic types exist for type checke
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
@@ -35,12 +35,57 @@ async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwa
     return await asyncio.to_thread(function, *args, **kwargs)
 
 
+async def pause(seconds: float) -> None:
+    """Lets time pass."""
+    await asyncio.sleep(seconds)
+
+
+class AsyncFlag:
+    """What happens once, and can be waited for."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """It has happened."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether it has happened."""
+        return self._event.is_set()
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Waits for it, so many seconds at most; whether it has happened."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._event.wait()
+        except TimeoutError:
+            return False
+
+
+class AsyncBackground:
+    """Work beside the caller's; it must end when a flag tells it to."""
+
+    def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._task = asyncio.create_task(work(), name=name)
+
+    def stop(self) -> None:
+        """Ends what it waits for."""
+        self._task.cancel()
+
+
 class AsyncHeld(Generic[_Response]):
     """A stream that is kept open, for what its being open means."""
 
     def __init__(self, call: Any, first: _Response) -> None:
         self._call = call
+        self._ended = AsyncFlag()
         self.first = first
+        call.add_done_callback(lambda _call: self._ended.set())
+
+    async def ended(self) -> None:
+        """Returns when the stream is open no more, whoever ended it."""
+        await self._ended.wait()
 
     async def release(self) -> None:
         """Ends the stream."""

@@ -151,12 +151,31 @@ class AsyncEnvironment:
             return
         try:
             if isinstance(error, Exception):
-                live.note_failure(self.name, await self.describe())
-                await self._bundle_if_asked(error)
-            if self._keep_on_failure and not self._keep:
-                await self._session.keep()
-                self._keep = True
-                error.add_note(f"environment {self.name} is kept: `e2e describe environment/{self.name}`")
+                await self._note_state(error)
+            await self._keep_if_asked(error)
+        finally:
+            await self._close_after(error)
+
+    async def _note_state(self, error: Exception) -> None:
+        try:
+            live.note_failure(self.name, await self.describe())
+        except E2EError as second:
+            error.add_note(f"and the state of environment {self.name} is not known: {second}")
+        await self._bundle_if_asked(error)
+
+    async def _keep_if_asked(self, error: BaseException) -> None:
+        if not self._keep_on_failure or self._keep:
+            return
+        try:
+            await self._session.keep()
+        except E2EError as second:
+            error.add_note(f"and environment {self.name} could not be kept: {second}")
+            return
+        self._keep = True
+        error.add_note(f"environment {self.name} is kept: `e2e describe environment/{self.name}`")
+
+    async def _close_after(self, error: BaseException) -> None:
+        try:
             await self.close()
         except E2EError as second:
             error.add_note(f"and environment {self.name} was not deleted: {second}")

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
+from e2e import directories
 from e2e.aio import containers
 from e2e.aio.session import AsyncSession
 from e2e.messages import status_of
 from e2e.values import ExecFailed, ExecResult, Goal, WorkloadStatus
 from e2e_api import manifests
-from e2e_api.errors import InvalidArgument, NotFound, NotRunning
+from e2e_api.errors import NotFound, NotRunning
 from e2e_api.v1 import object_pb2
 
 
@@ -33,25 +34,19 @@ class AsyncHandle:
 
     @property
     def dir(self) -> Path:
-        """Its own directory, made if it is not there: the same path in every container as on the host."""
-        path = self._session.shared_directory / self._name
-        path.mkdir(parents=True, exist_ok=True)
-        if path.stat().st_mode & 0o777 != 0o777:
-            path.chmod(0o777)  # containers write there as whichever user they run
-        return path
+        """Its own directory, made if it is not there: the same path in every container as on the host.
+
+        Raises Conflict where a container has put a link in its place.
+        """
+        return directories.make_open(self._session.shared_directory, self._name)
 
     def write_file(self, path: str, content: str | bytes) -> Path:
         """Writes a file below `dir`, with its folders; gives its path, which containers see too.
 
-        Raises InvalidArgument for a path that leads out of `dir`.
+        Raises InvalidArgument for a path that leads out of `dir`, and Conflict where a link is in its way.
         """
-        base = self.dir
-        target = (base / path).resolve()
-        if not target.is_relative_to(base.resolve()) or target == base.resolve():
-            raise InvalidArgument(f"{path!r} is no path of a file below {base}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content.encode() if isinstance(content, str) else content)
-        return target
+        data = content.encode() if isinstance(content, str) else content
+        return directories.write_file(self.dir, path, data)
 
     def internal_endpoint(self, port: str) -> str:
         """`name:port` for other workloads of the environment; known before start. `port` is a port's name.

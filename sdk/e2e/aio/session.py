@@ -1,18 +1,22 @@
 """What an environment and its workloads share: the connection, the lease, and where the files are."""
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from e2e.aio._transport import AsyncHeld
+from e2e.aio._transport import pause
 from e2e.aio.client import AsyncClient
-from e2e.messages import container_key, environment_key
+from e2e.aio.lease import AsyncLease
+from e2e.messages import container_key, environment_key, is_defined_by_user
 from e2e.specs import to_documents
 from e2e.values import Goal
 from e2e_api.errors import Conflict, NotFound, NotRunning, Unavailable
 from e2e_api.manifests import ContainerManifest, Manifest
-from e2e_api.v1 import environment_service_pb2, object_pb2
+from e2e_api.v1 import object_pb2
 
 _CONNECT_ATTEMPTS = 3
+_RESTART_SECONDS, _RETRY_SECONDS = 10.0, 0.1
+"""How long a controller may need to be there again, and how often it is asked meanwhile."""
 
 
 class AsyncSession:
@@ -23,7 +27,7 @@ class AsyncSession:
         self.timeout = timeout
         self._controller = controller
         self._client: AsyncClient | None = None
-        self._held: AsyncHeld[environment_service_pb2.HoldResponse] | None = None
+        self._lease: AsyncLease | None = None
         self._shared_directory = ""
 
     @property
@@ -70,7 +74,7 @@ class AsyncSession:
                 if not again or attempt + 1 == _CONNECT_ATTEMPTS:
                     raise
                 continue
-            self._client, self._held = client, held
+            self._client, self._lease = client, AsyncLease(client, self.environment, held, keep=keep)
             self._shared_directory = held.first.shared_directory
             return
 
@@ -101,16 +105,41 @@ class AsyncSession:
         client = self._client
         try:
             if delete:
-                await client.delete_environment(self.environment)
-            if self._held is not None:
-                await self._held.release()
+                await self._delete(client)
+            await self._release()
             if delete:
-                await self.wait([environment_key(self.environment)], Goal.DELETED, None)
+                await self._wait_until_gone(client)
         finally:
-            if self._held is not None:
-                await self._held.release()
-            self._client = self._held = None
+            await self._release()
+            self._client = None
             await client.close()
+
+    async def _release(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            await lease.release()
+
+    async def _delete(self, client: AsyncClient) -> None:
+        """Deletes what was applied; a controller that is just being started again gets the time for that."""
+        deadline = time.monotonic() + _RESTART_SECONDS
+        while True:
+            try:
+                await client.delete_environment(self.environment)
+                return
+            except Unavailable:
+                if self._lease is None or time.monotonic() > deadline:
+                    raise
+            await pause(_RETRY_SECONDS)
+
+    async def _wait_until_gone(self, client: AsyncClient) -> None:
+        """Waits until all is gone but what users' files define, and the environment with it, if it can go."""
+        objects = await client.list_objects(self.environment)
+        if any(is_defined_by_user(found) for found in objects):
+            keys = [found.key for found in objects if found.managed_by_api or found.deleting]
+        else:
+            keys = [environment_key(self.environment)]
+        if keys:
+            await self.wait(keys, Goal.DELETED, None)
 
     async def apply(self, manifests: Iterable[Manifest]) -> None:
         """Makes the manifests the desired state."""

@@ -82,7 +82,7 @@ def test_what_cannot_be_seen_is_unknown(state: Path, owner: Owner, monkeypatch: 
 def test_a_second_one_is_refused_and_told_of_the_first(state: Path) -> None:
     with StateLock(state):
         with pytest.raises(
-            StateFolderError, match=rf"in use by process {os.getpid()}; give this one its own"
+            StateFolderError, match=rf"in use by process {os.getpid()}; end it, or give this one its own"
         ):
             StateLock(state).__enter__()
         with pytest.raises(StateFolderError, match="in use by process"):  # it has not wiped the name

@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
+from unittest.mock import Mock
 
 import pytest
 
 from e2e_controller.drivers.base import DriverError, Key
+from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.flight import SingleFlight
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.threads import DaemonPool
@@ -148,3 +150,17 @@ class TestDaemonPool:
         go.set()
         assert second.cancelled()
         assert first.result(10)
+
+
+async def test_what_blocks_for_long_takes_no_thread_from_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2e_controller.drivers.docker.engine._MARGIN", 0.5)
+    engine, go = Engine("unix:///run/x.sock", 2, 0.5, None), threading.Event()
+    engine._client = Mock()
+    packing = [asyncio.create_task(engine.in_thread(lambda: go.wait(30))) for _ in range(20)]
+    await asyncio.sleep(0)
+    try:
+        assert await engine.call("list", lambda _client: "answered") == "answered"
+    finally:
+        go.set()
+        assert all(await asyncio.gather(*packing))
+        await engine.close()

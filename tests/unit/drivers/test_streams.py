@@ -9,7 +9,7 @@ import pytest
 from e2e_controller.drivers.base import Output
 from e2e_controller.drivers.docker.frames import outputs
 from e2e_controller.drivers.docker.images import pull_failed
-from e2e_controller.drivers.docker.progress import BuildLines, PullLines
+from e2e_controller.drivers.docker.progress import BuildLines, PullLines, error_of
 from e2e_controller.drivers.docker.registry import registry_of, split_reference
 from e2e_controller.drivers.docker.trees import likely_images
 
@@ -84,6 +84,15 @@ def test_lines_of_a_build() -> None:
         lines.add({"stream": f"line {number}\n" + "x" * 1000})
     assert len(lines.tail.splitlines()) == 20
     assert max(map(len, lines.tail.splitlines())) == 200
+
+
+def test_a_long_reason_is_cut_to_its_end() -> None:
+    assert error_of({"error": "no space left"}) == "no space left"
+    text = error_of({"error": "x" * 100_000 + "exit code 3"})
+    assert text.endswith("exit code 3")
+    assert text.startswith("... x")
+    assert len(text) < 2_100
+    assert error_of({"stream": "Step 1"}) == ""
 
 
 @pytest.mark.parametrize(

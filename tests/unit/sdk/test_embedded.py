@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from e2e import Unavailable, embedded
-from e2e.addresses import Target, parse, resolve
+from e2e.addresses import Target, parse, resolve, revive
 from e2e_api.errors import InvalidArgument
 
 SERVES = """
@@ -93,6 +93,22 @@ def test_one_that_died_is_replaced(place: embedded.Place, monkeypatch: pytest.Mo
     assert place.socket.exists()
     embedded.ensure()
     assert (place.socket.parent / "starts").read_text() == "start\n" * 2
+
+
+def test_one_is_started_again_in_its_own_place(
+    place: embedded.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, SERVES)
+    target = embedded.ensure()
+    assert embedded.Place.of(target) == place
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / "another"))
+    revive(target)
+    assert (place.socket.parent / "starts").read_text() == "start\n"
+    kill(int(place.pid_file.read_text()))
+    revive(target)
+    assert (place.socket.parent / "starts").read_text() == "start\n" * 2
+    revive(Target("dns:localhost:1"))  # which is somebody else's to start
+    assert not (tmp_path / "another").exists()
 
 
 def test_one_that_cannot_start_says_why_and_nothing_else(
@@ -202,6 +218,13 @@ def test_a_long_state_path_has_its_socket_elsewhere(tmp_path: Path, monkeypatch:
     assert len(str(first.socket)) < 100
     monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / ("y" * 120)))
     assert embedded.Place.default().socket != first.socket
+
+
+@pytest.mark.parametrize("named", ["state", "sub/../state", "./state/"])
+def test_a_relative_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("E2E_STATE_DIR", named)
+    assert embedded.Place.default().state == tmp_path / "state"
 
 
 def test_a_large_log_is_put_aside(place: embedded.Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,7 @@ class Client:
         self.containers = container_service_pb2_grpc.ContainerServiceStub(channel)
         self.waits = wait_service_pb2_grpc.WaitServiceStub(channel)
         self.metrics = metric_service_pb2_grpc.MetricServiceStub(channel)
+        self.containers = container_service_pb2_grpc.ContainerServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
 
     async def apply(self, *documents: Any, dry_run: bool = False) -> manifest_service_pb2.ApplyResponse:
@@ -105,11 +106,18 @@ class Harness:
         self.folder.mkdir()
         self.engine = FakeEngine()
         self.driver = FakeDriver(images=[IMAGE], engine=self.engine)
+        self.latency: dict[str, float] = {}
+        """Seconds that calls of the drivers to come take, by name."""
 
     @asynccontextmanager
     async def running(self, **settings: Any) -> AsyncIterator[Client]:
         """A controller that runs for as long as the context is open."""
-        self.driver = FakeDriver(engine=self.engine, pullable=self.driver.pullable, state_dir=self.state)
+        self.driver = FakeDriver(
+            engine=self.engine,
+            pullable=self.driver.pullable,
+            state_dir=self.state,
+            latency=self.latency,
+        )
         # The fake's addresses may be those of somebody's real containers.
         self.driver.containers_reachable = False
         values = {

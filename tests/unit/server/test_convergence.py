@@ -227,6 +227,21 @@ async def test_steady_state_asks_the_engine_nothing(client: Client, harness: Har
     assert harness.driver.calls == before
 
 
+@pytest.mark.parametrize("name", ["state", "sub/../state"])
+async def test_folders_may_be_relative(harness: Harness, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(harness.folder.parent)
+    (harness.folder.parent / "sub").mkdir()
+    harness.write("test/web.json", document())
+    async with harness.running(state_dir=Path(name), folder=[Path("sub/../manifests")]) as client:
+        await client.wait()
+        await client.apply(document("applied"))
+        await client.wait(key("applied"))
+        directory = (await client.get("applied")).status.directory
+        assert directory == str(harness.state / "environments" / "test" / "applied")
+        await eventually(Path(directory).is_dir)
+        assert (await client.get()).source == f"{harness.folder}/test/web.json:1"
+
+
 async def test_a_folder_that_is_not_there_is_told_and_may_come(harness: Harness) -> None:
     harness.folder.rmdir()
     async with harness.running() as client:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from e2e_api.errors import E2EError
 from e2e_api.v1 import environment_service_pb2
 from e2e_controller import leases
 from e2e_controller.marks import Marks
 
-from .conftest import Client, E2EError, Harness, checked, document, eventually, key
+from .conftest import Client, Harness, checked, document, eventually, key
 
 
 def leave(harness: Harness, environment: str, mark: str | None) -> Path:

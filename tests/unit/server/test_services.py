@@ -1,15 +1,24 @@
 """The services as a client sees them: errors, streams, leases, health, reflection."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from e2e_api.errors import Conflict, InvalidArgument, NotFound, WaitFailed, WaitTimeout
-from e2e_api.v1 import environment_service_pb2, event_service_pb2, manifest_service_pb2, metric_service_pb2
+from e2e_api.v1 import (
+    container_service_pb2,
+    environment_service_pb2,
+    event_service_pb2,
+    manifest_service_pb2,
+    metric_service_pb2,
+)
+from e2e_controller.drivers.base import Key
 from e2e_controller.manager import Manager, StartError
 from e2e_controller.settings import Settings
 
@@ -43,6 +52,25 @@ async def test_what_the_manifest_does_not_ask_for_never_comes(client: Client) ->
     with pytest.raises(WaitFailed, match="state Stopped"):
         await client.wait()
     await client.wait(goal=Goal.WAIT_GOAL_RECONCILED)
+
+
+async def test_logs_since_a_moment(client: Client, harness: Harness) -> None:
+    """In the middle of the ocean: a moment without a zone would be taken for one of the local zone."""
+    await client.apply(document())
+    await client.wait()
+    harness.driver.log(Key("test", "Workload", "web"), b"written\n")
+    now = datetime.now(UTC)
+
+    async def logs(since: Timestamp) -> list[bytes]:
+        request = container_service_pb2.LogsRequest(key=key(), since=since)
+        return [response.data async for response in client.containers.Logs(request, timeout=60)]
+
+    for age, expected in ((timedelta(minutes=1), [b"written\n"]), (timedelta(minutes=-1), [])):
+        since = Timestamp()
+        since.FromDatetime(now - age)
+        assert await logs(since) == expected
+    with pytest.raises(grpc.RpcError, match="expected a time of the years 1 to 9999"):
+        await logs(Timestamp(seconds=10**15))
 
 
 async def test_invalid_keys_are_named(client: Client) -> None:

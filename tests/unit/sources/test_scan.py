@@ -1,7 +1,10 @@
 """Walking: what is read, what is not, and what is wrong with folders."""
 
+import errno
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -161,6 +164,55 @@ def test_unreadable_folder_keeps_its_files(tmp_path: Path, monkeypatch: pytest.M
     assert relative_files(found) == ["open/a.yaml"]
     assert found.problems == {"closed": "the folder cannot be read: Permission denied"}
     assert found.compare(before.files) == ([], set())
+
+
+class UnseenEntry:
+    """An entry whose kind is known, but that cannot be looked at, as on a network file system in trouble."""
+
+    def __init__(self, entry: os.DirEntry[str], error: int) -> None:
+        self._entry = entry
+        self._error = error
+        self.name, self.path = entry.name, entry.path
+
+    def is_dir(self) -> bool:
+        return self._entry.is_dir()
+
+    def is_symlink(self) -> bool:
+        return self._entry.is_symlink()
+
+    def stat(self) -> os.stat_result:
+        raise OSError(self._error, os.strerror(self._error), self.path)
+
+
+@pytest.mark.parametrize(
+    ("error", "problems"),
+    [(errno.ESTALE, {"x": "the folder cannot be read: Stale file handle"}), (errno.ENOENT, {})],
+)
+def test_a_folder_that_cannot_be_looked_at_keeps_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, problems: dict[str, str]
+) -> None:
+    for name in ("x/a.yaml", "x.yaml/b.yaml", "y/c.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    before = scan_folder(str(tmp_path))
+    listing = os.scandir
+
+    @contextmanager
+    def scandir(path: str) -> Iterator[list[object]]:
+        with listing(path) as entries:
+            yield [UnseenEntry(entry, error) if entry.name in ("x", "x.yaml") else entry for entry in entries]
+
+    monkeypatch.setattr(scan.os, "scandir", scandir)
+    found = scan_folder(str(tmp_path))
+    assert found.problems == problems
+    missing = {Path(path).name for path in found.compare(before.files)[1]}
+    assert missing == (set() if problems else {"a.yaml", "b.yaml"})
+
+
+def test_a_folder_may_be_named_like_a_probe_of_vims(tmp_path: Path) -> None:
+    (tmp_path / "4913").mkdir()
+    (tmp_path / "4913" / "a.yaml").touch()
+    assert relative_files(scan_folder(str(tmp_path))) == ["4913/a.yaml"]
 
 
 def test_a_first_folder_that_is_no_label_is_a_problem_once_it_holds_manifests(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from e2e_controller.drivers.docker.contexts import pack_context
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import EngineRefusal
 from e2e_controller.drivers.docker.lines import documents
-from e2e_controller.drivers.docker.progress import BuildLines
+from e2e_controller.drivers.docker.progress import BuildLines, error_of
 from e2e_controller.drivers.docker.registry import build_headers
 from e2e_controller.drivers.docker.temporary import image_labels
 from e2e_controller.drivers.inventory import Owner
@@ -83,7 +83,7 @@ class Builds:
         ) as response:
             async for document in documents(response, self._silence):
                 if "error" in document:
-                    raise build_failed(spec, str(document["error"]), lines)
+                    raise build_failed(spec, error_of(document), lines)
                 if line := lines.add(document):
                     progress(line)
 

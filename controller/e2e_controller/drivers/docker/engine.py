@@ -33,6 +33,7 @@ Observe = Callable[[str, float, bool], None]
 _MARGIN = 1.0
 """Seconds that a call's thread has to report its own time-out, before it is left behind."""
 _MESSAGE_LIMIT = 65536
+_LOCAL_THREADS = 4
 _SOCKET_SCHEME = "http+docker://"
 
 
@@ -47,6 +48,7 @@ class Engine:
         self.call_timeout = call_timeout
         self._observe = observe or (lambda _name, _seconds, _ok: None)
         self._pool = DaemonPool(parallelism, "engine")
+        self._local_pool = DaemonPool(_LOCAL_THREADS, "local")
         self._slots = FairSemaphore(parallelism)
         """A call's time counts from when it gets a thread; environments take turns."""
         self._connecting = asyncio.Lock()
@@ -78,7 +80,8 @@ class Engine:
     async def close(self) -> None:
         """Ends all connections; threads that wait for a hung engine are left behind."""
         self._closed = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._local_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
         if self._session is not None:
             await self._session.close()
         if self._client is not None:
@@ -92,8 +95,8 @@ class Engine:
         return await self._in_thread(name, what or name, lambda: function(client), environment)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
-        """Runs what blocks but is no call to the engine."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        """Runs what blocks but is no call to the engine, in threads that calls do not need."""
+        return await asyncio.get_running_loop().run_in_executor(self._local_pool, function)
 
     @asynccontextmanager
     async def request(

@@ -13,7 +13,7 @@ from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import EngineRefusal
 from e2e_controller.drivers.docker.flight import SingleFlight
 from e2e_controller.drivers.docker.lines import documents
-from e2e_controller.drivers.docker.progress import PullLines
+from e2e_controller.drivers.docker.progress import PullLines, error_of
 from e2e_controller.drivers.docker.registry import mirrored, pull_headers, registry_of, split_reference
 
 PULL_SILENCE = 120.0
@@ -94,7 +94,7 @@ class Images:
                 lines = PullLines()
                 async for document in documents(response, self._silence):
                     if "error" in document:
-                        raise pull_failed(source, str(document["error"]))
+                        raise pull_failed(source, error_of(document))
                     self._tell(reference, lines.add(document))
         except DriverError as error:
             raise self._pull_error(source, error) from error

@@ -5,8 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 _TAIL_LINES = 20
+_ERROR_LENGTH = 2_000
 _LINE_WIDTH = 200
 _DONE = ("Pull complete", "Already exists")
+
+
+def error_of(document: Mapping[str, Any]) -> str:
+    """Why it failed, as the engine says; of a long text the end. Empty where it tells of none."""
+    text = str(document.get("error", ""))
+    return text if len(text) <= _ERROR_LENGTH else f"... {text[-_ERROR_LENGTH:]}"
 
 
 class PullLines:

@@ -42,6 +42,10 @@ class Trees:
             await self._engine.in_thread(lambda: _remove(tree))
         except PermissionError:
             await self.remove_as_root(tree)
+        except OSError as error:
+            message = f"cannot remove {error.filename or tree}: {error.strerror or error}"
+            remedy = f"`sudo rm -rf {tree}` if that does not pass"
+            raise DriverError(message, reason="DirectoryFailed", remedy=remedy) from error
 
     async def remove_as_root(self, tree: Path) -> None:
         """Lets a container of root's do it, of any image at hand that has `rm`."""
