@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from e2e_api.v1 import (
     container_service_pb2,
@@ -55,6 +55,7 @@ _SERVICES = [
         (wait_service_pb2, "WaitService"),
     )
 ]
+_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 
 
 def _keepalive(seconds: float) -> list[tuple[str, int]]:
@@ -101,9 +102,7 @@ class GrpcServer:
         event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
         evidence_service_pb2_grpc.add_EvidenceServiceServicer_to_server(evidence, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection(
-            [*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], server
-        )
+        _add_reflection(server)
 
     @property
     def calls(self) -> int:
@@ -154,3 +153,16 @@ class GrpcServer:
     def _remove_sockets(self) -> None:
         for socket in self._sockets:
             socket.remove()
+
+
+def _add_reflection(server: grpc.aio.Server) -> None:
+    """Reflection, v1alpha and v1: the same messages under another name, which grpcio-reflection has not."""
+    names = [*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(names, server)
+    handler: Any = grpc.stream_stream_rpc_method_handler(
+        reflection.aio.ReflectionServicer(names).ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    methods = {"ServerReflectionInfo": handler}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_REFLECTION_V1, methods),))

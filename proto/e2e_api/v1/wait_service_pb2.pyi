@@ -40,7 +40,9 @@ class _WaitGoalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitGoal.Val
     WAIT_GOAL_RECONCILED: _WaitGoal.ValueType  # 5
     """The state that the manifest asks for is reached, whichever it is."""
     WAIT_GOAL_EXITED: _WaitGoal.ValueType  # 6
-    """`Failed` is true, or the container exited."""
+    """The container is there and has exited, by itself or because it was asked to. One that failed and never
+    ran never will.
+    """
     WAIT_GOAL_NOT_READY: _WaitGoal.ValueType  # 7
     """The condition `Ready` is false."""
     WAIT_GOAL_PAUSED: _WaitGoal.ValueType  # 8
@@ -65,7 +67,9 @@ WAIT_GOAL_DELETED: WaitGoal.ValueType  # 4
 WAIT_GOAL_RECONCILED: WaitGoal.ValueType  # 5
 """The state that the manifest asks for is reached, whichever it is."""
 WAIT_GOAL_EXITED: WaitGoal.ValueType  # 6
-"""`Failed` is true, or the container exited."""
+"""The container is there and has exited, by itself or because it was asked to. One that failed and never
+ran never will.
+"""
 WAIT_GOAL_NOT_READY: WaitGoal.ValueType  # 7
 """The condition `Ready` is false."""
 WAIT_GOAL_PAUSED: WaitGoal.ValueType  # 8

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from e2e_api.errors import from_rpc_error
+from e2e_api.errors import E2EError, from_rpc_error
 from e2e_api.v1 import (
     container_service_pb2_grpc,
     environment_service_pb2_grpc,
@@ -48,6 +48,7 @@ class Client:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.manifests = manifest_service_pb2_grpc.ManifestServiceStub(channel)
         self.environments = environment_service_pb2_grpc.EnvironmentServiceStub(channel)
+        self.containers = container_service_pb2_grpc.ContainerServiceStub(channel)
         self.waits = wait_service_pb2_grpc.WaitServiceStub(channel)
         self.metrics = metric_service_pb2_grpc.MetricServiceStub(channel)
         self.containers = container_service_pb2_grpc.ContainerServiceStub(channel)
@@ -208,3 +209,16 @@ async def page() -> AsyncIterator[MetricsPage]:
     async with TestServer(application, host="127.0.0.1") as server:
         page = MetricsPage(server.port or 0)
         yield page
+
+
+__all__ = [
+    "E2EError",
+    "Goal",
+    "Harness",
+    "checked",
+    "document",
+    "eventually",
+    "key",
+    "selection",
+    "wait_request",
+]

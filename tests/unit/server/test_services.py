@@ -7,6 +7,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from e2e_api.errors import Conflict, InvalidArgument, NotFound, WaitFailed, WaitTimeout
@@ -288,6 +289,23 @@ async def test_health_and_reflection(harness: Harness) -> None:
     assert {"e2e.v1.WaitService", "e2e.v1.MetricService", "grpc.health.v1.Health"} <= set(services)
 
 
+async def test_reflection_v1(harness: Harness) -> None:
+    """Asked as clients of today ask first; its messages are those of v1alpha."""
+    async with harness.running(), grpc.aio.insecure_channel(harness.manager.addresses[0]) as channel:
+        call = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        requests = [
+            reflection_pb2.ServerReflectionRequest(list_services="*"),
+            reflection_pb2.ServerReflectionRequest(file_containing_symbol="e2e.v1.WaitService"),
+        ]
+        listed, file = [answer async for answer in call(iter(requests))]
+    assert "e2e.v1.WaitService" in [found.name for found in listed.list_services_response.service]
+    assert b"e2e/v1/wait_service.proto" in file.file_descriptor_response.file_descriptor_proto[0]
+
+
 def _reflected_services(address: str) -> list[str]:
     with grpc.insecure_channel(address) as channel:
         return list(ProtoReflectionDescriptorDatabase(channel).get_services())
@@ -297,12 +315,14 @@ async def test_the_controllers_own_metrics_and_health(harness: Harness) -> None:
     import aiohttp
 
     async with harness.running(http="127.0.0.1:0") as client, aiohttp.ClientSession() as http:
-        await client.apply(document())
+        await client.apply(document(readiness={"exec": {"command": ["true"]}}))
         await client.wait()
         base = f"http://{harness.manager.http_address}"
         page = await (await http.get(f"{base}/metrics")).text()
         assert 'e2e_objects{condition="Ready",kind="Workload",status="True"} 1.0' in page
         assert 'e2e_reconciles_total{kind="Workload",result="success"}' in page
+        assert 'e2e_probe_duration_seconds_count{result="success",type="exec"} 1.0' in page
+        assert "\ne2e_queue_depth " in page
         for path in ("/healthz", "/readyz"):
             assert (await http.get(base + path)).status == 200
 

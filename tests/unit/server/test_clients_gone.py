@@ -1,0 +1,100 @@
+"""The work of a client that left stops, whatever it asked for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from e2e_api.v1 import container_service_pb2 as containers
+from e2e_api.v1 import metric_service_pb2 as metrics
+from e2e_controller.drivers.base import Key
+
+from .conftest import Client, Harness, MetricsPage, document, eventually, key, selection, wait_request
+
+WEB = Key("test", "Workload", "web")
+
+
+@pytest.fixture
+def left(client: Client, harness: Harness) -> Callable[[Any], Any]:
+    """Cancels a call, and waits until nothing of it is left in the controller."""
+    store = harness.manager._store
+
+    async def leave(call: Any) -> None:
+        assert harness.manager._server.calls == 1
+        call.cancel()
+        await eventually(lambda: harness.manager._server.calls == 0)
+        assert not store._subscriptions
+
+    return leave
+
+
+async def quiet(page: MetricsPage) -> bool:
+    """Whether nobody looks at the page, for longer than between any two looks of a wait."""
+    scrapes = page.scrapes
+    await asyncio.sleep(0.4)
+    return page.scrapes == scrapes
+
+
+async def test_wait_metrics(client: Client, page: MetricsPage, left: Callable[[Any], Any]) -> None:
+    page.text = "up 0\n"
+    await page.workload(client)
+    call = client.metrics.WaitMetrics(wait_request("up", equals=1), timeout=60)
+    await eventually(lambda: page.scrapes > 2)
+    assert not await quiet(page)
+    await left(call)
+    assert await quiet(page)
+
+
+async def test_watch_metrics(client: Client, page: MetricsPage, left: Callable[[Any], Any]) -> None:
+    page.text = "up 0\n"
+    await page.workload(client)
+    call = client.metrics.WatchMetrics(metrics.WatchMetricsRequest(selection=selection("up")), timeout=60)
+    await call.read()
+    assert not await quiet(page)
+    await left(call)
+    assert await quiet(page)
+
+
+async def test_logs(client: Client, harness: Harness, left: Callable[[Any], Any]) -> None:
+    following = count_open(harness)
+    await client.apply(document())
+    await client.wait()
+    harness.driver.log(WEB, b"first\n")
+    call = client.containers.Logs(containers.LogsRequest(key=key(), follow=True), timeout=60)
+    assert (await call.read()).data == b"first\n"
+    assert following == ["open"]
+    await left(call)
+    assert following == ["open", "closed"]
+
+
+@pytest.mark.parametrize("command", [["cat"], ["sleep", "1000"]])
+async def test_exec(client: Client, harness: Harness, left: Callable[[Any], Any], command: list[str]) -> None:
+    await client.apply(document())
+    await client.wait()
+    call = client.containers.Exec(timeout=60)
+    start = containers.ExecStart(key=key(), command=command, stdin=True)
+    await call.write(containers.ExecRequest(start=start))
+    (session,) = await eventually(lambda: harness.driver.container(WEB).sessions)
+    assert not session._task.done()
+    await left(call)
+    assert session._task.done()
+
+
+def count_open(harness: Harness) -> list[str]:
+    """Tells when logs are opened and closed."""
+    told: list[str] = []
+    logs = harness.driver.logs
+
+    async def counted(*args: Any, **options: Any) -> AsyncIterator[Any]:
+        told.append("open")
+        outputs = logs(*args, **options)
+        try:
+            async for output in outputs:
+                yield output
+        finally:
+            await outputs.aclose()
+            told.append("closed")
+
+    harness.driver.logs = counted  # type: ignore[assignment, method-assign]
+    return told
