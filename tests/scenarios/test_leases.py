@@ -176,6 +176,6 @@ def test_who_does_not_come_back_loses_it(controller: Controller, clients: ExitSt
 def test_two_controllers_on_one_state_folder(controller: Controller, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "e2e_controller", f"--state-dir={controller.state}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 3
+    assert done.returncode == 4
     assert f"in use by process {controller.pid}" in done.stderr
     assert "give this one its own --state-dir" in done.stderr
