@@ -82,8 +82,6 @@ class Leases:
         marked = self._marks.read()
         self._marked |= marked.keys()
         for environment, mark in marked.items():
-            if environment in self._held:
-                continue
             if mark.keep:
                 self._keep.add(environment)
             if mark.ends is not None:
@@ -93,7 +91,7 @@ class Leases:
                 log.info("environment %s was held before the restart", environment)
                 self._await_clients(environment, serving, grace)
         for environment in self._store.environments():
-            if environment not in marked and environment not in self._held:
+            if environment not in marked:
                 self._plan_end(environment, only_ttl=True)
 
     @asynccontextmanager

@@ -18,7 +18,7 @@ class Controller:
         self.folder.mkdir(exist_ok=True)
         self.state = base / "state"
         self.address = f"unix://{base}/controller.sock"
-        self._options = options
+        self.options = options
         self._log = base / "log"
         self.start()
 
@@ -33,7 +33,7 @@ class Controller:
         """Starts it, also again, and waits until it serves."""
         receive, ready = os.pipe()
         places = [f"--folder={self.folder}", f"--state-dir={self.state}", f"--listen={self.address}"]
-        options = [*places, f"--ready-fd={ready}", "--delete-on-exit", *self._options]
+        options = [*places, f"--ready-fd={ready}", "--delete-on-exit", *self.options]
         command = [sys.executable, "-m", "e2e_controller", *options]
         with self._log.open("a") as log:
             self._process = subprocess.Popen(command, stderr=log, stdout=log, pass_fds=[ready])

@@ -143,7 +143,7 @@ def test_who_comes_back_to_a_killed_controller_keeps_the_environment(
     until(lambda: list((controller.state / "leases").iterdir()) == [])
 
 
-@pytest.mark.parametrize("options", [["--lease-grace=3s"]])
+@pytest.mark.parametrize("options", [["--lease-grace=1s", "--recovery-grace=2s"]])
 @pytest.mark.parametrize("script", [HOLDS, HOLDS_ASYNC], ids=["sync", "async"])
 def test_a_block_outlives_a_restart_of_its_controller(
     controller: Controller, clients: ExitStack, script: str
@@ -160,7 +160,7 @@ def test_a_block_outlives_a_restart_of_its_controller(
     assert names_of(name) == []
 
 
-@pytest.mark.parametrize("options", [["--lease-grace=200ms"]])
+@pytest.mark.parametrize("options", [["--lease-grace=200ms", "--recovery-grace=200ms"]])
 def test_who_does_not_come_back_loses_it(controller: Controller, clients: ExitStack) -> None:
     name = f"lost-{os.getpid()}"
     client = add(clients, HOLDS, SMALL, name, controller.address)
@@ -176,6 +176,6 @@ def test_who_does_not_come_back_loses_it(controller: Controller, clients: ExitSt
 def test_two_controllers_on_one_state_folder(controller: Controller, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "e2e_controller", f"--state-dir={controller.state}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 3
+    assert done.returncode == 4
     assert f"in use by process {controller.pid}" in done.stderr
     assert "give this one its own --state-dir" in done.stderr

@@ -124,6 +124,7 @@ class Harness:
             "state_dir": self.state,
             "folder": [self.folder],
             "lease_grace": 0.05,
+            "recovery_grace": 0.05,
             "rescan_interval": 0.2,
             **settings,
         }

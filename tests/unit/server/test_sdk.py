@@ -87,7 +87,7 @@ async def test_an_end_right_after_a_restart_deletes(harness: Harness, address: s
         await environment.start_and_wait_ready(environment.workload("web", image=IMAGE))
     closing = asyncio.create_task(environment.close())
     await asyncio.sleep(0.3)  # nobody serves
-    async with harness.running(listen=[address]):
+    async with harness.running(listen=[address], recovery_grace=20):
         await closing
         assert not harness.engine.containers
 
