@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,12 @@ from .engine import (
 Record = Callable[[str, object], None]
 NUMBER = 6
 START = 60.0
+WITH_LOOPBACK = """
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:  # SIOCSIFFLAGS, IFF_UP
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
@@ -46,6 +53,8 @@ class OwnEngine:
             left.unlink(missing_ok=True)
         base, name = self._base, self._base.name
         command = [
+            # Networks of its own: a daemon without the default bridge removes what it takes for its own, docker0.
+            *("unshare", "--net", sys.executable, "-c", WITH_LOOPBACK),
             "dockerd",
             f"--host={self.url}",
             f"--data-root={base}/data",
