@@ -13,6 +13,7 @@ from e2e_api.conditions import ConditionType
 from e2e_api.errors import Conflict
 from e2e_api.manifests import Environment
 from e2e_controller.directories import Directories
+from e2e_controller.drivers.base import Key
 from e2e_controller.events import EventLog
 from e2e_controller.intake import Intake
 from e2e_controller.objects import environment_key
@@ -107,10 +108,15 @@ class Leases:
                 del self._held[environment]
                 self._plan_end(environment)
 
-    async def delete(self, environment: str) -> None:
-        """Deletes what Apply wrote for an environment, now."""
+    async def delete(self, environment: str) -> list[Key]:
+        """Deletes what Apply wrote for an environment, now; returns the keys.
+
+        Its planned end goes with it: it is none of an environment that has the name later.
+        """
         self._stop_end(environment)
-        await self._intake.delete_environment(environment)
+        if not self._held.get(environment):
+            self._unmark(environment)
+        return await self._intake.delete_environment(environment)
 
     def environment_changed(self, environment: str) -> None:
         """Its manifest may have a `ttl`, which runs while nobody holds it."""
