@@ -12,6 +12,7 @@ from e2e_api.conditions import ConditionType
 from e2e_api.errors import Conflict, E2EError, WaitTimeout
 from e2e_api.manifests import Environment
 from e2e_controller.directories import Directories
+from e2e_controller.drivers.base import Key
 from e2e_controller.events import EventLog
 from e2e_controller.intake import Intake
 from e2e_controller.marks import Mark, Marks
@@ -125,17 +126,18 @@ class Leases:
                     # A claim that was refused changes nothing for an environment that nobody had held.
                     self._plan_end(environment, only_ttl=environment not in self._marked)
 
-    async def delete(self, environment: str) -> None:
-        """Deletes what Apply wrote for an environment, now. Who holds it holds it still."""
-        await self._intake.delete_environment(environment)
+    async def delete(self, environment: str) -> list[Key]:
+        """Deletes what Apply wrote for an environment, now; returns the keys. Who holds it holds it still."""
+        keys = await self._intake.delete_environment(environment)
         if self._held.get(environment):
-            return
+            return keys
         # What is applied from now on is another's: no end of before may take it.
         self._stop_end(environment)
         try:
             self._unmark(environment)
         except OSError as error:
             log.warning("environment %s stays marked as held: %s", environment, error)
+        return keys
 
     def environment_changed(self, environment: str) -> None:
         """Its manifest may have another `ttl`, which runs while nobody holds it."""

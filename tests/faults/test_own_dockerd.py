@@ -53,7 +53,7 @@ class OwnEngine:
             left.unlink(missing_ok=True)
         base, name = self._base, self._base.name
         command = [
-            # Networks of its own: a daemon without the default bridge removes what it takes for its own, docker0.
+            # Networks of its own: a daemon without a default bridge removes docker0, whosever it is.
             *("unshare", "--net", sys.executable, "-c", WITH_LOOPBACK),
             "dockerd",
             f"--host={self.url}",

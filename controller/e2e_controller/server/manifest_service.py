@@ -69,7 +69,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         deleted: dict[Key, None] = {}
         for key in keys:
             if key.kind == ENVIRONMENT:
-                deleted |= dict.fromkeys(await self._intake.delete_environment(key.environment))
+                deleted |= dict.fromkeys(await self._leases.delete(key.environment))
             await self._intake.delete(key)
             deleted[key] = None
         return pb.DeleteResponse(keys=[key_to_proto(key) for key in deleted])

@@ -220,6 +220,19 @@ async def test_a_restart_does_not_forget_what_is_kept_nor_until_when(harness: Ha
         again.cancel()
 
 
+async def test_a_deleted_environment_leaves_its_end_to_no_other(client: Client, harness: Harness) -> None:
+    await client.apply(document("test", "Environment", ttl="1h"), document())
+    await client.wait()
+    assert (await eventually_kept(client)).end_cause == "nobody holds it, and it has a ttl"
+    await client.delete(key("test", kind="Environment"))
+    await client.wait(goal=Goal.WAIT_GOAL_DELETED)
+    await client.apply(document())
+    await client.wait()
+    assert harness.manager._leases.planned_end("test") is None
+    assert harness.manager._leases.idle
+    assert not list((harness.state / "leases").glob("*"))
+
+
 async def test_a_lease_that_a_restart_ended_waits_to_see_a_failure(harness: Harness) -> None:
     async with harness.running() as client:
         await client.apply(document("test", "Environment", keepOnFailure=True, ttl="1h"), document())
