@@ -147,6 +147,7 @@ class Garbage:
         try:
             with self._claim(owner, leaks[0].state):
                 done = await asyncio.gather(*(clean(group) for group in groups))
+                _forget_claims(owner, {leak.thing.environment for leak in leaks})
         except StateFolderInUse as error:
             problem = f"its state folder is in use meanwhile, by {error.holder}"
         except (StateFolderError, OSError) as error:
@@ -191,11 +192,18 @@ def folders_of(owner: Owner, state: OwnerState, environments: set[str]) -> Itera
         if is_its_own or path.name in environments:
             yield _folder(owner, path)
     if is_its_own:
-        marks = Marks(directories.leases).read()
+        claims = Marks(directories.leases).claims()
         for path in _subfolders(directories.manifests):
-            mark = marks.get(path.name)
-            if mark is not None and not mark.keep and mark.ends is None:
+            if path.name in claims:
                 yield _folder(owner, path)
+
+
+def _forget_claims(owner: Owner, environments: set[str]) -> None:
+    """Whoever held them is not waited for when the controller is started again."""
+    if _is_own(owner):
+        marks = Marks(Directories(Path(owner.state_dir)).leases)
+        for environment in environments & marks.claims():
+            marks.remove(environment)
 
 
 def count_by_owner(leaks: Iterable[Leak]) -> str:

@@ -59,6 +59,10 @@ class Marks:
             return {}
         return {path.name: _read(path) for path in found if _is_mark(path)}
 
+    def claims(self) -> set[str]:
+        """Environments that are there only as long as somebody holds them."""
+        return {name for name, mark in self.read().items() if not mark.keep and mark.ends is None}
+
 
 def _is_mark(path: Path) -> bool:
     return _ENVIRONMENT.fullmatch(path.name) is not None and path.is_file()

@@ -199,7 +199,8 @@ async def test_calls_work_again_after_a_break(docker_client: docker.APIClient, t
         await driver.close()
         proxy.cut()
     assert calls[0] == ("connect", True, True)
-    assert set(calls[1:]) == {(name, True, True) for name in ("inspect", "list_networks", "list_volumes")}
+    expected = ("inspect", "list_images", "list_networks", "list_volumes")
+    assert set(calls[1:]) == {(name, True, True) for name in expected}
 
 
 async def later(seen: list[ContainerEvent]) -> list[ContainerEvent]:

@@ -41,7 +41,7 @@ def test_a_changed_context_is_built_again_by_apply(controller: Controller, tmp_p
         assert applied("first") == first
         assert applied("second") != first
         client.delete([KEY])
-        client.wait([KEY], Goal.DELETED, 60)
+        client.wait([KEY, environment_key(NAME)], Goal.DELETED, 60)
     with docker_client() as engine:
-        for image in images:
-            engine.images.remove(image, force=True)
+        tags = {tag for image in engine.api.images() for tag in image["RepoTags"] or ()}
+    assert not images & tags  # they go with their environment

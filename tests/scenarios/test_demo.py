@@ -90,7 +90,7 @@ def test_two_at_once_tell_the_story() -> None:
                 assert len(re.findall(rf"^{re.escape(step)}.*$", output, re.M)) == 2, (
                     output
                 )  # and in the table
-            assert re.search(r"query-1: ready \(create .*start .*probe ", output)
+            assert re.search(r"query-1: ready \(.*create .*start .*probe ", output)
             assert output.count('prometheus="prometheus-1"} 1') == 1
             assert output.count('prometheus="prometheus-2"} 1') == 2
             assert "containers: 5 before, 0 now" in output

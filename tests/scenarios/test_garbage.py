@@ -164,19 +164,21 @@ def test_the_next_start_of_any_controller_removes_what_orphans_left(killed: Worl
 def test_what_a_client_held_does_not_come_back(base: Path) -> None:
     (base / "held").mkdir()
     controller, name = Controller(base / "held"), f"gc-held-{os.getpid()}"
-    identity = (controller.state / "controller-id").read_text().strip()
-    holder = Client(HOLDS, SMALL, name, controller.address)
-    controller.kill()
-    holder.send(signal.SIGKILL)
-    holder.end()
-    removed = gc(identity)
-    assert {thing["result"] for thing in removed} == {"removed"}
-    assert str(controller.state / "manifests" / name) in {thing["name"] for thing in removed}
-    assert left(identity) == []
-    controller.start()
-    done = e2e("--controller", controller.address, "get", "--env", name, "-o", "name")
-    assert (done.returncode, done.stdout) == (0, "")
-    controller.stop()
+    try:
+        identity = (controller.state / "controller-id").read_text().strip()
+        holder = Client(HOLDS, SMALL, name, controller.address)
+        controller.kill()
+        holder.send(signal.SIGKILL)
+        holder.end()
+        removed = gc(identity)
+        assert {thing["result"] for thing in removed} == {"removed"}
+        assert str(controller.state / "manifests" / name) in {thing["name"] for thing in removed}
+        assert left(identity) == []
+        controller.start()
+        done = e2e("--controller", controller.address, "get", "--env", name, "-o", "name")
+        assert (done.returncode, done.stdout) == (0, "")
+    finally:
+        controller.stop()
     assert left(identity) == []
 
 
