@@ -7,7 +7,7 @@ from controllers import Controller
 from small import BUSYBOX
 
 from e2e import Client, Environment, Goal
-from e2e.messages import container_key
+from e2e.messages import container_key, environment_key
 from tests.engine import docker_client
 
 NAME = "building"
