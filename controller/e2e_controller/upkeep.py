@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from e2e_api.manifests import WorkloadSpec
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Driver, DriverError, Key
-from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, environment_key
+from e2e_controller.drivers.base import Driver, DriverError, Key, ListedContainer
+from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, Object, environment_key
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
@@ -48,6 +50,32 @@ class TaskSet:
             self._failed()
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What there is of ours, by lists alone."""
+
+    containers: Mapping[Key, ListedContainer]
+    environments: Set[str]
+    """Those of which the engine has something."""
+    folders: Set[str]
+    """Those that have a shared directory."""
+
+
+def _is_as_known(object_: Object, listing: Listing) -> bool:
+    """Whether the lists agree with the status; where they cannot tell, they do not."""
+    if not object_.settled or object_.deleting:
+        return False
+    if object_.key.kind == ENVIRONMENT:
+        return object_.key.name in listing.environments and object_.status.network_id != ""
+    if object_.key.kind not in CONTAINER_KINDS:
+        return True
+    spec = object_.manifest.spec if object_.manifest else None
+    if isinstance(spec, WorkloadSpec) and spec.readiness and spec.readiness.healthcheck:
+        return False  # a list does not tell the health
+    known, found = object_.status.container, listing.containers.get(object_.key)
+    return known is None if found is None else found.is_as_known(known)
+
+
 class Upkeep:
     """Queues what has to be looked at, whoever changed it."""
 
@@ -70,34 +98,50 @@ class Upkeep:
                 self._heard(event.key, event.action)
 
     async def resync(self, interval: float) -> None:
-        """A full look once in a while: events may have been lost."""
+        """Looks once in a while for what no event told of, since events may have been lost."""
         while True:
             await asyncio.sleep(interval)
-            await self.enqueue_all()
+            await self._insist(self._enqueue_differences)
 
     async def enqueue_all(self) -> None:
         """Queues what is wanted and what is there, so that both become the same; tries until it can look."""
+        await self._insist(self._enqueue_all)
+
+    async def _insist(self, queue: Callable[[Listing], None]) -> None:
         pause = FIRST_PAUSE
-        while not await self._look_at_all():
+        while (listing := await self._list()) is None:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LAST_PAUSE)
+        queue(listing)
 
-    async def _look_at_all(self) -> bool:
+    async def _list(self) -> Listing | None:
+        """What there is by lists alone; None where the engine does not tell."""
         try:
-            keys = set(await self._driver.list_containers())
+            containers = {found.key: found for found in await self._driver.list_containers()}
             environments = set(await self._driver.list_environments())
         except DriverError as error:
             if str(error) != self.engine_trouble:
                 log.warning("cannot list what the engine has: %s", error)
             self.engine_trouble = str(error)
-            return False
+            return None
         self.engine_trouble = ""
-        environments |= {path.name for path in self._directories.environments.glob("*") if path.is_dir()}
-        keys |= {environment_key(environment) for environment in environments}
-        keys |= {object_.key for object_ in self._store.select()}
+        folders = {path.name for path in self._directories.environments.glob("*") if path.is_dir()}
+        return Listing(containers, environments, folders)
+
+    def _enqueue_all(self, listing: Listing) -> None:
+        keys = {environment_key(name) for name in listing.environments | listing.folders}
+        self._enqueue({*keys, *listing.containers, *(object_.key for object_ in self._store.select())})
+
+    def _enqueue_differences(self, listing: Listing) -> None:
+        """Objects of which the lists tell something else than what is known, and things of no object."""
+        objects = {object_.key: object_ for object_ in self._store.select()}
+        there = {environment_key(name) for name in listing.environments | listing.folders}
+        changed = {key for key, object_ in objects.items() if not _is_as_known(object_, listing)}
+        self._enqueue(changed | ((there | listing.containers.keys()) - objects.keys()))
+
+    def _enqueue(self, keys: Iterable[Key]) -> None:
         for key in sorted(keys):
             self._queue.add(key)
-        return True
 
     async def until_unused(self, timeout: float, in_use: Callable[[], bool]) -> None:
         """Returns when there was nothing to do for `timeout` seconds."""
@@ -126,8 +170,8 @@ class Upkeep:
                 left.append(f"{what}: {error}")
                 return None
 
-        keys = await attempt("containers", self._driver.list_containers()) or ()
-        await asyncio.gather(*(attempt(f"container of {key}", self._remove(key)) for key in keys))
+        found = await attempt("containers", self._driver.list_containers()) or ()
+        await asyncio.gather(*(attempt(f"container of {it.key}", self._remove(it.key)) for it in found))
         for environment in await attempt("networks", self._driver.list_environments()) or ():
             await attempt(f"network of {environment}", self._driver.remove_environment(environment))
         for directory in sorted(self._directories.environments.glob("*")):

@@ -61,6 +61,10 @@ class Bench:
         assert found is not None
         return found
 
+    async def keys(self) -> list[Key]:
+        """Of all containers that the driver lists."""
+        return sorted(found.key for found in await self.driver.list_containers())
+
     async def ended(self, name: str = "web") -> Container:
         """Waits until the container has ended."""
         return await eventually(lambda: self.look(name), lambda found: found.phase is ContainerPhase.EXITED)

@@ -183,6 +183,23 @@ async def test_a_container_that_is_gone(bench: Bench) -> None:
         _ = [piece async for piece in driver.copy_out(GONE, "/")]
 
 
+async def test_a_list_agrees_with_a_look(bench: Bench) -> None:
+    """So that a full look finds what no event told of, and nothing else."""
+    container_id = await bench.up()
+    await bench.create("fresh")
+    await bench.up("ends", command=("true",))
+    await bench.ended("ends")
+    await bench.driver.pause(await bench.up("frozen"))
+    listed = {found.key.name: found for found in await bench.driver.list_containers()}
+    assert set(listed) == {"web", "fresh", "ends", "frozen"}
+    assert all(found.is_as_known(await bench.look(name)) for name, found in listed.items())
+    before = await bench.look()
+    await bench.driver.kill(container_id)
+    (found,) = (found for found in await bench.driver.list_containers() if found.key.name == "web")
+    assert not found.is_as_known(before)
+    assert not found.is_as_known(None)
+
+
 async def test_the_attempt_is_kept_with_the_container(bench: Bench) -> None:
     await bench.create(attempt=3)
     assert (await bench.look()).attempt == 3
@@ -202,8 +219,8 @@ async def test_lists_the_keys_of_ours_only(bench: Bench) -> None:
     await bench.create("one")
     await bench.create("two")
     await other.create(bench.key("three"), bench.spec(), "hash")
-    assert sorted(await bench.driver.list_containers()) == [bench.key("one"), bench.key("two")]
-    assert list(await other.list_containers()) == [bench.key("three")]
+    assert await bench.keys() == [bench.key("one"), bench.key("two")]
+    assert [found.key for found in await other.list_containers()] == [bench.key("three")]
 
 
 async def test_out_of_memory_is_told(docker_bench: Bench) -> None:
@@ -219,7 +236,7 @@ async def test_a_restarted_driver_adopts(bench: Bench) -> None:
     await bench.restart()
     found = await bench.look()
     assert (found.id, found.spec_hash, found.phase) == (container_id, "abc", ContainerPhase.RUNNING)
-    assert list(await bench.driver.list_containers()) == [Key(bench.environment, "Workload", "web")]
+    assert await bench.keys() == [Key(bench.environment, "Workload", "web")]
     assert list(await bench.driver.list_environments()) == [bench.environment]
 
 

@@ -154,6 +154,22 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedContainer:
+    """As much of a container of ours as a list of all tells."""
+
+    key: Key
+    id: str
+    phase: ContainerPhase
+    network_id: str = ""
+
+    def is_as_known(self, container: Container | None) -> bool:
+        """Whether the container is, by all that is listed, as it was at a look before."""
+        if container is None or (self.id, self.phase) != (container.id, container.phase):
+            return False
+        return self.phase is not ContainerPhase.RUNNING or self.network_id == container.network_id
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What `doctor` and probes need to know of the back end."""
 
@@ -298,8 +314,8 @@ class Driver(Protocol):
         network has the container's key where a container left it, else the key of the `Environment`.
         """
 
-    async def list_containers(self) -> Sequence[Key]:
-        """Keys of all our containers."""
+    async def list_containers(self) -> Sequence[ListedContainer]:
+        """All our containers."""
 
     async def list_environments(self) -> Sequence[str]:
         """Environments of which a network, a volume or an image of ours is there."""

@@ -59,7 +59,8 @@ class EnvironmentReconciler:
         return None
 
     async def _remove(self, key: Key, object_: Object | None) -> None:
-        if any(other.environment == key.environment for other in await self._driver.list_containers()):
+        there = await self._driver.list_containers()
+        if any(found.key.environment == key.environment for found in there):
             # Its containers are queued with their own keys, and queue this one when they are gone.
             return
         if object_ is not None:

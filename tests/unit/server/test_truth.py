@@ -130,3 +130,43 @@ async def test_a_bug_of_ours_is_told_to_who_waits(
     await eventually(lambda: harness.engine.containers)
     await eventually(lambda: harness.manager._queue.idle)
     await client.wait()
+
+
+async def test_at_rest_a_resync_is_lists_alone(harness: Harness) -> None:
+    harness.write("test/web.json", document(), document("stopped", state="Stopped"), document("job", "Job"))
+    async with harness.running(resync_interval=0.05) as client:
+        await client.wait()
+        await eventually(lambda: harness.manager._queue.idle)
+        before = len(harness.driver.calls)
+        await eventually(lambda: harness.driver.calls[before:].count("list_containers") > 3)
+        assert {call.partition(" ")[0] for call in harness.driver.calls[before:]} == {
+            "list_containers",
+            "list_environments",
+        }
+
+
+@pytest.mark.parametrize("loss", ["an end", "a container", "a network"])
+async def test_a_resync_finds_what_no_event_told_of(harness: Harness, loss: str) -> None:
+    harness.write("test/web.json", document(restartPolicy="Always"))
+    async with harness.running(resync_interval=0.05) as client:
+        await client.wait()
+        first = harness.driver.container(WEB).view
+        harness.engine.followers.clear()
+        match loss:
+            case "an end":
+                harness.driver.exit(WEB, 1)
+            case "a container":
+                harness.engine.containers.clear()
+            case "a network":
+                harness.engine.networks.clear()
+        again = await eventually(
+            lambda: next(
+                (
+                    c.view
+                    for c in harness.engine.containers.values()
+                    if c.lives and (c.view.id, c.view.started_at) != (first.id, first.started_at)
+                ),
+                None,
+            )
+        )
+        assert (again.id == first.id) == (loss == "an end")

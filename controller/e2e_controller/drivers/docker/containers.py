@@ -21,6 +21,7 @@ from e2e_controller.drivers.base import (
     FileContent,
     Health,
     Key,
+    ListedContainer,
     Mount,
 )
 from e2e_controller.drivers.inventory import Owner
@@ -237,6 +238,17 @@ def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
         address=network.get("IPAddress", "") if running else "",
         host_ports=_host_ports(inspected["HostConfig"].get("PortBindings") or {}),
     )
+
+
+def to_listed(item: Mapping[str, Any], controller_id: str) -> ListedContainer | None:
+    """An item of the engine's list, as ours; None where it belongs to somebody else."""
+    key = key_of(item["Labels"], controller_id)
+    if key is None:
+        return None
+    networks = (item.get("NetworkSettings") or {}).get("Networks") or {}
+    network = networks.get(network_name(key.environment)) or {}
+    phase = _PHASES.get(item["State"], ContainerPhase.DEAD)
+    return ListedContainer(key, item["Id"], phase, network.get("NetworkID", ""))
 
 
 def _host_ports(bindings: Mapping[str, Any]) -> dict[str, int]:

@@ -85,9 +85,9 @@ class DockerDriver:
         """What happens to our objects."""
         return self._events.follow()
 
-    async def list_containers(self) -> Sequence[Key]:
-        """Keys of all our containers."""
-        return await self._lifecycle.keys()
+    async def list_containers(self) -> Sequence[base.ListedContainer]:
+        """All our containers."""
+        return await self._lifecycle.listed()
 
     async def list_environments(self) -> Sequence[str]:
         """Environments that have a network, a volume or an image of ours."""

@@ -22,6 +22,7 @@ from e2e_controller.drivers.base import (
     DriverError,
     FileContent,
     Key,
+    ListedContainer,
     NameTaken,
     PortTaken,
     SpecRefused,
@@ -56,14 +57,14 @@ class Lifecycle:
         self._ports = ports
         self._departures = Departures()
 
-    async def keys(self) -> Sequence[Key]:
-        """Keys of all containers of ours."""
+    async def listed(self) -> Sequence[ListedContainer]:
+        """All containers of ours."""
         ours = {"label": f"{LABEL_CONTROLLER}={self._controller_id}"}
 
-        def look(client: APIClient) -> list[Key]:
+        def look(client: APIClient) -> Sequence[ListedContainer]:
             found = client.containers(all=True, filters=ours)
-            keys = (containers.key_of(item["Labels"], self._controller_id) for item in found)
-            return list(dict.fromkeys(key for key in keys if key is not None))
+            listed = (containers.to_listed(item, self._controller_id) for item in found)
+            return [item for item in listed if item is not None]
 
         return await self._engine.call("list", look)
 

@@ -23,6 +23,7 @@ from e2e_controller.drivers.base import (
     FileContent,
     ImageFailed,
     Key,
+    ListedContainer,
     NameTaken,
     Output,
     PullProgress,
@@ -93,10 +94,11 @@ class FakeDriver(Control):
         finally:
             self.engine.followers.remove(follower)
 
-    async def list_containers(self) -> Sequence[Key]:
-        """Keys of this controller's containers."""
+    async def list_containers(self) -> Sequence[ListedContainer]:
+        """This controller's containers."""
         await self.enter("list_containers")
-        return [found.view.key for found in self.engine.containers.values() if self._is_ours(found.owner)]
+        views = (found.view for found in self.engine.containers.values() if self._is_ours(found.owner))
+        return [ListedContainer(view.key, view.id, view.phase, view.network_id) for view in views]
 
     async def list_environments(self) -> Sequence[str]:
         """Environments with a network, a volume or an image."""

@@ -17,6 +17,7 @@ from e2e_controller.drivers.base import (
     EngineUnavailable,
     FileContent,
     Key,
+    ListedContainer,
     Output,
     PullProgress,
 )
@@ -88,9 +89,9 @@ class FaultyDriver(FakeDriver):
                 self._repeated -= 1
                 yield event
 
-    async def list_containers(self) -> Sequence[Key]:
+    async def list_containers(self) -> Sequence[ListedContainer]:
         """Or none, or one that is not there."""
-        ghost = [Key("ghost", "Workload", "ghost")]
+        ghost = [ListedContainer(Key("ghost", "Workload", "ghost"), "ghost", ContainerPhase.RUNNING)]
         return await self._call(
             "list_containers", "", super().list_containers, lambda true: [] if true else ghost
         )
