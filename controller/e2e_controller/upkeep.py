@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from e2e_api.manifests import WorkloadSpec
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Driver, DriverError, Key, ListedContainer
+from e2e_controller.drivers.base import ContainerPhase, Driver, DriverError, Key, ListedContainer
 from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, Object, environment_key
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
@@ -55,8 +55,8 @@ class Listing:
     """What there is of ours, by lists alone."""
 
     containers: Mapping[Key, ListedContainer]
-    environments: Set[str]
-    """Those of which the engine has something."""
+    environments: Mapping[str, str]
+    """Those of which the engine has something, and the id of their network."""
     folders: Set[str]
     """Those that have a shared directory."""
 
@@ -66,14 +66,18 @@ def _is_as_known(object_: Object, listing: Listing) -> bool:
     if not object_.settled or object_.deleting:
         return False
     if object_.key.kind == ENVIRONMENT:
-        return object_.key.name in listing.environments and object_.status.network_id != ""
+        known = object_.status.network_id
+        return known != "" and listing.environments.get(object_.key.name) == known
     if object_.key.kind not in CONTAINER_KINDS:
         return True
     spec = object_.manifest.spec if object_.manifest else None
     if isinstance(spec, WorkloadSpec) and spec.readiness and spec.readiness.healthcheck:
         return False  # a list does not tell the health
-    known, found = object_.status.container, listing.containers.get(object_.key)
-    return known is None if found is None else found.is_as_known(known)
+    container, found = object_.status.container, listing.containers.get(object_.key)
+    if found is None or not found.is_as_known(container):
+        return found is None and container is None
+    network = listing.environments.get(object_.key.environment, "")
+    return found.phase is not ContainerPhase.RUNNING or found.network_id == network
 
 
 class Upkeep:
@@ -118,7 +122,7 @@ class Upkeep:
         """What there is by lists alone; None where the engine does not tell."""
         try:
             containers = {found.key: found for found in await self._driver.list_containers()}
-            environments = set(await self._driver.list_environments())
+            environments = await self._driver.list_environments()
         except DriverError as error:
             if str(error) != self.engine_trouble:
                 log.warning("cannot list what the engine has: %s", error)
@@ -129,13 +133,13 @@ class Upkeep:
         return Listing(containers, environments, folders)
 
     def _enqueue_all(self, listing: Listing) -> None:
-        keys = {environment_key(name) for name in listing.environments | listing.folders}
+        keys = {environment_key(name) for name in listing.environments.keys() | listing.folders}
         self._enqueue({*keys, *listing.containers, *(object_.key for object_ in self._store.select())})
 
     def _enqueue_differences(self, listing: Listing) -> None:
         """Objects of which the lists tell something else than what is known, and things of no object."""
         objects = {object_.key: object_ for object_ in self._store.select()}
-        there = {environment_key(name) for name in listing.environments | listing.folders}
+        there = {environment_key(name) for name in listing.environments.keys() | listing.folders}
         changed = {key for key, object_ in objects.items() if not _is_as_known(object_, listing)}
         self._enqueue(changed | ((there | listing.containers.keys()) - objects.keys()))
 

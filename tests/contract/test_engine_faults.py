@@ -193,7 +193,7 @@ async def test_calls_work_again_after_a_break(docker_client: docker.APIClient, t
     async with proxies.unix_server(tmp_path / "engine.sock", proxy.serve):
         for _ in range(3):
             assert await driver.inspect(KEY) is None
-            assert await driver.list_environments() == []
+            assert list(await driver.list_environments()) == []
             proxy.cut()
             await eventually(lambda: asyncio.sleep(0, proxy.open), lambda count: count == 0)
         await driver.close()

@@ -37,16 +37,16 @@ async def test_a_built_image_goes_with_its_environment(bench: Bench, context: Pa
     await bench.driver.remove_environment(bench.environment)
     assert not await bench.driver.image_present(tag)
     assert await bench.driver.image_present(IMAGE)
-    assert await bench.driver.list_environments() == []
+    assert list(await bench.driver.list_environments()) == []
 
 
 async def test_an_image_of_before_a_restart_goes_too(bench: Bench, context: Path) -> None:
     tag = await build(bench, context)
     await bench.restart()
-    assert await bench.driver.list_environments() == [bench.environment]
+    assert list(await bench.driver.list_environments()) == [bench.environment]
     await bench.driver.remove_environment(bench.environment)
     assert not await bench.driver.image_present(tag)
-    assert await bench.driver.list_environments() == []
+    assert list(await bench.driver.list_environments()) == []
 
 
 async def test_what_a_second_build_replaced_goes_too(
@@ -74,7 +74,7 @@ async def test_an_image_that_somebody_uses_stays_and_hurts_nobody(
         }
         await docker_bench.driver.remove_environment(docker_bench.environment)
         assert await docker_bench.driver.image_present(tag)
-        assert await docker_bench.driver.list_environments() == []
+        assert list(await docker_bench.driver.list_environments()) == []
         assert "is in use" in caplog.text
     finally:
         docker_client.remove_container(foreign, force=True)

@@ -192,7 +192,8 @@ async def test_a_list_agrees_with_a_look(bench: Bench) -> None:
     await bench.driver.pause(await bench.up("frozen"))
     listed = {found.key.name: found for found in await bench.driver.list_containers()}
     assert set(listed) == {"web", "fresh", "ends", "frozen"}
-    assert all(found.is_as_known(await bench.look(name)) for name, found in listed.items())
+    looked = {name: await bench.look(name) for name in listed}
+    assert all(found.is_as_known(looked[name]) for name, found in listed.items())
     before = await bench.look()
     await bench.driver.kill(container_id)
     (found,) = (found for found in await bench.driver.list_containers() if found.key.name == "web")

@@ -24,12 +24,12 @@ async def test_many_networks_at_once(
         await driver.start()
         made = await asyncio.gather(*(driver.ensure_network(environment) for environment in environments))
         assert len(set(made)) == NETWORKS
-        assert await driver.list_environments() == sorted(environments)
+        assert list(await driver.list_environments()) == sorted(environments)
         ours = {"label": f"io.e2e.controller={docker_bench.controller_id}"}
         subnets = {found["IPAM"]["Config"][0]["Subnet"] for found in docker_client.networks(filters=ours)}
         assert len(subnets) == NETWORKS
         assert all(subnet.startswith("10.213.") for subnet in subnets)
         await asyncio.gather(*(driver.remove_environment(environment) for environment in environments))
-        assert await driver.list_environments() == []
+        assert list(await driver.list_environments()) == []
     finally:
         await driver.close()

@@ -11,7 +11,8 @@ from e2e import Dependency, File, Goal, LogProbe, WaitFailed
 from e2e_api.v1 import object_pb2
 
 BUSYBOX = "docker.io/library/busybox:1.36"
-RELOADING = "trap 'cat /app.conf' HUP; cat /app.conf; while :; do sleep 0.05; done"
+FOR_EVER = "while :; do sleep 0.05; done"
+RELOADING = "trap 'cat /app.conf' HUP; cat /app.conf; " + FOR_EVER
 
 
 def object_key(environment: str, name: str) -> object_pb2.ObjectKey:
@@ -57,7 +58,7 @@ def test_a_job_that_fails_says_why(e2e_environment: e2e.Environment) -> None:
 
 def test_what_depends_on_others_starts_after_them(e2e_environment: e2e.Environment) -> None:
     note = f"{e2e_environment.shared_dir}/order"
-    live = f"trap 'exit 0' TERM; sleep 0.3; echo db >> {note}; echo up; while :; do sleep 0.05; done"
+    live = f"trap 'exit 0' TERM; sleep 0.3; echo db >> {note}; echo up; {FOR_EVER}"
     db = e2e_environment.workload(
         "db", image=BUSYBOX, command=["sh", "-c", live], readiness=LogProbe(pattern="up")
     )
@@ -67,7 +68,12 @@ def test_what_depends_on_others_starts_after_them(e2e_environment: e2e.Environme
     web = e2e_environment.workload(
         "web",
         image=BUSYBOX,
-        command=["sh", "-c", f"trap 'exit 0' TERM; echo web >> {note}; while :; do sleep 0.05; done"],
+        command=[
+            "sh",
+            "-c",
+            f"trap 'exit 0' TERM; echo web >> {note}; echo up; {FOR_EVER}",
+        ],
+        readiness=LogProbe(pattern="up"),
         depends_on=[job, Dependency(name="db", condition="Started")],
     )
     e2e_environment.start_and_wait_ready(web, job, db)

@@ -317,8 +317,8 @@ class Driver(Protocol):
     async def list_containers(self) -> Sequence[ListedContainer]:
         """All our containers."""
 
-    async def list_environments(self) -> Sequence[str]:
-        """Environments of which a network, a volume or an image of ours is there."""
+    async def list_environments(self) -> Mapping[str, str]:
+        """Environments that have a network, a volume or an image of ours; with the network's id, or ""."""
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look. Raises `NameTaken` where a foreign container has the name."""

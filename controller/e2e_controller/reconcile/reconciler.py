@@ -153,14 +153,33 @@ class Reconciler:
             outcome = replace(outcome, failure=_failure(error))
         if plan.steps or (outcome.waiting_for and not object_.status.waiting_for):
             outcome = replace(outcome, phases=(queued, *outcome.phases))
-        retry_at = self._plan_retry(key, outcome.failure)
-        if outcome.failure is None and plan.requeue_after is not None:
-            self._queue.add_after(key, plan.requeue_after)
-        if desired is None and outcome.failure is None:
+        if outcome.failure is not None:
+            retry_at = self._plan_retry(key, outcome.failure)
+            await self._tell(object_, desired, observed, replace(outcome, retry_at=retry_at))
+            return outcome.failure
+        if desired is None:
+            self._plan_retry(key, None)
             self._gone(object_)
             return None
-        await self._tell(object_, desired, observed, replace(outcome, retry_at=retry_at))
-        return outcome.failure
+        await self._tell(object_, desired, observed, outcome)
+        await self._plan_rest(object_, desired, observed, plan)
+        return None
+
+    async def _plan_rest(self, object_: Object, desired: Desired, observed: Observed, plan: Plan) -> None:
+        """Queues what is left to do after a plan: no event need tell of a program that has ended already."""
+        key, container = object_.key, observed.container
+        if plan.steps:
+            current = self._store.get(key) or object_
+            rested = container is not None and self._rests.noted(key, container)
+            notes = await self._notebook.read(container.id) if container and desired.live_files else None
+            observed = replace(observed, rested=rested, notes=notes)
+            plan = make_plan(desired, observed, current.status, self._now())
+        if plan.steps:
+            self._queue.add_rate_limited(key)
+            return
+        self._plan_retry(key, None)
+        if plan.requeue_after is not None:
+            self._queue.add_after(key, plan.requeue_after)
 
     def _queued(self, key: Key) -> Phase:
         """The time from when the key was queued until now, when its work begins."""

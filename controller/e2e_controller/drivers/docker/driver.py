@@ -89,10 +89,11 @@ class DockerDriver:
         """All our containers."""
         return await self._lifecycle.listed()
 
-    async def list_environments(self) -> Sequence[str]:
+    async def list_environments(self) -> Mapping[str, str]:
         """Environments that have a network, a volume or an image of ours."""
-        parts = (self._networks, self._volumes, self._temporary)
-        return sorted(set().union(*[await part.environments() for part in parts]))
+        networks = await self._networks.environments()
+        others = await self._volumes.environments() | await self._temporary.environments()
+        return {name: networks.get(name, "") for name in sorted(networks.keys() | others)}
 
     async def inspect(self, key: Key) -> base.Container | None:
         """A fresh look."""

@@ -94,13 +94,14 @@ class Networks:
             return network_id
         return await self._making.run(environment, lambda: self._ensure(environment))
 
-    async def environments(self) -> set[str]:
-        """Environments that have a network of ours."""
+    async def environments(self) -> dict[str, str]:
+        """The network's id of each environment that has one of ours."""
         ours = {"label": f"{LABEL_CONTROLLER}={self._controller_id}"}
 
-        def look(client: APIClient) -> set[str]:
+        def look(client: APIClient) -> dict[str, str]:
             found = [item for item in client.networks(filters=ours) if item["Id"] not in self._stuck]
-            return {(item["Labels"] or {}).get(LABEL_ENVIRONMENT, "") for item in found} - {""}
+            named = {(item["Labels"] or {}).get(LABEL_ENVIRONMENT, ""): str(item["Id"]) for item in found}
+            return {name: network_id for name, network_id in named.items() if name}
 
         return await self._engine.call("list networks", look)
 

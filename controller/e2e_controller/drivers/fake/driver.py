@@ -100,13 +100,13 @@ class FakeDriver(Control):
         views = (found.view for found in self.engine.containers.values() if self._is_ours(found.owner))
         return [ListedContainer(view.key, view.id, view.phase, view.network_id) for view in views]
 
-    async def list_environments(self) -> Sequence[str]:
+    async def list_environments(self) -> Mapping[str, str]:
         """Environments with a network, a volume or an image."""
         await self.enter("list_environments")
-        networks = {name for name, (_, owner) in self.engine.networks.items() if self._is_ours(owner)}
+        networks = {name: id_ for name, (id_, owner) in self.engine.networks.items() if self._is_ours(owner)}
         volumes = {name for (name, _), owner in self.engine.volumes.items() if self._is_ours(owner)}
         images = {image.environment for image in self.engine.images.values() if self._is_ours(image.owner)}
-        return sorted(networks | volumes | images - {""})
+        return {name: networks.get(name, "") for name in sorted(networks.keys() | volumes | images - {""})}
 
     async def inspect(self, key: Key) -> Container | None:
         """A fresh look."""

@@ -96,10 +96,10 @@ class FaultyDriver(FakeDriver):
             "list_containers", "", super().list_containers, lambda true: [] if true else ghost
         )
 
-    async def list_environments(self) -> Sequence[str]:
+    async def list_environments(self) -> Mapping[str, str]:
         """Or none, or one that is not there."""
         return await self._call(
-            "list_environments", "", super().list_environments, lambda true: [] if true else ["ghost"]
+            "list_environments", "", super().list_environments, lambda true: {} if true else {"ghost": ""}
         )
 
     async def inspect(self, key: Key) -> Container | None:
