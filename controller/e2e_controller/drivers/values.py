@@ -1,0 +1,193 @@
+"""The values that a driver speaks in: what a container shall be, what it is, what happened to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Names one object: what queues carry, and what a container is found by."""
+
+    environment: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.environment}/{self.kind}/{self.name}"
+
+
+class ContainerPhase(StrEnum):
+    """What the engine says that a container does."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+class Health(StrEnum):
+    """What the image's HEALTHCHECK says; NONE where the image has none."""
+
+    NONE = "none"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True)
+class PortSpec:
+    """A port to publish on loopback. `host_port` None: the driver chooses one, at creation, for good."""
+
+    container_port: int
+    host_port: int | None = None
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A named volume (of the environment) or a host path, at `target`."""
+
+    source: str
+    target: str
+    read_only: bool = False
+    is_host_path: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file copied in between creation and first start."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """Everything that makes a container what it is; its hash is the spec hash."""
+
+    image: str
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    working_dir: str = ""
+    ports: Mapping[str, PortSpec] = field(default_factory=dict)
+    files: tuple[FileContent, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """The user's own."""
+    memory: int | None = None
+    """Bytes."""
+    cpus: float | None = None
+    """Cores."""
+    privileged: bool = False
+    capabilities: tuple[str, ...] = ()
+    userns: str = ""
+    stop_signal: str = "SIGTERM"
+    attempt: int = 0
+    """Counts the containers of a job that is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSpec:
+    """An image to build. `context` is an absolute path on the controller's machine."""
+
+    tag: str
+    context: str
+    dockerfile: str = "Dockerfile"
+    args: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of ours, as the engine shows it now."""
+
+    id: str
+    key: Key
+    spec_hash: str
+    """Empty: its creation was not finished (its files may be missing); it equals no wanted hash."""
+    image: str
+    phase: ContainerPhase
+    created_at: datetime
+    attempt: int = 0
+    """Which of a job's containers it is."""
+    started_at: datetime | None = None
+    """None: it never ran."""
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    """Only where it has ended; above 128 the signal number + 128."""
+    oom_killed: bool = False
+    error: str = ""
+    """Why the engine could not start it."""
+    health: Health = Health.NONE
+    network_id: str = ""
+    """The network it is in; empty before its first start, and where it was taken out."""
+    address: str = ""
+    """Its own address in the environment's network; empty while it does not run."""
+    host_ports: Mapping[str, int] = field(default_factory=dict)
+    """Published host port for each `8080/tcp`-like container port; also while it does not run."""
+
+    def is_same_end(self, other: "Container | None") -> bool:
+        """Whether both have ended, and are the same run of the same container."""
+        if other is None or self.phase is not ContainerPhase.EXITED or other.phase is not self.phase:
+            return False
+        return (self.id, self.finished_at) == (other.id, other.finished_at)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedContainer:
+    """As much of a container of ours as a list of all tells."""
+
+    key: Key
+    id: str
+    phase: ContainerPhase
+    network_id: str = ""
+
+    def is_as_known(self, container: Container | None) -> bool:
+        """Whether the container is, by all that is listed, as it was at a look before."""
+        if container is None or (self.id, self.phase) != (container.id, container.phase):
+            return False
+        return self.phase is not ContainerPhase.RUNNING or self.network_id == container.network_id
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What `doctor` and probes need to know of the back end."""
+
+    name: str
+    version: str
+    api_version: str
+    operating_system: str
+    containers_reachable: bool
+    """Whether this process reaches containers at their own addresses."""
+    local_files: bool
+    """Whether host paths on this machine are host paths of the engine, so that they can be mounted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEvent:
+    """Something happened to one of our objects; look again. `key` None: look at everything again."""
+
+    key: Key | None
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A piece of what a process wrote."""
+
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCode:
+    """How an executed command ended."""
+
+    code: int
