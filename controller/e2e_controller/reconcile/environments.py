@@ -10,7 +10,7 @@ from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Key
 from e2e_controller.events import EventLog
 from e2e_controller.objects import CONTAINER_KINDS, Object, Phase, acceptance
 from e2e_controller.reconcile.execute import make_open_directory
-from e2e_controller.reconcile.status import Failure
+from e2e_controller.reconcile.outcome import Failure
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 

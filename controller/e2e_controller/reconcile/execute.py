@@ -9,7 +9,7 @@ from pathlib import Path
 from e2e_controller.drivers.base import ContainerGone, Driver, DriverError, Key, PortTaken
 from e2e_controller.objects import Phase
 from e2e_controller.reconcile.notes import Notebook
-from e2e_controller.reconcile.status import Failure, Outcome
+from e2e_controller.reconcile.outcome import Failure, Outcome
 from e2e_controller.reconcile.steps import (
     Build,
     Create,

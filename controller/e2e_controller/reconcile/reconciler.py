@@ -26,10 +26,11 @@ from e2e_controller.reconcile.evidence import last_log_lines, past_container
 from e2e_controller.reconcile.execute import Execution
 from e2e_controller.reconcile.notes import Notebook
 from e2e_controller.reconcile.observe import Observer
+from e2e_controller.reconcile.outcome import Failure, Outcome
 from e2e_controller.reconcile.plan import make_plan
 from e2e_controller.reconcile.rests import Rests
 from e2e_controller.reconcile.retries import Retries
-from e2e_controller.reconcile.status import Failure, Outcome, step_status, workload_status
+from e2e_controller.reconcile.status import step_status, workload_status
 from e2e_controller.reconcile.steps import Observed, Plan, Step, Stop
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue

@@ -8,7 +8,7 @@ from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import Object
 from e2e_controller.reconcile.desired import Desired
-from e2e_controller.reconcile.status import Failure
+from e2e_controller.reconcile.outcome import Failure
 from e2e_controller.workqueue import WorkQueue
 
 TERMINAL_RETRY = 60.0
