@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from e2e_api.manifests import Environment, Workload, to_document
-from e2e_api.parsing import UnreadableError, parse_documents
+from e2e_api.parsing import parse_documents
+from e2e_api.problems import UnreadableError
 from e2e_controller.metrics import Page, ScrapeError, select, series, similar_names
 from e2e_controller.metrics.page import ensure_metrics
 

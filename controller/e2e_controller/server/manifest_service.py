@@ -7,7 +7,8 @@ from typing import Any
 
 from e2e_api.errors import Conflict, InvalidArgument
 from e2e_api.manifests import ContainerFields, Job, Manifest, dependency_names
-from e2e_api.parsing import UnreadableError, parse_documents
+from e2e_api.parsing import parse_documents
+from e2e_api.problems import UnreadableError
 from e2e_api.v1 import manifest_service_pb2 as pb
 from e2e_api.v1 import manifest_service_pb2_grpc
 from e2e_controller.drivers.base import Key

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from e2e_api.conditions import Reason
-from e2e_api.parsing import MAX_BYTES, Document, Problem, UnreadableError, parse_documents
+from e2e_api.parsing import Document, parse_documents
+from e2e_api.problems import Problem, UnreadableError
+from e2e_api.yaml_nodes import MAX_BYTES
 from e2e_controller.sources.scan import Signature, environment_of
 from e2e_controller.sources.writers import Writer, find_writer
 

@@ -15,7 +15,9 @@ from e2e.cli.keys import Key
 from e2e.specs import to_documents
 from e2e_api.errors import InvalidArgument
 from e2e_api.manifests import DNS_LABEL, Environment, Manifest, Volume, environment_of
-from e2e_api.parsing import MAX_BYTES, Document, UnreadableError, parse_documents
+from e2e_api.parsing import Document, parse_documents
+from e2e_api.problems import UnreadableError
+from e2e_api.yaml_nodes import MAX_BYTES
 
 DEFAULT_ENVIRONMENT = "default"
 STANDARD_INPUT = "-"

@@ -8,9 +8,11 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from e2e_api import parsing
+from e2e_api import yaml_nodes
 from e2e_api.manifests import Environment, Workload
-from e2e_api.parsing import MAX_BYTES, Document, UnreadableError, parse_documents
+from e2e_api.parsing import Document, parse_documents
+from e2e_api.problems import UnreadableError
+from e2e_api.yaml_nodes import MAX_BYTES
 
 HEAD = "apiVersion: e2e/v1\nkind: Workload\nmetadata: {name: web}\nspec:\n  image: busybox\n"
 
@@ -453,5 +455,5 @@ def test_any_value_anywhere(spec: dict[str, object], metadata: object) -> None:
 def test_positions_do_not_depend_on_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
     data = workload("comand: []\nports: {http: 0}\nenv: {A: 1}")
     with_c = problems(data)
-    monkeypatch.setattr(parsing, "_Loader", yaml.SafeLoader)
+    monkeypatch.setattr(yaml_nodes, "_Loader", yaml.SafeLoader)
     assert problems(data) == with_c

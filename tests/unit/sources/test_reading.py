@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from source_helpers import manifest
 
-from e2e_api.parsing import MAX_BYTES
+from e2e_api.yaml_nodes import MAX_BYTES
 from e2e_controller.sources import reading, writers
 from e2e_controller.sources.reading import read_file
 from e2e_controller.sources.writers import Writer, find_writer

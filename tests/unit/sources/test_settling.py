@@ -1,7 +1,7 @@
 """When a file is complete: the witnesses, and what they are worth."""
 
 from e2e_api.conditions import Reason
-from e2e_api.parsing import Problem
+from e2e_api.problems import Problem
 from e2e_controller.sources.reading import Reading
 from e2e_controller.sources.scan import Signature
 from e2e_controller.sources.settling import (
