@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from e2e_controller.drivers.base import (
     ContainerEvent,
+    ContainerGone,
     ContainerSpec,
     DriverError,
     EngineUnavailable,
@@ -81,6 +82,16 @@ class Control:
             raise self._faults[operation].pop(0)
         if not self.available:
             raise EngineUnavailable("the fake engine does not answer", remedy="set `available`")
+
+    async def enter_container(self, operation: str, container_id: str, more: str = "") -> FakeContainer:
+        """The same for a call about one container, which may go meanwhile. Raises `ContainerGone`."""
+        container = self.engine.find(container_id)
+        subject = str(container.view.key) if container else container_id
+        await self.enter(operation, f"{subject} {more}".strip())
+        container = self.engine.find(container_id)
+        if container is None:
+            raise ContainerGone(f"{operation} {subject}: no such container")
+        return container
 
     @property
     def images(self) -> set[str]:

@@ -1,13 +1,9 @@
 """The fake driver: `drivers.base.Driver` on a `FakeEngine`."""
 
 import asyncio
-import posixpath
-import tarfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from e2e_controller.drivers import base
 from e2e_controller.drivers.base import (
@@ -20,24 +16,22 @@ from e2e_controller.drivers.base import (
     ContainerSpec,
     Copied,
     EngineInfo,
-    FileContent,
     ImageFailed,
     Key,
     ListedContainer,
     NameTaken,
-    Output,
     PullProgress,
 )
 from e2e_controller.drivers.fake import archives, creation
-from e2e_controller.drivers.fake.control import Control
-from e2e_controller.drivers.fake.engine import KILLED, TERMINATED, FakeContainer, FakeEngine, FakeImage
+from e2e_controller.drivers.fake.engine import KILLED, TERMINATED, FakeEngine, FakeImage
+from e2e_controller.drivers.fake.insides import Insides
 from e2e_controller.drivers.fake.inventory import FakeInventory, remove_tree
-from e2e_controller.drivers.fake.processes import FakeExec, find_program
+from e2e_controller.drivers.fake.processes import find_program
 from e2e_controller.drivers.inventory import Inventory, Owner
 from e2e_controller.drivers.labels import environment_of_tag
 
 
-class FakeDriver(Control):
+class FakeDriver(Insides):
     """Runs nothing, keeps all in memory.
 
     `engine` may be shared with a driver of before (a restart), or with one of another controller.
@@ -184,21 +178,9 @@ class FakeDriver(Control):
             copied(seconds)
         return creation.add(self.engine, self.controller_id, key, spec, spec_hash, finished=True).view.id
 
-    async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
-        """Adds them to the container's files."""
-        container = await self._enter_container("put_files", container_id)
-        container.files |= {posixpath.normpath(file.path): (file.content, file.mode) for file in files}
-
-    async def describe(self, container_id: str) -> Mapping[str, Any]:
-        """As much as the fake knows."""
-        container = await self._enter_container("describe", container_id)
-        env = [f"{name}={value}" for name, value in container.spec.env.items()]
-        labels = dict(container.spec.labels)
-        return {"Id": container_id, "Config": {"Env": env, "Labels": labels, "Image": container.spec.image}}
-
     async def start_container(self, container_id: str) -> None:
         """Starts, or starts again."""
-        container = await self._enter_container("start", container_id)
+        container = await self.enter_container("start", container_id)
         if container.view.phase is ContainerPhase.RUNNING:
             return
         if container.view.phase is ContainerPhase.PAUSED:
@@ -212,7 +194,7 @@ class FakeDriver(Control):
 
     async def stop(self, container_id: str, grace: float) -> None:
         """Ends the process; at once, whatever the grace period, unless a program waits for the signal."""
-        container = await self._enter_container("stop", container_id)
+        container = await self.enter_container("stop", container_id)
         if not container.lives or container.process is None:
             return
         heard = await self.engine.signal(container, container.spec.stop_signal)
@@ -227,7 +209,7 @@ class FakeDriver(Control):
 
     async def kill(self, container_id: str, signal: str = "SIGKILL") -> None:
         """Sends a signal."""
-        container = await self._enter_container("kill", container_id, signal)
+        container = await self.enter_container("kill", container_id, signal)
         if not container.lives:
             return
         if signal == "SIGKILL":
@@ -239,7 +221,7 @@ class FakeDriver(Control):
 
     async def pause(self, container_id: str) -> None:
         """Changes the phase."""
-        container = await self._enter_container("pause", container_id)
+        container = await self.enter_container("pause", container_id)
         if not container.lives:
             raise ContainerNotRunning(f"pause {container.view.key}: it is not running")
         container.set(ContainerPhase.PAUSED)
@@ -247,7 +229,7 @@ class FakeDriver(Control):
 
     async def unpause(self, container_id: str) -> None:
         """Changes the phase back."""
-        container = await self._enter_container("unpause", container_id)
+        container = await self.enter_container("unpause", container_id)
         if container.view.phase is ContainerPhase.PAUSED:
             container.set(ContainerPhase.RUNNING)
             self.engine.emit(container, "unpause")
@@ -259,88 +241,12 @@ class FakeDriver(Control):
         if container is not None:
             creation.drop(self.engine, container)
 
-    async def exec(
-        self,
-        container_id: str,
-        command: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        user: str = "",
-        working_dir: str = "",
-        stdin: bool = False,
-    ) -> FakeExec:
-        """Runs a program of the engine's `programs`."""
-        container = await self._enter_container("exec", container_id, " ".join(command))
-        if container.view.phase is not ContainerPhase.RUNNING:
-            raise ContainerNotRunning(f"exec in {container.view.key}: it is not running")
-        process = self.engine.process(container, command)
-        process.env = {**process.env, **(env or {})}
-        process.user, process.working_dir = user or process.user, working_dir or process.working_dir
-        session = FakeExec(find_program(self.engine.programs, command), process)
-        container.sessions.append(session)
-        await asyncio.sleep(0)
-        if not stdin:
-            await session.close_stdin()
-        return session
-
-    async def logs(
-        self,
-        container_id: str,
-        *,
-        follow: bool = False,
-        tail: int | None = None,
-        since: datetime | None = None,
-        timestamps: bool = False,
-    ) -> AsyncGenerator[Output, None]:
-        """What was logged, line by line."""
-        container = await self._enter_container("logs", container_id)
-        shown = len(container.log) if tail == 0 else max(0, len(container.log) - (tail or len(container.log)))
-        while True:
-            changed, lives = container.changed, container.lives
-            while shown < len(container.log):
-                time, output = container.log[shown]
-                shown += 1
-                if since is None or time >= since:
-                    stamp = f"{time.isoformat()} ".encode() if timestamps else b""
-                    yield replace(output, data=stamp + output.data)
-            if not follow or not lives:
-                return
-            await changed.wait()
-
-    async def copy_in(self, container_id: str, directory: str, tar: AsyncIterator[bytes]) -> None:
-        """Unpacks a tar stream."""
-        container = await self._enter_container("copy_in", container_id, directory)
-        if posixpath.normpath(directory) not in archives.directories(container.files):
-            raise ContainerGone(f"there is no {directory} in {container.view.key} to copy to")
-        data = b"".join([piece async for piece in tar])
-        try:
-            container.files |= archives.unpack(directory, data)
-        except tarfile.TarError as error:
-            raise base.DriverError(f"copy to {directory}: {error}") from error
-
-    async def copy_out(self, container_id: str, path: str) -> AsyncGenerator[bytes, None]:
-        """A tar stream of a path."""
-        container = await self._enter_container("copy_out", container_id, path)
-        packed = archives.pack(container.files, path)
-        if packed is None:
-            raise ContainerGone(f"there is no {path} in {container.view.key}")
-        yield packed
-
     async def remove_tree(self, path: str) -> None:
         """Really removes it, if there is a state folder and it is below."""
         await self.enter("remove_tree", path)
         if self._state_dir is None:
             return
         remove_tree(self._state_dir, path)
-
-    async def _enter_container(self, operation: str, container_id: str, more: str = "") -> FakeContainer:
-        container = self.engine.find(container_id)
-        subject = str(container.view.key) if container else container_id
-        await self.enter(operation, f"{subject} {more}".strip())
-        container = self.engine.find(container_id)
-        if container is None:
-            raise ContainerGone(f"{operation} {subject}: no such container")
-        return container
 
     def _is_ours(self, owner: str) -> bool:
         return owner == self.controller_id
