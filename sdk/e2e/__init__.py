@@ -22,7 +22,7 @@ _HOMES = {
         *("Expectation", "LabelMatcher", "between", "equals", "equals_among_two", "greater"),
         *("greater_among_two", "greater_or_equal", "less", "less_among_two", "less_or_equal", "not_equals"),
     ),
-    "e2e.specs": ("ContainerOptions", "JobOptions", "WorkloadOptions"),
+    "e2e.options": ("ContainerOptions", "JobOptions", "WorkloadOptions"),
     "e2e.systems": ("AnyEnvironment", "AnyWorkload", "Linked"),
     "e2e.values": (
         *("Absent", "ContainerStatus", "Endpoint", "EnvironmentSummary", "ExecFailed", "ExecResult"),

@@ -14,7 +14,7 @@ from e2e.matchers import (
     less_or_equal,
     not_equals,
 )
-from e2e.specs import ContainerOptions, JobOptions, WorkloadOptions
+from e2e.options import ContainerOptions, JobOptions, WorkloadOptions
 from e2e.systems import AnyEnvironment, AnyWorkload, Linked
 from e2e.values import (
     Absent,

@@ -1,12 +1,13 @@
-"""Turns the options of `env.workload(...)` into manifests."""
+"""Turns options into manifests."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypedDict, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import ValidationError
 
+from e2e.options import JobOptions, Named, WorkloadOptions
 from e2e_api.errors import InvalidArgument
 from e2e_api.manifests import (
     Build,
@@ -23,13 +24,10 @@ from e2e_api.manifests import (
     LogProbe,
     Manifest,
     Metadata,
-    Metrics,
     Model,
-    Port,
     Probe,
     Readiness,
     Resources,
-    Security,
     State,
     Stop,
     TcpProbe,
@@ -49,79 +47,6 @@ _PROBES: dict[type[Model], str] = {
     LogProbe: "log",
     HealthcheckProbe: "healthcheck",
 }
-
-
-class CommonOptions(TypedDict, total=False):
-    """What workloads and jobs, ready-made systems included, may be given. All are optional."""
-
-    env: Mapping[str, str]
-    """Environment variables."""
-    user: str
-    """User, or `user:group`, by name or number."""
-    working_dir: str
-    files: Mapping[str, str] | Sequence[File]
-    """Files that are there before it starts: `{"/etc/app.yml": "text"}`, or `File` values."""
-    volumes: Sequence[Volume]
-    """Named volumes or host paths; a relative host path is below the working directory."""
-    depends_on: Sequence["str | Dependency | Named"]
-    """Workloads and jobs that must be ready, or completed, before its container is created."""
-    resources: Resources
-    """Limits of memory and CPUs."""
-    security: Security
-    stop: Stop
-    """The signal that asks it to end, and how long it may take."""
-    grace_period: float
-    """Seconds between that signal and the kill; the same as `stop`'s, as a number."""
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"]
-    labels: Mapping[str, str]
-    """Of the manifest, and of the container."""
-
-
-class ContainerOptions(CommonOptions, total=False):
-    """What any workload may be given, ready-made systems included. All are optional."""
-
-    restart_policy: Literal["Never", "OnFailure", "Always"]
-    startup_timeout: float
-    """Seconds from the container's start after which an unready workload has failed."""
-
-
-class ImageOptions(TypedDict, total=False):
-    """What runs; exactly one of `image` and `build` is needed."""
-
-    image: str
-    build: Build | str
-    """A build, or the folder of one; relative to the working directory."""
-    entrypoint: Sequence[str]
-    """Absent: the image's; empty: none."""
-    command: Sequence[str]
-    """Absent: the image's, unless `entrypoint` is given."""
-    ports: Mapping[str, int | Port]
-    """The ports it listens on, by name."""
-
-
-class WorkloadOptions(ContainerOptions, ImageOptions, total=False):
-    """What a workload is made of."""
-
-    readiness: Readiness | Probe | None
-    """How it is known that it can be used; without, it is ready when it runs."""
-    metrics: Metrics | str | None
-    """Where it serves Prometheus metrics, or just the port's name."""
-
-
-class JobOptions(CommonOptions, ImageOptions, total=False):
-    """What a job is made of."""
-
-    retries: int
-    """How often it is run again after it ended with another exit code than 0."""
-
-
-class Named(Protocol):
-    """A handle on a workload or job."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
 
 
 def new_manifest(environment: str, name: str, options: WorkloadOptions) -> Workload:

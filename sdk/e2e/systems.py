@@ -2,7 +2,7 @@
 
 from typing import Protocol, TypeVar, Unpack
 
-from e2e.specs import WorkloadOptions
+from e2e.options import WorkloadOptions
 
 
 class Linked(Protocol):

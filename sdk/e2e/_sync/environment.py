@@ -11,7 +11,8 @@ from e2e._sync.job import Job
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
 from e2e.messages import CONTAINER_KINDS, MASK, environment_summary_of, status_of
-from e2e.specs import JobOptions, WorkloadOptions, environment_spec, new_job, new_manifest
+from e2e.options import JobOptions, WorkloadOptions
+from e2e.specs import environment_spec, new_job, new_manifest
 from e2e.values import EnvironmentSummary, Goal, WorkloadStatus
 from e2e_api import manifests
 from e2e_api.errors import E2EError, InvalidArgument

@@ -5,7 +5,8 @@ from typing import Unpack
 from e2e._sync.handle import Handle
 from e2e._sync.metrics import Instrumented
 from e2e._sync.session import Session
-from e2e.specs import WorkloadOptions, changed_manifest, with_state
+from e2e.options import WorkloadOptions
+from e2e.specs import changed_manifest, with_state
 from e2e.values import Goal, WorkloadStatus
 from e2e_api import manifests
 

@@ -5,7 +5,8 @@ from typing import Unpack
 from e2e.aio.handle import AsyncHandle
 from e2e.aio.metrics import AsyncInstrumented
 from e2e.aio.session import AsyncSession
-from e2e.specs import WorkloadOptions, changed_manifest, with_state
+from e2e.options import WorkloadOptions
+from e2e.specs import changed_manifest, with_state
 from e2e.values import Goal, WorkloadStatus
 from e2e_api import manifests
 

@@ -5,7 +5,8 @@ import pytest
 
 import e2e
 from e2e import Build, File, HealthcheckProbe, HttpProbe, InvalidArgument, Readiness, Stop, Volume
-from e2e.specs import WorkloadOptions, changed_manifest, new_manifest, to_documents, with_state
+from e2e.options import WorkloadOptions
+from e2e.specs import changed_manifest, new_manifest, to_documents, with_state
 from e2e_api.manifests import to_document
 from e2e_api.parsing import parse_documents
 
