@@ -4,7 +4,6 @@ Files claim keys. The first file that claims a key keeps it until it lets go; th
 Whatever changes is told to the queue (desired state only) and to the subscribers (everything).
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -24,6 +23,7 @@ from e2e_controller.objects import (
     acceptance,
     environment_key,
 )
+from e2e_controller.subscription import Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Store:
         paths = self._claimants.get(key)
         return self._files[paths[0]][key].source if paths else None
 
-    def subscribe(self, matches: Callable[[Key], bool]) -> "Subscription":
+    def subscribe(self, matches: Callable[[Key], bool]) -> Subscription:
         """Collects the keys of objects that change from now on. Close it."""
         subscription = Subscription(self._subscriptions, matches)
         self._subscriptions.add(subscription)
@@ -287,31 +287,3 @@ def _merged(claim: Claim | None, conflict: Claim | None) -> Claim | None:
         return claim or conflict
     message = f"{claim.rejection.message}; {conflict.rejection.message}"
     return replace(claim, rejection=replace(claim.rejection, message=message))
-
-
-class Subscription:
-    """The keys that changed, for one reader; each stands there once, however often it changed."""
-
-    def __init__(self, subscriptions: "set[Subscription]", matches: Callable[[Key], bool]) -> None:
-        self._subscriptions = subscriptions
-        self._matches = matches
-        self._changed: dict[Key, None] = {}
-        self._event = asyncio.Event()
-
-    def push(self, key: Key) -> None:
-        """Notes a change."""
-        if self._matches(key):
-            self._changed[key] = None
-            self._event.set()
-
-    async def changed(self) -> list[Key]:
-        """Waits for changes, and takes them, in order of their first."""
-        await self._event.wait()
-        self._event.clear()
-        keys = list(self._changed)
-        self._changed.clear()
-        return keys
-
-    def close(self) -> None:
-        """Stops collecting."""
-        self._subscriptions.discard(self)
