@@ -14,57 +14,39 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._reconciles = Counter(
-            "e2e_reconciles", "Reconciles by kind and result.", ["kind", "result"], registry=self.registry
+        self._reconciles = self._counter("e2e_reconciles", "Reconciles by kind and result.", "kind", "result")
+        self._durations = self._histogram(
+            "e2e_reconcile_duration_seconds", "How long a reconcile took.", "kind"
         )
-        self._durations = Histogram(
-            "e2e_reconcile_duration_seconds",
-            "How long a reconcile took.",
-            ["kind"],
-            buckets=_BUCKETS,
-            registry=self.registry,
+        self._engine_calls = self._histogram(
+            "e2e_engine_call_duration_seconds", "How long an engine call took.", "call", "result"
         )
-        self._engine_calls = Histogram(
-            "e2e_engine_call_duration_seconds",
-            "How long an engine call took.",
-            ["call", "result"],
-            buckets=_BUCKETS,
-            registry=self.registry,
+        self._probes = self._histogram(
+            "e2e_probe_duration_seconds", "How long a readiness probe took.", "type", "result"
         )
-        self._probes = Histogram(
-            "e2e_probe_duration_seconds",
-            "How long a readiness probe took.",
-            ["type", "result"],
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
-        self._leaks_found = Counter(
+        self._leaks_found = self._counter(
             "e2e_leaks_found",
             "Things found that no live controller owns, by kind and their controller's state.",
-            ["kind", "state"],
-            registry=self.registry,
+            "kind",
+            "state",
         )
-        self._leaks_removed = Counter(
-            "e2e_leaks_removed",
-            "Removals of such things, by kind and result.",
-            ["kind", "result"],
-            registry=self.registry,
+        self._leaks_removed = self._counter(
+            "e2e_leaks_removed", "Removals of such things, by kind and result.", "kind", "result"
         )
-        self._evictions = Counter(
-            "e2e_evictions", "Environments deleted since nobody held them any more.", registry=self.registry
+        self._evictions = self._counter(
+            "e2e_evictions", "Environments deleted since nobody held them any more."
         )
-        self._retries = Counter(
-            "e2e_retries",
-            "Attempts that failed, and are made again.",
-            ["kind", "reason"],
-            registry=self.registry,
+        self._retries = self._counter(
+            "e2e_retries", "Attempts that failed, and are made again.", "kind", "reason"
         )
-        self._adoptions = Counter(
-            "e2e_adoptions", "Containers that were there at the start, as asked.", registry=self.registry
-        )
-        self._restarts = Counter(
-            "e2e_restarts", "Containers that were started again.", registry=self.registry
-        )
+        self._adoptions = self._counter("e2e_adoptions", "Containers that were there at the start, as asked.")
+        self._restarts = self._counter("e2e_restarts", "Containers that were started again.")
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, registry=self.registry)
+
+    def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
+        return Histogram(name, documentation, labels, buckets=_BUCKETS, registry=self.registry)
 
     def leak_found(self, kind: str, state: str) -> None:
         """Something was found that no live controller owns."""

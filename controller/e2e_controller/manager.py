@@ -158,11 +158,8 @@ class Manager:
 
         sources = await self._start_sources(stack, intake, directories)
         stack.push_async_callback(self._tasks.cancel)
-        self._tasks.spawn(upkeep.follow_engine())  # begins with a full look
-        for _ in range(settings.workers):
-            self._tasks.spawn(reconciler.work())
+        self._spawn_work(reconciler)
         stack.callback(queue.close)
-        self._tasks.spawn(upkeep.resync(settings.resync_interval))
         leases.recover(self.started, settings.recovery_grace)
 
         async def sync_folders() -> None:
@@ -181,11 +178,21 @@ class Manager:
         )
         await self._serve(stack, server, instruments)
         stack.push_async_callback(leases.close)  # before the server ends the streams that hold them
-        if settings.collect_garbage != "none":
+        self._spawn_chores(driver, identity, instruments)
+
+    def _spawn_work(self, reconciler: Reconciler) -> None:
+        self._tasks.spawn(self._upkeep.follow_engine())  # begins with a full look
+        for _ in range(self._settings.workers):
+            self._tasks.spawn(reconciler.work())
+        self._tasks.spawn(self._upkeep.resync(self._settings.resync_interval))
+
+    def _spawn_chores(self, driver: Driver, identity: str, instruments: Instruments) -> None:
+        mode = self._settings.collect_garbage
+        if mode != "none":
             garbage = Garbage(driver.inventory, host_identity())
-            self._tasks.spawn(collect_at_start(garbage, identity, settings.collect_garbage, instruments))
-        if settings.idle_timeout:
-            self._tasks.spawn(self._stop_when_unused(server, leases))
+            self._tasks.spawn(collect_at_start(garbage, identity, mode, instruments))
+        if self._settings.idle_timeout:
+            self._tasks.spawn(self._stop_when_unused(self._server, self._leases))
 
     def _claim(self, stack: AsyncExitStack, directories: Directories) -> str:
         """Takes the state folder; gives the id of its controller."""
