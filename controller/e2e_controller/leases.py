@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from e2e_api.conditions import ConditionType
 from e2e_api.errors import Conflict, E2EError, WaitTimeout
-from e2e_api.manifests import Environment
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Key
 from e2e_controller.events import EventLog
 from e2e_controller.intake import Intake
+from e2e_controller.keeping import failures_to_keep, ttl_of
 from e2e_controller.marks import Mark, Marks
 from e2e_controller.objects import environment_key
 from e2e_controller.store import Store
@@ -23,8 +22,6 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
 """Seconds between tries to end an environment."""
-SETTLE_SECONDS = 30.0
-"""For which the end of a lease waits to know whether something has failed."""
 LEFTOVERS_SECONDS = 50.0
 """For which a fresh claim waits; clients wait a minute unless told otherwise, and shall hear what is left."""
 
@@ -184,7 +181,7 @@ class Leases:
 
     def _plan_end(self, environment: str, *, only_ttl: bool = False) -> None:
         self._stop_end(environment)
-        ttl = self._ttl(environment)
+        ttl = ttl_of(self._store, environment)
         if only_ttl and ttl is None:
             return
         self._begin_end(environment, self._end(environment, ttl, only_ttl))
@@ -256,31 +253,7 @@ class Leases:
         """Why the last lease's end deletes nothing; empty where it does."""
         if environment in self._keep:
             return "its client asked to keep it"
-        object_ = self._store.get(environment_key(environment))
-        manifest = object_.manifest if object_ else None
-        if not isinstance(manifest, Environment) or not manifest.spec.keep_on_failure:
-            return ""
-        await self._until_settled(environment)
-        objects = self._store.select(environment)
-        failed = [o.key.name for o in objects if o.status.is_true(ConditionType.FAILED)]
-        return f"keepOnFailure, and it has failed: {', '.join(failed[:10])}" if failed else ""
-
-    async def _until_settled(self, environment: str) -> None:
-        """Waits until it is known how the objects are: a controller that just started has not looked yet."""
-        subscription = self._store.subscribe(lambda key: key.environment == environment)
-        try:
-            async with asyncio.timeout(SETTLE_SECONDS):
-                while any(o.manifest and not o.settled for o in self._store.select(environment)):
-                    await subscription.changed()
-        except TimeoutError:
-            log.warning("environment %s ends though not all of its objects were looked at", environment)
-        finally:
-            subscription.close()
-
-    def _ttl(self, environment: str) -> float | None:
-        object_ = self._store.get(environment_key(environment))
-        manifest = object_.manifest if object_ else None
-        return manifest.spec.ttl if isinstance(manifest, Environment) else None
+        return await failures_to_keep(self._store, environment)
 
     def _stop_end(self, environment: str) -> None:
         if environment in self._awaited:
