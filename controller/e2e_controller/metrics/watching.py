@@ -12,8 +12,8 @@ from e2e_controller.offload import offload
 
 _FIRST_INTERVAL = 0.02
 _GROWTH = 0.02
-"""The interval as a part of the time waited so far: 100 ms after 5 s."""
-_LAST_INTERVAL = 0.25
+"""The interval as a part of the time waited so far."""
+_LAST_INTERVAL = 0.1
 _COST_FACTOR = 4
 """How many times its own length a scrape is rested from, so that a large page never takes the machine."""
 _LONGEST_REST = 1.0
@@ -82,7 +82,7 @@ async def watch(
 ) -> AsyncGenerator[Sample, None]:
     """A sample of each scrape, for as long as it is iterated.
 
-    The first comes at once, then one every 20 ms growing to 250 ms, less often where scrapes take long.
+    The first comes at once, then one every 20 ms growing to 100 ms, less often where scrapes take long.
     """
     clock = clock or asyncio.get_running_loop().time
     started = clock()

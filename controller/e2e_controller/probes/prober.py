@@ -115,6 +115,7 @@ class Prober:
             answered=lambda: self._answered(key),
             now=self._now,
             attempted=lambda seconds, ready: self._attempted(kind, seconds, ready),
+            crowd=lambda: sum(watched.is_hurried for _, watched in self._watched.values()),
         )
 
     def _check(self, container: Container, readiness: Readiness, target: Target | None) -> Check:

@@ -4,6 +4,9 @@ from e2e_api.manifests import Readiness
 
 _FIRST_INTERVAL = 0.01
 _LAST_INTERVAL = 0.1
+_INTERVAL_OF_ONE, _INTERVAL_OF_EACH = 0.02, 0.004
+"""The longest interval where few wait, and what each of a crowd adds: it starts slowly enough for the lag not
+to show, and shall not be slowed down by being asked all the time."""
 _GROWTH = 0.05
 """The interval as a part of the time waited so far, so that the lag stays in proportion."""
 _SOON = 1.0
@@ -12,10 +15,13 @@ ADOPTION_GRACE = 5.0
 """Seconds that a container is given which runs for longer than its `startupTimeout` when first seen."""
 
 
-def pause(readiness: Readiness, *, ready: bool, failures: int, waited: float, rest: float) -> float:
+def pause(
+    readiness: Readiness, *, ready: bool, failures: int, waited: float, rest: float, crowd: int
+) -> float:
     """Seconds from one attempt to the next.
 
-    `failures`: in a row; `waited`: how long it is not ready by now; `rest`: what the cost of an attempt asks.
+    `failures`: in a row; `waited`: how long it is not ready by now; `rest`: what the cost of an attempt asks;
+    `crowd`: how many are not ready.
     """
     soon = min(readiness.period, _SOON)
     if ready:
@@ -23,7 +29,8 @@ def pause(readiness: Readiness, *, ready: bool, failures: int, waited: float, re
     elif waited > readiness.startup_timeout:
         interval = soon
     else:
-        interval = min(max(waited * _GROWTH, _FIRST_INTERVAL), _LAST_INTERVAL)
+        longest = min(max(crowd * _INTERVAL_OF_EACH, _INTERVAL_OF_ONE), _LAST_INTERVAL)
+        interval = min(max(waited * _GROWTH, _FIRST_INTERVAL), longest)
     return max(interval, min(rest, _LONGEST_REST))
 
 

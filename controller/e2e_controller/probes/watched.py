@@ -44,7 +44,7 @@ class Watched:
     """Asks until stopped.
 
     `changed` is called when `ready` or `timed_out` flips, and only then; `answered` now and then, when it is
-    not ready and another answer came than the one told of before.
+    not ready and another answer came than the one told of before. `crowd` tells how many are hurried.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Watched:
         answered: Callable[[], None],
         now: Callable[[], datetime],
         attempted: Attempted,
+        crowd: Callable[[], int],
     ) -> None:
         self.check = check
         self._container = container
@@ -64,6 +65,7 @@ class Watched:
         self._answered = answered
         self._now = now
         self._attempted = attempted
+        self._crowd = crowd
         self._loop = asyncio.get_running_loop()
         self._ready = False
         self._ever_ready = False
@@ -96,6 +98,11 @@ class Watched:
             consecutive_failures=self._failures,
         )
 
+    @property
+    def is_hurried(self) -> bool:
+        """Whether it is asked for again and again, until it is ready."""
+        return not self._ready and not self._timed_out and isinstance(self.check, PolledCheck)
+
     def stop(self) -> None:
         """Ends the task."""
         self._timer.cancel()
@@ -127,6 +134,7 @@ class Watched:
                     failures=self._failures,
                     waited=self._loop.time() - self._unready_since,
                     rest=cost * check.rest,
+                    crowd=self._crowd(),
                 )
             )
 

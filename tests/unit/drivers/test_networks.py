@@ -86,7 +86,7 @@ class TestNetworksThatTheEngineKeeps:
     ) -> None:
         await networks.remove("env")
         assert "lost count" in caplog.text
-        assert await networks.environments() == set()
+        assert await networks.environments() == {}
         assert await networks.inspect("env") is None
         assert client.is_there
 
@@ -104,7 +104,7 @@ class TestNetworksThatTheEngineKeeps:
     async def test_it_is_used_again(self, client: StubClient, networks: Networks) -> None:
         await networks.remove("env")
         assert await networks.ensure("env") == "net"
-        assert await networks.environments() == {"env"}
+        assert await networks.environments() == {"env": "net"}
         assert await networks.inspect("env") == "net"
 
     async def test_one_that_is_in_use_is_an_error(self, client: StubClient, networks: Networks) -> None:
@@ -112,7 +112,7 @@ class TestNetworksThatTheEngineKeeps:
         client.inspect_container = lambda _id: {"Config": {"Labels": {}}}  # type: ignore[attr-defined]
         with pytest.raises(DriverError, match="in use by the container stranger"):
             await networks.remove("env")
-        assert await networks.environments() == {"env"}
+        assert await networks.environments() == {"env": "net"}
 
     async def test_a_subnet_has_to_fit(self) -> None:
         with pytest.raises(ValueError, match="do not fit"):

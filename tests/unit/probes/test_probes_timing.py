@@ -8,6 +8,9 @@ from itertools import pairwise
 
 import pytest
 
+from e2e_api.manifests import Readiness
+from e2e_controller.probes.schedule import pause
+
 from .probe_helpers import KEY, START, Session, StubDriver, Watch, container_of, exits
 
 MakeWatch = Callable[..., Watch]
@@ -35,12 +38,19 @@ async def test_the_first_attempt_is_at_once_and_the_next_in_proportion(make_watc
     assert times[0] == 0
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps[0] == pytest.approx(0.01)
-    assert gaps[-1] == pytest.approx(0.1)
+    assert gaps[-1] == pytest.approx(0.02)
     assert all(gap <= max(0.011, 0.051 * time) for gap, time in zip(gaps, times, strict=False))
     assert len(watch.told) == 1
     time, ready, timed_out = watch.told[0]
     assert 5 <= time <= 5.1
     assert (ready, timed_out) == (True, False)
+
+
+@pytest.mark.parametrize(("crowd", "longest"), [(1, 0.02), (5, 0.02), (10, 0.04), (25, 0.1), (400, 0.1)])
+def test_a_crowd_is_asked_less_often(crowd: int, longest: float) -> None:
+    readiness = Readiness.model_validate({"exec": EXEC})
+    later = pause(readiness, ready=False, failures=9, waited=30, rest=0, crowd=crowd)
+    assert later == pytest.approx(longest)
 
 
 @pytest.mark.looptime
