@@ -30,6 +30,11 @@ class Directories:
         """A file for each workload that was stopped on purpose."""
         return self.state / "rests"
 
+    @property
+    def attempts(self) -> Path:
+        """A file for each job that is tried again."""
+        return self.state / "attempts"
+
     def manifest(self, environment: str, kind: str, name: str) -> Path:
         """The file that Apply writes for an object."""
         return self.manifests / environment / f"{kind.lower()}.{name}.json"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from e2e_api.conditions import Action, Condition, ConditionType, Reason, Status, find_condition, is_true
-from e2e_api.manifests import Manifest, dependency_names
+from e2e_api.manifests import Manifest, State, WorkloadSpec, dependency_names
 from e2e_controller.drivers.base import Container, Key
 
 ENVIRONMENT = "Environment"
@@ -92,6 +92,8 @@ class ObjectStatus:
     restart_count: int = 0
     failed_attempts: int = 0
     """How often in a row it could not be made as its manifest asks."""
+    failing_since: datetime | None = None
+    """When the first of those attempts failed."""
     retry_at: datetime | None = None
     """Before that it is not tried again, whatever happens to its container."""
     end_seen_at: datetime | None = None
@@ -150,12 +152,19 @@ class Object:
         return dependency_names(self.manifest)
 
     @property
+    def state(self) -> State:
+        """The state that its manifest asks for."""
+        spec = self.manifest.spec if self.manifest else None
+        return spec.state if isinstance(spec, WorkloadSpec) else "Running"
+
+    @property
     def facts(self) -> tuple[object, ...]:
         """What others may wait for: another value means that they should look again."""
         truths = {c.type: c.status for c in self.status.conditions if c.type != ConditionType.IMAGE_READY}
         container = self.status.container
         started = container is not None and container.started_at is not None
-        return (self.deleting, self.settled, truths, started, self.manifest and self.depends_on)
+        wanted = self.manifest and (self.depends_on, self.state)
+        return (self.deleting, self.settled, truths, started, wanted, self.rejection)
 
     @property
     def managed(self) -> bool:

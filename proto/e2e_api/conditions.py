@@ -64,6 +64,7 @@ class Reason(StrEnum):
     CREATE_FAILED = "CreateFailed"
     START_FAILED = "StartFailed"
     PORT_TAKEN = "PortTaken"
+    PORT_RACE = "PortRace"  # the port that was chosen was taken meanwhile; the next attempt takes another
     NAME_CONFLICT = "NameConflict"
     MOUNT_FAILED = "MountFailed"
     EXITED = "Exited"

@@ -10,23 +10,28 @@ from e2e_controller.reconcile.outcome import Failure, Outcome
 from e2e_controller.reconcile.plan import restart_delay, will_restart
 from e2e_controller.reconcile.steps import Observed, Waiting
 
-_PATIENCE = 5
-"""Attempts after which a failure that may pass is told as one, too; it is still tried again."""
+_PATIENCE, _PATIENCE_SECONDS = 5, 10.0
+"""Attempts, and time, after which a failure that may pass is told as one; it is tried again all the same."""
+
+
+def is_hopeless(failure: Failure, attempts: int, failing_seconds: float) -> bool:
+    """Whether whoever waits is told that it is in vain."""
+    lasts = attempts >= _PATIENCE and failing_seconds >= _PATIENCE_SECONDS
+    return failure.terminal or (lasts and failure.reason != Reason.ENGINE_UNAVAILABLE)
 
 
 def running_and_failed(
-    desired: Desired | None, container: Container | None, outcome: Outcome, attempts: int, restarts: int
+    desired: Desired | None, container: Container | None, outcome: Outcome, restarts: int, *, hopeless: bool
 ) -> tuple[Condition, Condition | None]:
-    """The `Running` condition, and `Failed` where there is no hope."""
+    """The `Running` condition, and `Failed` where there is no hope. `hopeless`: the failure is."""
     told = not_running
     failure = outcome.failure
     if failure is not None:
-        hopeless = failure.terminal or (attempts >= _PATIENCE and failure.reason != Reason.ENGINE_UNAVAILABLE)
         return told(failure.reason, failure.message), _failed(failure) if hopeless else None
     if desired is None:
         return told(Reason.DELETING), None
     if (waiting := outcome.waiting) is not None:
-        return told(waiting.reason, waiting.message), _failed(waiting) if waiting.hopeless else None
+        return _waiting(waiting, container)
     if container is None:
         at_rest = desired.state in ("Stopped", "Killed")
         return told(*(desired.state, "there is no container yet") if at_rest else (Reason.PENDING,)), None
@@ -39,6 +44,15 @@ def running_and_failed(
     if container.phase is ContainerPhase.CREATED:
         return told(Reason.PENDING, container.error), None
     return _ended(desired, container, restarts)
+
+
+def _waiting(waiting: Waiting, container: Container | None) -> tuple[Condition, Condition | None]:
+    """Where the new one will never be, the one of before goes on."""
+    failed = _failed(waiting) if waiting.hopeless else None
+    if container is not None and container.phase is ContainerPhase.RUNNING:
+        message = f"as an earlier manifest asks; {waiting.message}"
+        return Condition(ConditionType.RUNNING, Status.TRUE, Reason.STARTED, message), failed
+    return not_running(waiting.reason, waiting.message), failed
 
 
 def not_running(reason: str, message: str = "") -> Condition:

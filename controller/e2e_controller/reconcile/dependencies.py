@@ -1,12 +1,13 @@
 """What an object depends on: whether it is so far, never will be, or waits for itself. Pure."""
 
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from e2e_api.conditions import ConditionType, Reason
 from e2e_controller.objects import ENVIRONMENT, FILE, JOB, Object
 from e2e_controller.reconcile.desired import container_fields
-from e2e_controller.reconcile.steps import Waiting
+from e2e_controller.reconcile.steps import NO_NETWORK, Waiting
 
 N = TypeVar("N", bound=Hashable)
 Find = Callable[[str], Object | None]
@@ -30,6 +31,18 @@ def waiting_for(object_: Object, find: Find) -> Waiting | None:
     if pending:
         return Waiting(Reason.WAITING_FOR_DEPENDENCIES, f"waits for {', '.join(pending)}")
     return None
+
+
+def network_waiting(environment: Object | None) -> Waiting:
+    """How it stands with the environment's network, which is not there."""
+    if environment is None:
+        return NO_NETWORK
+    failed = environment.status.condition(ConditionType.FAILED)
+    if failed is not None and environment.status.is_true(ConditionType.FAILED):
+        return Waiting(failed.reason, f"the environment failed: {failed.message}", hopeless=True)
+    ready = environment.status.condition(ConditionType.READY)
+    why = f": {ready.message}" if ready is not None and ready.message else ""
+    return replace(NO_NETWORK, message=f"{NO_NETWORK.message}{why}")
 
 
 def find_cycle(start: N, edges: Callable[[N], Iterable[N]]) -> list[N]:
@@ -66,6 +79,8 @@ def _judge(found: Object | None, name: str, condition: str | None) -> Waiting | 
     if wanted == "Completed" and not is_job:
         return hopeless(f"workload {name} never is Completed: make it a Job, or depend on Ready")
     status = found.status
+    if found.manifest is None and found.rejection is not None:
+        return hopeless(f"{name} was rejected: {found.rejection.message}")
     if not found.settled:
         return pending(f"{name} to be {wanted}")
     if wanted == "Started" and status.container is not None and status.container.started_at is not None:
@@ -75,4 +90,6 @@ def _judge(found: Object | None, name: str, condition: str | None) -> Waiting | 
     failed = status.condition(ConditionType.FAILED)
     if failed is not None and status.is_true(ConditionType.FAILED):
         return hopeless(f"{name} failed: {failed.reason}: {failed.message}")
+    if wanted == "Ready" and found.state != "Running":
+        return hopeless(f"the manifest of {name} asks for state {found.state}")
     return pending(f"{name} to be {wanted} ({status.summary})")

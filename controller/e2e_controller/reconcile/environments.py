@@ -4,13 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from e2e_api.conditions import Action, Condition, ConditionType, Reason, Status, action_for, set_condition
+from e2e_api.conditions import Condition, ConditionType, Reason, Status, action_for, set_condition
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Key
 from e2e_controller.events import EventLog
-from e2e_controller.objects import CONTAINER_KINDS, Object, Phase, acceptance
+from e2e_controller.objects import CONTAINER_KINDS, Object, ObjectStatus, Phase, acceptance
+from e2e_controller.reconcile.conditions import is_hopeless
 from e2e_controller.reconcile.execute import make_open_directory
 from e2e_controller.reconcile.outcome import Failure
+from e2e_controller.reconcile.status import failed_attempts, failing_since
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
@@ -48,7 +50,7 @@ class EnvironmentReconciler:
             began = self._now()
             network = await self._driver.ensure_network(key.environment)
         except DriverError as error:
-            failure = Failure(str(error.reason), str(error), error.retry)
+            failure = Failure.of(error)
             if object_ is not None:
                 self._tell(object_, "", failure)
             return failure
@@ -81,38 +83,45 @@ class EnvironmentReconciler:
         current = self._store.get(object_.key)
         if current is None or current.generation != object_.generation:
             return
-        previous = current.status
-        ready = Condition(ConditionType.READY, Status.TRUE, Reason.NETWORK_READY)
-        conditions = set_condition(
-            tuple(c for c in previous.conditions if c.type != ConditionType.FAILED),
-            acceptance(current),
-            self._now(),
-        )
+        status = self._status(current, failure)
+        status = replace(status, network_id=network, phases=object_.status.phases)
         if failure is not None:
-            ready = Condition(ConditionType.READY, Status.FALSE, failure.reason, failure.message)
             self._events.record(object_.key, failure.reason, failure.message, warning=True)
-            if failure.terminal:
-                failed = Condition(ConditionType.FAILED, Status.TRUE, failure.reason, failure.message)
-                conditions = set_condition(conditions, failed, self._now())
-        status = replace(
-            previous,
-            observed_generation=current.generation,
-            conditions=set_condition(conditions, ready, self._now()),
-            summary="Ready" if failure is None else "Failed" if failure.terminal else "NotReady",
-            progress=failure.message if failure else "",
-            network_id=network,
-            phases=object_.status.phases,
-            action=_action(failure),
-            directory=str(self._directories.shared(object_.key.environment)),
-        )
         self._store.set_status(object_.key, status)
-        if network != previous.network_id:
+        if network != current.status.network_id or _told(status) != _told(current.status):
             for other in self._store.select(object_.key.environment):
                 if other.key.kind in CONTAINER_KINDS:
                     self._queue.add(other.key)
 
+    def _status(self, current: Object, failure: Failure | None) -> ObjectStatus:
+        previous, now = current.status, self._now()
+        attempts = failed_attempts(current, failure)
+        since = failing_since(previous, attempts, now)
+        hopeless = failure is not None and is_hopeless(
+            failure, attempts, (now - (since or now)).total_seconds()
+        )
+        ready = Condition(ConditionType.READY, Status.TRUE, Reason.NETWORK_READY)
+        conditions = set_condition(
+            tuple(c for c in previous.conditions if c.type != ConditionType.FAILED), acceptance(current), now
+        )
+        if failure is not None:
+            ready = Condition(ConditionType.READY, Status.FALSE, failure.reason, failure.message)
+            if hopeless:
+                failed = Condition(ConditionType.FAILED, Status.TRUE, failure.reason, failure.message)
+                conditions = set_condition(conditions, failed, now)
+        return replace(
+            previous,
+            observed_generation=current.generation,
+            conditions=set_condition(conditions, ready, now),
+            summary="Ready" if failure is None else "Failed" if hopeless else "NotReady",
+            progress=failure.message if failure else "",
+            failed_attempts=attempts,
+            failing_since=since,
+            action=action_for(failure.reason, may_pass=failure.retry) if failure and hopeless else None,
+            directory=str(self._directories.shared(current.key.environment)),
+        )
 
-def _action(failure: Failure | None) -> Action | None:
-    if failure is None or not failure.terminal:
-        return None
-    return action_for(failure.reason, may_pass=failure.retry)
+
+def _told(status: ObjectStatus) -> tuple[tuple[str, str, str], ...]:
+    """What those who wait for its network are told."""
+    return tuple((c.type, c.reason, c.message) for c in status.conditions)

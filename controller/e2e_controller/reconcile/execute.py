@@ -1,11 +1,14 @@
 """Executes plans through the driver, a step at a time. It decides nothing."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import ContainerGone, Driver, DriverError, Key, PortTaken
 from e2e_controller.objects import Phase
 from e2e_controller.reconcile.notes import Notebook
@@ -35,6 +38,10 @@ StepBegins = Callable[[Step, str], None]
 """Is told of each step as it begins, and of its progress."""
 
 
+class _Abandoned(Exception):  # noqa: N818 - it is no error
+    """Nobody wants any more what was under way."""
+
+
 @dataclass(slots=True)
 class Execution:
     """One plan being executed for one key."""
@@ -45,26 +52,31 @@ class Execution:
     directory: Path | None
     tell: StepBegins
     now: Callable[[], datetime]
+    outdated: Callable[[Step], bool] = lambda _step: False
+    """Whether this step, and those after it, are no longer what is wanted."""
+    changed: Callable[[], Awaitable[object]] | None = None
+    """Waits until `outdated` may say something else."""
     created_id: str | None = None
     phases: list[Phase] = field(default_factory=list)
     done: int = 0
     started: bool = False
+    restarted: bool = False
     _copying: float = 0.0
 
     async def run(self, plan: Plan) -> Outcome:
         """Executes until the end or the first failure, which is part of the outcome."""
         failure = None
         for step in plan.steps:
+            if self.created_id is None and self.outdated(step):
+                break  # what was begun with is finished: it would have to be removed again
             began = self.now()
             self.tell(step, "")
             try:
                 await self._execute(step)
+            except _Abandoned:
+                break
             except DriverError as error:
-                retry = error.retry or (isinstance(error, PortTaken) and error.chosen)
-                chosen = isinstance(error, PortTaken) and error.chosen
-                # A port that we chose is our own matter: the next attempt takes another.
-                reason = "PortRace" if chosen else str(error.reason)
-                failure = Failure(reason, str(error), retry)
+                failure = self._failure(error)
                 break
             finally:
                 self._time(step, began, failure)
@@ -73,10 +85,20 @@ class Execution:
             failure=failure,
             done=self.done,
             phases=tuple(self.phases),
-            restarted=self.started and self.created_id is None,
+            started_again=self.started and self.created_id is None,
+            restarted=self.restarted,
             created=self.created_id is not None,
             waiting=plan.waiting,
         )
+
+    def _failure(self, error: DriverError) -> Failure:
+        if not isinstance(error, PortTaken) or not error.chosen:
+            return Failure(str(error.reason), str(error), error.retry)
+        if self.created_id is not None:
+            # A port that we chose is our own matter: the next attempt makes a container with another.
+            return Failure(Reason.PORT_RACE, str(error), retry=True)
+        remedy = "it was chosen when the container was made: delete and apply the workload for another one"
+        return Failure(str(error.reason), f"{error}; {remedy}", error.retry)
 
     def _time(self, step: Step, began: datetime, failure: Failure | None) -> None:
         """Notes how long the step took, whether or not it could be done; copying counts apart."""
@@ -97,24 +119,44 @@ class Execution:
     async def _execute(self, step: Step) -> None:
         match step:
             case Pull(image=image):
-                await self.driver.pull(image, lambda text: self.tell(step, text))
+                await self._while_wanted(step, self.driver.pull(image, lambda text: self.tell(step, text)))
             case Build(build=build):
-                await self.driver.build(build, lambda text: self.tell(step, text))
+                await self._while_wanted(step, self.driver.build(build, lambda text: self.tell(step, text)))
             case Create(spec=spec, spec_hash=spec_hash):
                 if self.directory is not None:
                     make_open_directory(self.directory.parent)
                     make_open_directory(self.directory)
                 self.created_id = await self.driver.create(self.key, spec, spec_hash, self._copied)
+                self.notebook.created(self.created_id, spec.files)
             case Refuse(cause=cause, reason=reason):
                 raise DriverError(cause, reason=reason, retry=False)
             case OnContainer():
                 await self._execute_on(self._target(step), step)
 
+    async def _while_wanted(self, step: Step, call: Coroutine[Any, Any, None]) -> None:
+        """What may take minutes ends early when nobody wants it any more."""
+        task = asyncio.ensure_future(call)
+        changed: asyncio.Future[object] | None = None
+        try:
+            while not task.done() and not self.outdated(step):
+                changed = asyncio.ensure_future(self.changed()) if self.changed else None
+                await asyncio.wait(
+                    [task, *([changed] if changed else [])], return_when=asyncio.FIRST_COMPLETED
+                )
+            if not task.done():
+                raise _Abandoned
+            await task
+        finally:
+            for future in (task, changed):
+                if future is not None:
+                    future.cancel()
+            await asyncio.wait([task])
+
     async def _execute_on(self, target: str, step: OnContainer) -> None:
         match step:
-            case Start():
+            case Start(is_restart=is_restart):
                 await self.driver.start_container(target)
-                self.started = True
+                self.started, self.restarted = True, is_restart
             case Stop(grace=grace):
                 await _unless_gone(self.driver.stop(target, grace))
             case Kill():

@@ -53,6 +53,12 @@ class Notebook:
         self._driver = driver
         self._known: dict[str, Notes | None] = {}
 
+    def created(self, container_id: str, files: Sequence[FileContent]) -> None:
+        """The container was made with these files, the notes among them."""
+        for file in files:
+            if file.path == NOTES_PATH:
+                self._remember(container_id, parse_notes(file.content))
+
     async def read(self, container_id: str) -> Notes | None:
         """The notes of a container. Raises `DriverError`."""
         if container_id not in self._known:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import Driver, Key, NameTaken
 from e2e_controller.objects import Object, environment_key
-from e2e_controller.reconcile.dependencies import waiting_for
+from e2e_controller.reconcile.attempts import Attempts
+from e2e_controller.reconcile.dependencies import network_waiting, waiting_for
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.notes import Notebook
 from e2e_controller.reconcile.plan import may_create
@@ -19,13 +20,20 @@ class Observer:
     """Looks at the engine and at what else a plan depends on."""
 
     def __init__(
-        self, store: Store, queue: WorkQueue[Key], driver: Driver, notebook: Notebook, rests: Rests
+        self,
+        store: Store,
+        queue: WorkQueue[Key],
+        driver: Driver,
+        notebook: Notebook,
+        rests: Rests,
+        attempts: Attempts,
     ) -> None:
         self._store = store
         self._queue = queue
         self._driver = driver
         self._notebook = notebook
         self._rests = rests
+        self._attempts = attempts
 
     async def observe(self, object_: Object, desired: Desired | None) -> Observed:
         """What a plan for the object has to know. Raises `DriverError`."""
@@ -48,7 +56,13 @@ class Observer:
             if desired.live_files:  # costs a call, once for each container
                 observed = replace(observed, notes=await self._notebook.read(container.id))
             return observed
-        observed = replace(observed, waiting=self._waiting(object_))
+        attempt = self._attempts.next(key, desired.spec_hash) if container is None and desired.is_job else 0
+        observed = replace(
+            observed,
+            waiting=self.waiting(object_),
+            network_waiting=network_waiting(environment),
+            attempt=attempt,
+        )
         if desired.build or desired.state in ("Stopped", "Killed"):
             return observed
         return replace(observed, image_present=await self._driver.image_present(desired.spec.image))
@@ -75,6 +89,7 @@ class Observer:
             remedy="rename one of them",
         )
 
-    def _waiting(self, object_: Object) -> Waiting | None:
+    def waiting(self, object_: Object) -> Waiting | None:
+        """For which other objects its creation waits, if it does."""
         environment = object_.key.environment
         return waiting_for(object_, lambda name: self._store.find_container(environment, name))

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from e2e_api.conditions import Reason
+from e2e_controller.drivers.base import DriverError
 from e2e_controller.objects import PastContainer, Phase
 from e2e_controller.reconcile.steps import Waiting
 
+MAX_MESSAGE = 4_000
+"""Characters of what an engine says that are kept."""
 _NEEDS_A_PERSON = (Reason.PORT_TAKEN, Reason.NAME_CONFLICT)
 """Tried again, since the cause may go away, but told as failures: nothing of ours will make it go."""
 
@@ -18,6 +21,11 @@ class Failure:
     reason: str
     message: str
     retry: bool
+
+    @classmethod
+    def of(cls, error: DriverError) -> "Failure":
+        """The failure that an error of a driver is."""
+        return cls(str(error.reason), str(error)[:MAX_MESSAGE], error.retry)
 
     @property
     def terminal(self) -> bool:
@@ -34,7 +42,10 @@ class Outcome:
     """How many steps of the plan."""
     phases: tuple[Phase, ...] = ()
     retry_at: datetime | None = None
+    started_again: bool = False
+    """A container that was there already."""
     restarted: bool = False
+    """As `restartPolicy` asks."""
     created: bool = False
     waiting: Waiting | None = None
     log_lines: tuple[str, ...] = ()

@@ -9,7 +9,6 @@ from e2e_controller.objects import ObjectStatus
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.live_files import live_file_steps
 from e2e_controller.reconcile.steps import (
-    NO_NETWORK,
     Build,
     Create,
     Kill,
@@ -54,7 +53,11 @@ def plan_workload(desired: Desired, observed: Observed, previous: ObjectStatus, 
         removal = _removal(cause, container, desired.removal_grace)
         return _fresh(desired, observed, removal, cause or "it is not there")
     if desired.state == "Running" and (steps := live_file_steps(desired, observed, cause)):
-        return Plan(steps)
+        starts = any(isinstance(step, Start) for step in steps)
+        if starts or container.phase is not ContainerPhase.EXITED:
+            return Plan(steps)
+        again = _start_again(desired, observed, previous, now, ())
+        return replace(again, steps=(*steps, *again.steps))
     pause = (Pause("state is Paused", container.id),) if desired.state == "Paused" else ()
     if container.phase is ContainerPhase.RUNNING:
         return Plan(pause)
@@ -69,7 +72,7 @@ def plan_job(desired: Desired, observed: Observed, previous: ObjectStatus, now: 
     if container is None:
         if is_over(desired, previous):
             return Plan()
-        return _fresh(desired, observed, (), "it is not there")
+        return _fresh(desired, observed, (), "it is not there", observed.attempt)
     if container.spec_hash == desired.spec_hash and container.phase is ContainerPhase.EXITED:
         return _after_attempt(desired, observed, previous, now)
     cause = replacement_cause(desired, observed)
@@ -83,9 +86,9 @@ def plan_job(desired: Desired, observed: Observed, previous: ObjectStatus, now: 
 
 def is_over(desired: Desired, previous: ObjectStatus) -> bool:
     """Whether the job is known to have run to its end as it is wanted, though nothing is left of it."""
-    over = previous.is_true(ConditionType.COMPLETED) or (
-        previous.is_true(ConditionType.FAILED) and previous.container is not None
-    )
+    failed = previous.condition(ConditionType.FAILED)
+    by_itself = failed is not None and failed.reason in (Reason.EXITED, Reason.OOM_KILLED)
+    over = previous.is_true(ConditionType.COMPLETED) or by_itself
     return desired.is_job and over and previous.spec_hash == desired.spec_hash
 
 
@@ -159,8 +162,9 @@ def _fresh(
     desired: Desired, observed: Observed, removal: tuple[Step, ...], cause: str, attempt: int = 0
 ) -> Plan:
     """A new container; what takes long and needs nobody is done before what has to be waited for."""
-    if observed.waiting is not None and observed.waiting.hopeless:
-        return Plan(waiting=observed.waiting)
+    waiting = observed.waiting or (None if observed.network_id else observed.network_waiting)
+    if waiting is not None and waiting.hopeless:
+        return Plan(waiting=waiting)
     image: tuple[Step, ...] = ()
     if desired.build is not None:
         image = (Build(cause, desired.build),)
@@ -174,7 +178,6 @@ def _fresh(
             )
             return Plan((*removal, Refuse(message, Reason.IMAGE_PULL_FAILED)))
         image = (Pull("it is not there", desired.spec.image),)
-    waiting = observed.waiting or (None if observed.network_id else NO_NETWORK)
     if waiting is not None:
         # What every creation begins with would be done twice: now, and when nothing is waited for.
         every_time = desired.build is not None or desired.pull_policy == "Always"
@@ -194,11 +197,19 @@ def _start_again(
         return Plan((Start(f"state is {desired.state} again", container.id), *pause))
     if not will_restart(desired.restart_policy, container.exit_code):
         return Plan()
-    left = _until_due(restart_delay(previous.restart_count), container, previous, now)
+    delay = restart_delay(0 if _ran_long(container) else previous.restart_count)
+    left = _until_due(delay, container, previous, now)
     if left > 0:
         return Plan(requeue_after=left)
     cause = f"it exited with code {container.exit_code}, and restartPolicy is {desired.restart_policy}"
-    return Plan((Start(cause, container.id), *pause))
+    return Plan((Start(cause, container.id, is_restart=True), *pause))
+
+
+def _ran_long(container: Container) -> bool:
+    """Whether its end is no sequel to the one before."""
+    if container.started_at is None or container.finished_at is None:
+        return False
+    return (container.finished_at - container.started_at).total_seconds() > 2 * LONGEST_RESTART_DELAY
 
 
 def _after_attempt(desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime) -> Plan:
@@ -209,5 +220,8 @@ def _after_attempt(desired: Desired, observed: Observed, previous: ObjectStatus,
     left = _until_due(restart_delay(container.attempt), container, previous, now)
     if left > 0:
         return Plan(requeue_after=left)
+    if not observed.network_id:
+        return Plan(waiting=observed.network_waiting)  # what is there tells how often it was tried
     cause = f"it exited with code {container.exit_code}; retry {container.attempt + 1} of {desired.retries}"
+    observed = replace(observed, waiting=None)  # what it depends on was there for the first attempt
     return _fresh(desired, observed, (Remove(cause, container.id),), cause, container.attempt + 1)

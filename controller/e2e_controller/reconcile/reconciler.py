@@ -3,45 +3,37 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
+from e2e_api.conditions import Reason
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import (
-    ContainerPhase,
-    Driver,
-    DriverError,
-    EngineInfo,
-    Key,
-)
+from e2e_controller.drivers.base import ContainerPhase, Driver, DriverError, EngineInfo, Key
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
 from e2e_controller.objects import ENVIRONMENT, FILE, Object, PastContainer, Phase, environment_key
 from e2e_controller.probes import Prober
+from e2e_controller.reconcile.attempts import Attempts
 from e2e_controller.reconcile.contexts import Contexts
 from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
 from e2e_controller.reconcile.environments import EnvironmentReconciler
-from e2e_controller.reconcile.evidence import last_log_lines, past_container
+from e2e_controller.reconcile.evidence import past_container
 from e2e_controller.reconcile.execute import Execution
 from e2e_controller.reconcile.notes import Notebook
 from e2e_controller.reconcile.observe import Observer
 from e2e_controller.reconcile.outcome import Failure, Outcome
 from e2e_controller.reconcile.plan import make_plan
+from e2e_controller.reconcile.ports import AwaitedPorts
+from e2e_controller.reconcile.publish import Publisher
 from e2e_controller.reconcile.rests import Rests
 from e2e_controller.reconcile.retries import Retries
-from e2e_controller.reconcile.status import step_status, workload_status
-from e2e_controller.reconcile.steps import Observed, Plan, Step, Stop
+from e2e_controller.reconcile.status import step_status, unfinished
+from e2e_controller.reconcile.steps import Create, Observed, Plan, Step, Stop
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
 
 log = logging.getLogger(__name__)
-
-MAX_MESSAGE = 4_000
-
-
-def _failure(error: DriverError) -> Failure:
-    return Failure(str(error.reason), str(error)[:MAX_MESSAGE], error.retry)
 
 
 class Reconciler:
@@ -71,8 +63,11 @@ class Reconciler:
         self._contexts = Contexts(driver)
         self._notebook = Notebook(driver)
         self._rests = Rests(directories.rests)
-        self._observer = Observer(store, queue, driver, self._notebook, self._rests)
+        self._attempts = Attempts(directories.attempts)
+        self._observer = Observer(store, queue, driver, self._notebook, self._rests, self._attempts)
+        self._publisher = Publisher(store, driver, prober, events, now)
         self._retries = Retries(queue, now)
+        self._ports = AwaitedPorts(store, self._retries)
         self._environments = EnvironmentReconciler(store, queue, driver, events, directories, info, now)
 
     async def work(self) -> None:
@@ -87,7 +82,7 @@ class Reconciler:
                 success = await self.reconcile(key) is None
             except Exception as error:  # a bug of ours must not end the worker; the key is tried again
                 log.exception("reconcile of %s failed", key, extra={"key": str(key)})
-                self._tell_bug(key, error)
+                self._publisher.bug(key, error)
                 self._instruments.retried(key.kind, Reason.INTERNAL_ERROR)
                 self._queue.add_rate_limited(key)
             finally:
@@ -130,7 +125,7 @@ class Reconciler:
         try:
             observed = await self._observer.observe(object_, desired)
         except DriverError as error:
-            return await self._not_seen(object_, desired, _failure(error))
+            return await self._not_seen(object_, desired, Failure.of(error))
         return await self._make_true(object_, desired, observed)
 
     async def _make_true(
@@ -140,47 +135,63 @@ class Reconciler:
         queued = self._queued(key)
         plan = make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
         try:
-            self._note_rest(key, desired, observed, plan)
-            self._note_adoption(object_, desired, observed, plan)
+            self._note_first(object_, desired, observed, plan)
             if plan.steps:
                 past = await self._past(object_, desired, observed, plan)
                 outcome = replace(await self._execute(object_, desired, plan), past=past)
-                gone = desired is None and outcome.failure is None
-                container = None if gone else await self._driver.inspect(key)
-                observed = replace(observed, container=container)
+                self._ports.released(observed.container, plan.steps[: outcome.done])
+                if outcome.failure is None and self._is_outdated(object_):
+                    return None  # the key is queued again
+                observed = await self._look_again(object_, desired, observed, outcome)
             else:
                 outcome = Outcome(waiting=plan.waiting)
         except DriverError as error:
-            outcome = replace(outcome, failure=_failure(error))
+            outcome = replace(outcome, failure=outcome.failure or Failure.of(error))
         if plan.steps or (outcome.waiting_for and not object_.status.waiting_for):
             outcome = replace(outcome, phases=(queued, *outcome.phases))
         if outcome.failure is not None:
-            retry_at = self._plan_retry(key, outcome.failure)
-            await self._tell(object_, desired, observed, replace(outcome, retry_at=retry_at))
-            return outcome.failure
+            failure = self._ports.judge(object_, desired, outcome.failure)
+            outcome = replace(outcome, failure=failure, retry_at=self._plan_retry(key, failure))
+            status = await self._publisher.status(object_, desired, observed, outcome)
+            self._publisher.publish(object_, status, failure)
+            return failure
         if desired is None:
             self._plan_retry(key, None)
             self._gone(object_)
             return None
-        await self._tell(object_, desired, observed, outcome)
-        await self._plan_rest(object_, desired, observed, plan)
+        status = await self._publisher.status(object_, desired, observed, outcome)
+        # No event need tell of a program that has ended already.
+        left = make_plan(desired, observed, status, self._now()) if plan.steps else plan
+        self._publisher.publish(object_, unfinished(status) if left.steps else status)
+        self._plan_left(key, left)
         return None
 
-    async def _plan_rest(self, object_: Object, desired: Desired, observed: Observed, plan: Plan) -> None:
-        """Queues what is left to do after a plan: no event need tell of a program that has ended already."""
-        key, container = object_.key, observed.container
-        if plan.steps:
-            current = self._store.get(key) or object_
-            rested = container is not None and self._rests.noted(key, container)
-            notes = await self._notebook.read(container.id) if container and desired.live_files else None
-            observed = replace(observed, rested=rested, notes=notes)
-            plan = make_plan(desired, observed, current.status, self._now())
-        if plan.steps:
+    async def _look_again(
+        self, object_: Object, desired: Desired | None, observed: Observed, outcome: Outcome
+    ) -> Observed:
+        key = object_.key
+        if desired is None and outcome.failure is None:
+            return replace(observed, container=None)
+        container = await self._driver.inspect(key)
+        rested = container is not None and self._rests.noted(key, container)
+        notes = None
+        if container is not None and desired is not None and desired.live_files and outcome.failure is None:
+            notes = await self._notebook.read(container.id)
+        return replace(observed, container=container, rested=rested, notes=notes)
+
+    def _plan_left(self, key: Key, left: Plan) -> None:
+        """Queues what is left to do after a plan."""
+        if left.steps:
             self._queue.add_rate_limited(key)
             return
         self._plan_retry(key, None)
-        if plan.requeue_after is not None:
-            self._queue.add_after(key, plan.requeue_after)
+        if left.requeue_after is not None:
+            self._queue.add_after(key, left.requeue_after)
+
+    def _is_outdated(self, object_: Object) -> bool:
+        """Whether something else is wanted by now."""
+        current = self._store.get(object_.key)
+        return (current.generation if current else 0) != object_.generation
 
     def _queued(self, key: Key) -> Phase:
         """The time from when the key was queued until now, when its work begins."""
@@ -206,33 +217,15 @@ class Reconciler:
         return await past_container(self._driver, observed.container, plan, object_.status)
 
     async def _not_seen(self, object_: Object, desired: Desired | None, failure: Failure) -> Failure:
-        """A look that failed says nothing of the container: what is known of it stays."""
         retry_at = self._plan_retry(object_.key, failure)
         current = self._store.get(object_.key)
         if object_.status.container is None or failure.terminal or current is None:
-            await self._tell(object_, desired, Observed(), Outcome(failure=failure, retry_at=retry_at))
+            outcome = Outcome(failure=failure, retry_at=retry_at)
+            status = await self._publisher.status(object_, desired, Observed(), outcome)
+            self._publisher.publish(object_, status, failure)
         else:
-            told = replace(current.status, progress=failure.message, retry_at=retry_at)
-            self._store.set_status(object_.key, told)
-            self._events.record(object_.key, failure.reason, failure.message, warning=True)
+            self._publisher.not_seen(object_.key, current.status, failure, retry_at)
         return failure
-
-    def _tell_bug(self, key: Key, error: Exception) -> None:
-        """Whoever waits must learn of it, too."""
-        object_ = self._store.get(key)
-        if object_ is None:
-            return
-        message = f"{type(error).__name__}: {error}; this is a bug of e2e, see the controller's log"
-        failed = Condition(ConditionType.FAILED, Status.TRUE, Reason.INTERNAL_ERROR, message[:MAX_MESSAGE])
-        status = replace(
-            object_.status,
-            observed_generation=object_.generation,
-            conditions=set_condition(object_.status.conditions, failed, self._now()),
-            summary="Failed",
-            progress=message[:MAX_MESSAGE],
-        )
-        self._store.set_status(key, status)
-        self._events.record(key, Reason.INTERNAL_ERROR, message[:MAX_MESSAGE], warning=True)
 
     def _plan_retry(self, key: Key, failure: Failure | None) -> datetime | None:
         """Queues a key that failed for later; returns when it may be tried again, None for any time."""
@@ -249,17 +242,41 @@ class Reconciler:
             if current is not None:
                 self._store.set_status(object_.key, step_status(current, step, progress, self._now()))
 
+        def outdated(step: Step) -> bool:
+            if self._is_outdated(object_):
+                return True
+            # What it depends on may have ended while the image was pulled.
+            first = isinstance(step, Create) and not step.spec.attempt
+            return first and self._observer.waiting(object_) is not None
+
         directory = desired.directory if desired and self._info.local_files else None
-        execution = Execution(self._driver, self._notebook, object_.key, directory, tell, self._now)
-        outcome = await execution.run(plan)
+        with closing(self._store.subscribe(lambda key: key == object_.key)) as subscription:
+            execution = Execution(
+                self._driver,
+                self._notebook,
+                object_.key,
+                directory,
+                tell,
+                self._now,
+                outdated=outdated,
+                changed=subscription.changed,
+            )
+            outcome = await execution.run(plan)
         if outcome.restarted:
             self._instruments.restarted()
         for step in plan.steps[: outcome.done]:
             self._events.record(object_.key, type(step).__name__, str(step))
         return outcome
 
+    def _note_first(self, object_: Object, desired: Desired | None, observed: Observed, plan: Plan) -> None:
+        """Notes what has to be known after a crash, before anything is done."""
+        self._note_rest(object_.key, desired, observed, plan)
+        self._note_adoption(object_, desired, observed, plan)
+        for step in plan.steps:
+            if isinstance(step, Create) and step.spec.attempt:
+                self._attempts.note(object_.key, step.spec_hash, step.spec.attempt)
+
     def _note_rest(self, key: Key, desired: Desired | None, observed: Observed, plan: Plan) -> None:
-        """Before anything is done, since a crash may come in between."""
         if desired is None or observed.container is None or desired.is_job:
             return
         if desired.state in ("Stopped", "Killed") or any(isinstance(step, Stop) for step in plan.steps):
@@ -267,35 +284,9 @@ class Reconciler:
         elif observed.rested and observed.container.phase is not ContainerPhase.EXITED:
             self._rests.forget(key)  # it was asked for, and not done; should it end now, it does so by itself
 
-    async def _tell(
-        self, object_: Object, desired: Desired | None, observed: Observed, outcome: Outcome
-    ) -> None:
-        """Stores the status, and keeps the probe and the evidence up with it."""
-        key, container = object_.key, observed.container
-        # Also of what has just ended: its last answer is evidence.
-        report = self._prober.report(key, container) if container is not None else None
-        running = container is not None and container.phase is ContainerPhase.RUNNING
-        if container is not None and running and desired is not None and desired.readiness is not None:
-            self._prober.watch(key, container, desired.readiness, desired.ports)
-            report = self._prober.report(key, container)
-        else:
-            self._prober.forget(key)
-        if container is not None and container.phase is ContainerPhase.EXITED:
-            lines = await last_log_lines(self._driver, container, object_.status)
-            outcome = replace(outcome, log_lines=lines)
-        status = workload_status(object_, desired, observed, outcome, report, self._now())
-        current = self._store.get(key)
-        if current is None or current.generation != object_.generation:
-            return  # the key is queued again; what was found is about a manifest of the past
-        self._store.set_status(key, status)
-        failed = status.condition(ConditionType.FAILED)
-        if failed is not None and not object_.status.is_true(ConditionType.FAILED):
-            self._events.record(key, failed.reason, failed.message, warning=True)
-        elif outcome.failure is not None:
-            self._events.record(key, outcome.failure.reason, outcome.failure.message, warning=True)
-
     def _gone(self, object_: Object) -> None:
         self._rests.forget(object_.key)
+        self._attempts.forget(object_.key)
         self._prober.forget(object_.key)
         current = self._store.get(object_.key)
         if current is not None and not current.deleting:
@@ -308,7 +299,6 @@ class Reconciler:
         rival = self._store.find_container(object_.key.environment, object_.key.name)
         if rival is not None:
             self._retries.release(rival.key)
-            self._queue.add(rival.key)
         environment = self._store.get(environment_key(object_.key.environment))
         if environment is None or environment.deleting:
             # With the last of its objects an environment may go, one that no manifest knows included.

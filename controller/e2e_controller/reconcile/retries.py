@@ -42,8 +42,9 @@ class Retries:
         return self._now() + timedelta(seconds=delay)
 
     def release(self, key: Key) -> None:
-        """What was in the way is gone: the next attempt may come at once."""
+        """What was in the way is gone: the next attempt comes at once."""
         self._due.pop(key, None)
+        self._queue.add(key)
 
     def held_back(self, object_: Object, desired: Desired | None) -> float:
         """Seconds until what failed is tried again; 0 for now.

@@ -19,6 +19,7 @@ from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.conditions import (
     completed_condition,
     image_ready_condition,
+    is_hopeless,
     not_running,
     probe_timeout,
     ready_condition,
@@ -55,7 +56,13 @@ def workload_status(
     if container is None and outcome.failure is None and desired and is_over(desired, previous):
         return _still_over(object_, now)
     attempts = failed_attempts(object_, outcome.failure)
-    running, failed = running_and_failed(desired, container, outcome, attempts, previous.restart_count)
+    since = failing_since(previous, attempts, now)
+    hopeless = outcome.failure is not None and is_hopeless(
+        outcome.failure, attempts, (now - (since or now)).total_seconds()
+    )
+    running, failed = running_and_failed(
+        desired, container, outcome, previous.restart_count, hopeless=hopeless
+    )
     ready = ready_condition(desired, container, running, report)
     if failed is None and report is not None and report.timed_out and running.status is Status.TRUE:
         failed = probe_timeout(desired, report)
@@ -64,7 +71,7 @@ def workload_status(
     phases = start_phases(
         previous,
         outcome.phases,
-        restarted=outcome.restarted,
+        restarted=outcome.started_again,
         waiting_for=outcome.waiting_for,
         ready=ready,
         container=container,
@@ -78,6 +85,7 @@ def workload_status(
         container=container,
         restart_count=_restart_count(previous, desired, container, outcome),
         failed_attempts=attempts,
+        failing_since=since,
         retry_at=outcome.retry_at,
         end_seen_at=_end_seen_at(previous, container, now),
         last_log_lines=outcome.log_lines,
@@ -93,10 +101,28 @@ def workload_status(
     )
 
 
+def unfinished(status: ObjectStatus) -> ObjectStatus:
+    """Of what is not done with yet: what was found in between is no failure."""
+    running = status.condition(ConditionType.RUNNING)
+    if running is None or status.condition(ConditionType.FAILED) is None:
+        return status
+    conditions = tuple(c for c in status.conditions if c.type != ConditionType.FAILED)
+    return replace(
+        status, conditions=conditions, summary=running.reason, progress=running.message, action=None
+    )
+
+
 def _end_seen_at(previous: ObjectStatus, container: Container | None, now: datetime) -> datetime | None:
     if container is None or container.phase is not ContainerPhase.EXITED:
         return None
     return previous.end_seen_at if container.is_same_end(previous.container) else now
+
+
+def failing_since(previous: ObjectStatus, attempts: int, now: datetime) -> datetime | None:
+    """When the first of those attempts failed."""
+    if not attempts:
+        return None
+    return previous.failing_since if attempts > 1 and previous.failing_since else now
 
 
 def failed_attempts(object_: Object, failure: Failure | None) -> int:

@@ -60,8 +60,11 @@ class OnContainer(Step):
         return f"{type(self).__name__.lower()}{target}: {self.cause}"
 
 
+@dataclass(frozen=True, slots=True)
 class Start(OnContainer):
-    """Start it, or start it again."""
+    """Start it, or start it again; a restart is what `restartPolicy` asks for."""
+
+    is_restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,19 @@ class Refuse(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why nothing can be created yet."""
+
+    reason: str
+    message: str
+    hopeless: bool = False
+    """Whether it is in vain unless somebody does something."""
+
+
+NO_NETWORK = Waiting(Reason.PENDING, "waits for the environment's network")
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What a fresh look found."""
 
@@ -133,25 +149,16 @@ class Observed:
     """Looked up only where a container has to be created."""
     network_id: str = ""
     """Empty while the environment's network is not there."""
-    waiting: "Waiting | None" = None
+    network_waiting: Waiting = NO_NETWORK
+    """What is told while there is no network."""
+    waiting: Waiting | None = None
     """For which other objects its creation waits, if it does."""
     notes: Notes | None = None
     """Looked up only where there are live files; None too where nothing is noted."""
+    attempt: int = 0
+    """Of a job without a container: which attempt comes next."""
     rested: bool = False
     """Whether this run of the container was ended because the manifest asked for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Why nothing can be created yet."""
-
-    reason: Reason
-    message: str
-    hopeless: bool = False
-    """Whether it is in vain unless somebody does something."""
-
-
-NO_NETWORK = Waiting(Reason.PENDING, "waits for the environment's network")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import ObjectStatus
 from e2e_controller.reconcile.desired import Desired, desired_container
 from e2e_controller.reconcile.plan import make_plan, restart_delay
-from e2e_controller.reconcile.steps import Create, Observed, Plan
+from e2e_controller.reconcile.steps import NO_NETWORK, Create, Observed, Plan
 
 from .builders import NOW, container, job, object_of
 
@@ -81,13 +81,32 @@ def test_retries_and_grace_are_no_other_job() -> None:
     assert desired(retries=4, stop={"gracePeriod": "1s"}).spec_hash == desired().spec_hash
 
 
-@pytest.mark.parametrize("type_", [ConditionType.COMPLETED, ConditionType.FAILED])
-def test_one_that_is_over_is_not_run_again_when_its_container_is_removed(type_: ConditionType) -> None:
+@pytest.mark.parametrize(
+    ("type_", "reason"),
+    [(ConditionType.COMPLETED, Reason.SUCCEEDED), (ConditionType.FAILED, Reason.EXITED)],
+)
+def test_one_that_is_over_is_not_run_again_when_its_container_is_removed(
+    type_: ConditionType, reason: Reason
+) -> None:
     wanted = desired()
-    over = Condition(type_, Status.TRUE, Reason.SUCCEEDED)
+    over = Condition(type_, Status.TRUE, reason)
     previous = ObjectStatus(conditions=(over,), spec_hash=wanted.spec_hash, container=ended(wanted, 0))
     assert str(plan(wanted, None, previous)) == "nothing to do"
     assert str(plan(desired(runId="2"), None, previous)).startswith("create")
+
+
+def test_one_that_could_not_be_made_is_not_over() -> None:
+    wanted = desired()
+    failed = Condition(ConditionType.FAILED, Status.TRUE, Reason.IMAGE_PULL_FAILED)
+    previous = ObjectStatus(conditions=(failed,), spec_hash=wanted.spec_hash, container=ended(wanted, 1))
+    assert str(plan(wanted, None, previous)).startswith("create")
+
+
+def test_a_retry_keeps_what_is_there_until_there_is_a_network() -> None:
+    wanted = desired(retries=2)
+    found = ended(wanted, 1)
+    waits = make_plan(wanted, Observed(found), ObjectStatus(container=found, end_seen_at=LONG_AGO), NOW)
+    assert (waits.steps, waits.waiting) == ((), NO_NETWORK)
 
 
 def test_one_that_was_created_and_never_started_keeps_its_number() -> None:

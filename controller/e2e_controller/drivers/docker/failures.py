@@ -194,7 +194,8 @@ def _is_garbage(error: BaseException) -> bool:
 def _is_of_aiohttp(error: BaseException, name: str) -> bool:
     """Whether it is an error of that class; there is none while aiohttp, which is slow to load, is not."""
     library = sys.modules.get("aiohttp")
-    return library is not None and isinstance(error, getattr(library, name))
+    # It may be half imported, by another thread; then no error is of it yet.
+    return isinstance(error, getattr(library, name, ()))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
