@@ -116,6 +116,12 @@ class Reconciler:
         observed = replace(observed, network_id=observed.network_id or "to be made")
         return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
 
+    def try_again(self, key: Key) -> None:
+        """What failed is tried at once, as if it were new: what was in the way may be gone."""
+        self._retries.release(key)
+        self._queue.forget(key)
+        self._store.renew(key)
+
     async def context_changed(self, object_: Object) -> bool:
         """Whether what its image was built of is not what it would be built of now."""
         return await self._contexts.changed(object_)

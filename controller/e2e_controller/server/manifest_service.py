@@ -14,7 +14,7 @@ from e2e_api.v1 import manifest_service_pb2_grpc
 from e2e_controller.drivers.base import Key
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
-from e2e_controller.objects import ENVIRONMENT
+from e2e_controller.objects import ENVIRONMENT, Object, environment_key
 from e2e_controller.reconcile.dependencies import find_cycle
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.access import Access
@@ -25,7 +25,8 @@ from e2e_controller.server.convert import (
     object_to_proto,
 )
 from e2e_controller.server.errors import not_found
-from e2e_controller.server.planning import Planning, action_of
+from e2e_controller.server.order import in_order
+from e2e_controller.server.planning import Planning, action_of, has_failed, with_run_id
 
 SMALL = 64 * 1024
 """Characters that are parsed in the event loop; more would stall it."""
@@ -39,6 +40,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         self._store = access.store
         self._intake = intake
         self._leases = leases
+        self._reconciler = reconciler
         self._planning = Planning(access.store, reconciler)
 
     async def Apply(self, request: pb.ApplyRequest, context: Any) -> pb.ApplyResponse:
@@ -53,10 +55,10 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
                 self._intake.check_writable(key)
         if request.dry_run:
             return pb.ApplyResponse(objects=await self._planning.of_changes(manifests))
-        response = pb.ApplyResponse()
-        for key, manifest in manifests.items():
-            response.objects.append(await self._apply(key, manifest))
-        return response
+        for environment in dict.fromkeys(key.environment for key in manifests):
+            self._try_again(self._store.get(environment_key(environment)))
+        applied = {key: await self._apply(key, manifests[key]) for key in in_order(manifests)}
+        return pb.ApplyResponse(objects=[applied[key] for key in manifests])
 
     async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
         await self._access.sync_folders()
@@ -166,17 +168,25 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
 
     async def _apply(self, key: Key, manifest: Manifest) -> pb.AppliedObject:
         old = self._store.get(key)
+        manifest = with_run_id(old, manifest)
         action = await self._planning.action(old, manifest)
         applied = pb.AppliedObject(key=key_to_proto(key), action=action)
         if action != pb.APPLY_ACTION_UNCHANGED or (old is not None and old.rejection is not None):
             await self._intake.write(key, manifest)
         if action == pb.APPLY_ACTION_CHANGED and old is not None and old.manifest == manifest:
             self._store.renew(key)
+        elif action == pb.APPLY_ACTION_UNCHANGED:
+            self._try_again(self._store.get(key))
         current = self._store.get(key)
         applied.generation = current.generation if current else 0
         if key.kind == ENVIRONMENT:
             self._leases.environment_changed(key.environment)
         return applied
+
+    def _try_again(self, object_: Object | None) -> None:
+        """Whoever applies what has failed has done something about it: the old verdict counts no more."""
+        if object_ is not None and not object_.deleting and has_failed(object_):
+            self._reconciler.try_again(object_.key)
 
 
 def _relative_paths(manifest: Manifest) -> list[str]:

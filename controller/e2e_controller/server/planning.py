@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from e2e_api.manifests import Manifest, to_document
+from e2e_api.conditions import ConditionType
+from e2e_api.manifests import Job, Manifest, to_document
 from e2e_api.v1 import manifest_service_pb2 as pb
 from e2e_controller.drivers.base import Key, NameTaken
 from e2e_controller.objects import ENVIRONMENT, FILE, Object
@@ -18,6 +19,23 @@ def action_of(old: Object | None, manifest: Manifest) -> "pb.ApplyAction.ValueTy
     if old is None or old.deleting or old.manifest is None:
         return pb.APPLY_ACTION_CREATED
     return pb.APPLY_ACTION_UNCHANGED if old.manifest == manifest else pb.APPLY_ACTION_CHANGED
+
+
+def with_run_id(old: Object | None, manifest: Manifest) -> Manifest:
+    """The manifest, with the run that was asked for since, where it names none: it asks for no other."""
+    known = old.manifest if old is not None and old.managed and not old.deleting else None
+    if not isinstance(known, Job) or not isinstance(manifest, Job) or manifest.spec.run_id:
+        return manifest
+    spec = manifest.spec.model_copy(update={"run_id": known.spec.run_id})
+    return manifest.model_copy(update={"spec": spec})
+
+
+def has_failed(object_: Object) -> bool:
+    """Whether it could not be made as asked, so that somebody who applies it again means: try now."""
+    status = object_.status
+    if object_.key.kind == ENVIRONMENT:
+        return object_.settled and not status.is_true(ConditionType.READY)
+    return status.is_true(ConditionType.FAILED) or status.retry_at is not None
 
 
 class Planning:
@@ -37,6 +55,7 @@ class Planning:
 
     async def of_changes(self, manifests: Mapping[Key, Manifest]) -> list[pb.AppliedObject]:
         """What applying all of these would do."""
+        manifests = {key: with_run_id(self._store.get(key), given) for key, given in manifests.items()}
         environments = {
             key.name: replace(self._store.get(key) or Object(key), manifest=manifest)
             for key, manifest in manifests.items()
