@@ -5,7 +5,7 @@ from dataclasses import replace
 from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import Driver, Key, NameTaken
 from e2e_controller.objects import Object, environment_key
-from e2e_controller.reconcile.dependencies import waiting_for
+from e2e_controller.reconcile.dependencies import Find, waiting_for
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.notes import Notebook
 from e2e_controller.reconcile.plan import may_create
@@ -27,8 +27,11 @@ class Observer:
         self._notebook = notebook
         self._rests = rests
 
-    async def observe(self, object_: Object, desired: Desired | None) -> Observed:
-        """What a plan for the object has to know. Raises `DriverError`."""
+    async def observe(self, object_: Object, desired: Desired | None, find: Find | None = None) -> Observed:
+        """What a plan for the object has to know. Raises `DriverError`.
+
+        `find` gives what it depends on, where that is something else than what is there now.
+        """
         key = object_.key
         environment = self._store.get(environment_key(key.environment))
         network = environment.status.network_id if environment else ""
@@ -48,7 +51,7 @@ class Observer:
             if desired.live_files:  # costs a call, once for each container
                 observed = replace(observed, notes=await self._notebook.read(container.id))
             return observed
-        observed = replace(observed, waiting=self._waiting(object_))
+        observed = replace(observed, waiting=self._waiting(object_, find))
         if desired.build or desired.state in ("Stopped", "Killed"):
             return observed
         return replace(observed, image_present=await self._driver.image_present(desired.spec.image))
@@ -75,6 +78,6 @@ class Observer:
             remedy="rename one of them",
         )
 
-    def _waiting(self, object_: Object) -> Waiting | None:
+    def _waiting(self, object_: Object, find: Find | None) -> Waiting | None:
         environment = object_.key.environment
-        return waiting_for(object_, lambda name: self._store.find_container(environment, name))
+        return waiting_for(object_, find or (lambda name: self._store.find_container(environment, name)))

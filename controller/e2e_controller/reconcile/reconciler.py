@@ -20,6 +20,7 @@ from e2e_controller.instruments import Instruments
 from e2e_controller.objects import ENVIRONMENT, FILE, Object, PastContainer, Phase, environment_key
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.contexts import Contexts
+from e2e_controller.reconcile.dependencies import Find
 from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
 from e2e_controller.reconcile.environments import EnvironmentReconciler
 from e2e_controller.reconcile.evidence import last_log_lines, past_container
@@ -104,14 +105,17 @@ class Reconciler:
             return failure
         return await self._reconcile_container(key)
 
-    async def plan(self, object_: Object, environment: Object | None = None) -> Plan:
+    async def plan(
+        self, object_: Object, environment: Object | None = None, find: Find | None = None
+    ) -> Plan:
         """What would be done about this object, as it is given here, until it is true. Changes nothing.
 
-        `environment` is the one that would have its defaults, where those are others than now.
+        `environment` is the one that would have its defaults, where those are others than now; `find` gives
+        what it would depend on.
         """
         object_ = await self._contexts.fresh(object_)
         desired = self._desired(object_, environment)
-        observed = await self._observer.observe(object_, desired)
+        observed = await self._observer.observe(object_, desired, find)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
         return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))

@@ -24,9 +24,11 @@ from e2e_controller.server.convert import (
     key_to_proto,
     object_to_proto,
 )
+from e2e_controller.server.environment_planning import EnvironmentPlanning
 from e2e_controller.server.errors import not_found
 from e2e_controller.server.order import in_order
-from e2e_controller.server.planning import Planning, action_of, has_failed, with_run_id
+from e2e_controller.server.planning import Planning
+from e2e_controller.server.proposal import as_known, has_failed
 
 SMALL = 64 * 1024
 """Characters that are parsed in the event loop; more would stall it."""
@@ -35,13 +37,20 @@ SMALL = 64 * 1024
 class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
     """See `manifest_service.proto`."""
 
-    def __init__(self, access: Access, intake: Intake, leases: Leases, reconciler: Reconciler) -> None:
+    def __init__(
+        self,
+        access: Access,
+        intake: Intake,
+        leases: Leases,
+        reconciler: Reconciler,
+        environments: EnvironmentPlanning,
+    ) -> None:
         self._access = access
         self._store = access.store
         self._intake = intake
         self._leases = leases
         self._reconciler = reconciler
-        self._planning = Planning(access.store, reconciler)
+        self._planning = Planning(access.store, reconciler, environments)
 
     async def Apply(self, request: pb.ApplyRequest, context: Any) -> pb.ApplyResponse:
         await self._access.sync_folders()
@@ -49,12 +58,10 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             manifests = await asyncio.to_thread(self._parse, request)
         else:
             manifests = self._parse(request)
-        for key, manifest in manifests.items():
-            unchanged = action_of(self._store.get(key), manifest) == pb.APPLY_ACTION_UNCHANGED
-            if not (request.dry_run and unchanged):
-                self._intake.check_writable(key)
         if request.dry_run:
             return pb.ApplyResponse(objects=await self._planning.of_changes(manifests))
+        for key in manifests:
+            self._intake.check_writable(key)
         for environment in dict.fromkeys(key.environment for key in manifests):
             self._try_again(self._store.get(environment_key(environment)))
         applied = {key: await self._apply(key, manifests[key]) for key in in_order(manifests)}
@@ -66,7 +73,8 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         for key in keys:
             if self._store.get(key) is None:
                 raise not_found(key)
-            self._intake.check_writable(key)
+            if not request.dry_run:
+                self._intake.check_writable(key)
         if request.dry_run:
             return pb.DeleteResponse(objects=await self._planning.of_deletions(keys))
         deleted: dict[Key, None] = {}
@@ -168,7 +176,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
 
     async def _apply(self, key: Key, manifest: Manifest) -> pb.AppliedObject:
         old = self._store.get(key)
-        manifest = with_run_id(old, manifest)
+        manifest = as_known(old, manifest)
         action = await self._planning.action(old, manifest)
         applied = pb.AppliedObject(key=key_to_proto(key), action=action)
         if action != pb.APPLY_ACTION_UNCHANGED or (old is not None and old.rejection is not None):
