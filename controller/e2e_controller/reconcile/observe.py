@@ -54,7 +54,8 @@ class Observer:
         observed = replace(observed, waiting=self._waiting(object_, find))
         if desired.build or desired.state in ("Stopped", "Killed"):
             return observed
-        return replace(observed, image_present=await self._driver.image_present(desired.spec.image))
+        present = await self._driver.image_present(desired.spec.image, key.environment)
+        return replace(observed, image_present=present)
 
     async def _look_at_network(self, environment: str, known: str) -> str:
         """The network's id, of which something else was known that a container contradicts.
