@@ -23,6 +23,7 @@ from e2e_controller.probes import Prober
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.access import Access
 from e2e_controller.server.container_service import ContainerServicer
+from e2e_controller.server.environment_planning import EnvironmentPlanning
 from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.event_service import EventServicer
 from e2e_controller.server.evidence_service import EvidenceServicer
@@ -166,8 +167,9 @@ class Manager:
             await asyncio.gather(*(source.sync() for source in sources))
 
         access = Access(store, driver, info, sync_folders)
+        planning = EnvironmentPlanning(store, driver, info, directories, identity, leases.count)
         server = self._server = GrpcServer(
-            ManifestServicer(access, intake, leases, reconciler),
+            ManifestServicer(access, intake, leases, reconciler, planning),
             EnvironmentServicer(access, leases, directories),
             WaitServicer(access),
             MetricServicer(access, scraper),

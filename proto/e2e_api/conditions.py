@@ -72,7 +72,6 @@ class Reason(StrEnum):
     PROBE_TIMEOUT = "ProbeTimeout"
     DEPENDENCY_FAILED = "DependencyFailed"
     DEPENDENCY_CYCLE = "DependencyCycle"
-    POLICY_DENIED = "PolicyDenied"
     ENGINE_UNAVAILABLE = "EngineUnavailable"
     ENGINE_ERROR = "EngineError"
     INTERNAL_ERROR = "InternalError"
@@ -85,7 +84,7 @@ engine, disk, network, ports), or nothing that is known before somebody has read
 _FIX_MANIFEST = frozenset(
     {
         *("Rejected", "ParseError", "ReadError", "Conflict", "CreateFailed", "StartFailed", "MountFailed"),
-        *("PolicyDenied", "ImagePullFailed", "ImageBuildFailed", "OOMKilled", "NotAsked", "DependencyCycle"),
+        *("ImagePullFailed", "ImageBuildFailed", "OOMKilled", "NotAsked", "DependencyCycle"),
     }
 )
 _FIX_MACHINE = frozenset(

@@ -109,9 +109,13 @@ def environment_spec(
     )
 
 
+SEPARATOR = "\n---\n"
+"""Of documents."""
+
+
 def to_documents(manifests: Iterable[Manifest]) -> str:
     """The manifests as text for Apply: one line of JSON each, which is YAML too."""
-    return "\n---\n".join(json.dumps(to_document(manifest)) for manifest in manifests)
+    return SEPARATOR.join(json.dumps(to_document(manifest)) for manifest in manifests)
 
 
 def _workload(environment: str, name: str, labels: Mapping[str, str], fields: Mapping[str, Any]) -> Workload:

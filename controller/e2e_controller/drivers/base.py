@@ -147,8 +147,8 @@ class Driver(Protocol):
         An image that somebody else uses stays.
         """
 
-    async def image_present(self, reference: str) -> bool:
-        """Whether the image is there without a pull."""
+    async def image_present(self, reference: str, environment: str = "") -> bool:
+        """Whether the image is there without a pull. `environment` is who asks, since they take turns."""
 
     async def pull(self, reference: str, progress: PullProgress) -> None:
         """Pulls an image; callers of one reference share one pull. Raises `ImageFailed`."""

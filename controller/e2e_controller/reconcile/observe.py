@@ -6,7 +6,7 @@ from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import Driver, Key, NameTaken
 from e2e_controller.objects import Object, environment_key
 from e2e_controller.reconcile.attempts import Attempts
-from e2e_controller.reconcile.dependencies import network_waiting, waiting_for
+from e2e_controller.reconcile.dependencies import Find, network_waiting, waiting_for
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.notes import Notebook
 from e2e_controller.reconcile.plan import may_create
@@ -35,8 +35,11 @@ class Observer:
         self._rests = rests
         self._attempts = attempts
 
-    async def observe(self, object_: Object, desired: Desired | None) -> Observed:
-        """What a plan for the object has to know. Raises `DriverError`."""
+    async def observe(self, object_: Object, desired: Desired | None, find: Find | None = None) -> Observed:
+        """What a plan for the object has to know. Raises `DriverError`.
+
+        `find` gives what it depends on, where that is something else than what is there now.
+        """
         key = object_.key
         environment = self._store.get(environment_key(key.environment))
         network = environment.status.network_id if environment else ""
@@ -59,13 +62,14 @@ class Observer:
         attempt = self._attempts.next(key, desired.spec_hash) if container is None and desired.is_job else 0
         observed = replace(
             observed,
-            waiting=self.waiting(object_),
+            waiting=self.waiting(object_, find),
             network_waiting=network_waiting(environment),
             attempt=attempt,
         )
         if desired.build or desired.state in ("Stopped", "Killed"):
             return observed
-        return replace(observed, image_present=await self._driver.image_present(desired.spec.image))
+        present = await self._driver.image_present(desired.spec.image, key.environment)
+        return replace(observed, image_present=present)
 
     async def _look_at_network(self, environment: str, known: str) -> str:
         """The network's id, of which something else was known that a container contradicts.
@@ -89,7 +93,7 @@ class Observer:
             remedy="rename one of them",
         )
 
-    def waiting(self, object_: Object) -> Waiting | None:
+    def waiting(self, object_: Object, find: Find | None = None) -> Waiting | None:
         """For which other objects its creation waits, if it does."""
         environment = object_.key.environment
-        return waiting_for(object_, lambda name: self._store.find_container(environment, name))
+        return waiting_for(object_, find or (lambda name: self._store.find_container(environment, name)))

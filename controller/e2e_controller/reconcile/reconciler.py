@@ -16,6 +16,7 @@ from e2e_controller.objects import ENVIRONMENT, FILE, Object, PastContainer, Pha
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.attempts import Attempts
 from e2e_controller.reconcile.contexts import Contexts
+from e2e_controller.reconcile.dependencies import Find
 from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
 from e2e_controller.reconcile.environments import EnvironmentReconciler
 from e2e_controller.reconcile.evidence import past_container
@@ -99,17 +100,26 @@ class Reconciler:
             return failure
         return await self._reconcile_container(key)
 
-    async def plan(self, object_: Object, environment: Object | None = None) -> Plan:
+    async def plan(
+        self, object_: Object, environment: Object | None = None, find: Find | None = None
+    ) -> Plan:
         """What would be done about this object, as it is given here, until it is true. Changes nothing.
 
-        `environment` is the one that would have its defaults, where those are others than now.
+        `environment` is the one that would have its defaults, where those are others than now; `find` gives
+        what it would depend on.
         """
         object_ = await self._contexts.fresh(object_)
         desired = self._desired(object_, environment)
-        observed = await self._observer.observe(object_, desired)
+        observed = await self._observer.observe(object_, desired, find)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
         return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
+
+    def try_again(self, key: Key) -> None:
+        """What failed is tried at once, as if it were new: what was in the way may be gone."""
+        self._retries.release(key)
+        self._queue.forget(key)
+        self._store.renew(key)
 
     async def context_changed(self, object_: Object) -> bool:
         """Whether what its image was built of is not what it would be built of now."""

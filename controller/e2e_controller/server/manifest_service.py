@@ -14,7 +14,7 @@ from e2e_api.v1 import manifest_service_pb2_grpc
 from e2e_controller.drivers.base import Key
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
-from e2e_controller.objects import ENVIRONMENT
+from e2e_controller.objects import ENVIRONMENT, Object, environment_key
 from e2e_controller.reconcile.dependencies import find_cycle
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.access import Access
@@ -24,8 +24,11 @@ from e2e_controller.server.convert import (
     key_to_proto,
     object_to_proto,
 )
+from e2e_controller.server.environment_planning import EnvironmentPlanning
 from e2e_controller.server.errors import not_found
-from e2e_controller.server.planning import Planning, action_of
+from e2e_controller.server.order import in_order
+from e2e_controller.server.planning import Planning
+from e2e_controller.server.proposal import as_known, has_failed
 
 SMALL = 64 * 1024
 """Characters that are parsed in the event loop; more would stall it."""
@@ -34,12 +37,20 @@ SMALL = 64 * 1024
 class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
     """See `manifest_service.proto`."""
 
-    def __init__(self, access: Access, intake: Intake, leases: Leases, reconciler: Reconciler) -> None:
+    def __init__(
+        self,
+        access: Access,
+        intake: Intake,
+        leases: Leases,
+        reconciler: Reconciler,
+        environments: EnvironmentPlanning,
+    ) -> None:
         self._access = access
         self._store = access.store
         self._intake = intake
         self._leases = leases
-        self._planning = Planning(access.store, reconciler)
+        self._reconciler = reconciler
+        self._planning = Planning(access.store, reconciler, environments)
 
     async def Apply(self, request: pb.ApplyRequest, context: Any) -> pb.ApplyResponse:
         await self._access.sync_folders()
@@ -47,16 +58,14 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             manifests = await asyncio.to_thread(self._parse, request)
         else:
             manifests = self._parse(request)
-        for key, manifest in manifests.items():
-            unchanged = action_of(self._store.get(key), manifest) == pb.APPLY_ACTION_UNCHANGED
-            if not (request.dry_run and unchanged):
-                self._intake.check_writable(key)
         if request.dry_run:
             return pb.ApplyResponse(objects=await self._planning.of_changes(manifests))
-        response = pb.ApplyResponse()
-        for key, manifest in manifests.items():
-            response.objects.append(await self._apply(key, manifest))
-        return response
+        for key in manifests:
+            self._intake.check_writable(key)
+        for environment in dict.fromkeys(key.environment for key in manifests):
+            self._try_again(self._store.get(environment_key(environment)))
+        applied = {key: await self._apply(key, manifests[key]) for key in in_order(manifests)}
+        return pb.ApplyResponse(objects=[applied[key] for key in manifests])
 
     async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
         await self._access.sync_folders()
@@ -64,7 +73,8 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         for key in keys:
             if self._store.get(key) is None:
                 raise not_found(key)
-            self._intake.check_writable(key)
+            if not request.dry_run:
+                self._intake.check_writable(key)
         if request.dry_run:
             return pb.DeleteResponse(objects=await self._planning.of_deletions(keys))
         deleted: dict[Key, None] = {}
@@ -166,17 +176,25 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
 
     async def _apply(self, key: Key, manifest: Manifest) -> pb.AppliedObject:
         old = self._store.get(key)
+        manifest = as_known(old, manifest)
         action = await self._planning.action(old, manifest)
         applied = pb.AppliedObject(key=key_to_proto(key), action=action)
         if action != pb.APPLY_ACTION_UNCHANGED or (old is not None and old.rejection is not None):
             await self._intake.write(key, manifest)
         if action == pb.APPLY_ACTION_CHANGED and old is not None and old.manifest == manifest:
             self._store.renew(key)
+        elif action == pb.APPLY_ACTION_UNCHANGED:
+            self._try_again(self._store.get(key))
         current = self._store.get(key)
         applied.generation = current.generation if current else 0
         if key.kind == ENVIRONMENT:
             self._leases.environment_changed(key.environment)
         return applied
+
+    def _try_again(self, object_: Object | None) -> None:
+        """Whoever applies what has failed has done something about it: the old verdict counts no more."""
+        if object_ is not None and not object_.deleting and has_failed(object_):
+            self._reconciler.try_again(object_.key)
 
 
 def _relative_paths(manifest: Manifest) -> list[str]:

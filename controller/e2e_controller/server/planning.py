@@ -6,26 +6,23 @@ from dataclasses import replace
 from e2e_api.manifests import Manifest, to_document
 from e2e_api.v1 import manifest_service_pb2 as pb
 from e2e_controller.drivers.base import Key, NameTaken
-from e2e_controller.objects import ENVIRONMENT, FILE, Object
+from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, Object, environment_key
+from e2e_controller.reconcile.dependencies import Find
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.convert import key_to_proto
 from e2e_controller.server.differences import differences
+from e2e_controller.server.environment_planning import EnvironmentPlanning
+from e2e_controller.server.proposal import Proposal, action_of, propose, spelled_out
 from e2e_controller.store import Store
-
-
-def action_of(old: Object | None, manifest: Manifest) -> "pb.ApplyAction.ValueType":
-    """What it means for an object to be given that manifest."""
-    if old is None or old.deleting or old.manifest is None:
-        return pb.APPLY_ACTION_CREATED
-    return pb.APPLY_ACTION_UNCHANGED if old.manifest == manifest else pb.APPLY_ACTION_CHANGED
 
 
 class Planning:
     """Plans as the reconciler does, and changes nothing."""
 
-    def __init__(self, store: Store, reconciler: Reconciler) -> None:
+    def __init__(self, store: Store, reconciler: Reconciler, environments: EnvironmentPlanning) -> None:
         self._store = store
         self._reconciler = reconciler
+        self._environments = environments
 
     async def action(self, old: Object | None, manifest: Manifest) -> "pb.ApplyAction.ValueType":
         """What applying it means, a build context that has changed included."""
@@ -37,26 +34,14 @@ class Planning:
 
     async def of_changes(self, manifests: Mapping[Key, Manifest]) -> list[pb.AppliedObject]:
         """What applying all of these would do."""
-        environments = {
-            key.name: replace(self._store.get(key) or Object(key), manifest=manifest)
-            for key, manifest in manifests.items()
-            if key.kind == ENVIRONMENT
-        }
-        planned = []
-        for key, manifest in manifests.items():
-            old = self._store.get(key)
-            wanted = replace(old or Object(key), manifest=manifest, deleting=False)
-            applied = pb.AppliedObject(
-                key=key_to_proto(key), action=await self.action(old, manifest), generation=wanted.generation
-            )
-            if applied.action == pb.APPLY_ACTION_CHANGED and old is not None and old.manifest is not None:
-                found = differences(to_document(old.manifest), to_document(manifest))
-                applied.changes.extend(pb.FieldChange(path=c.path, old=c.old, new=c.new) for c in found)
-            if key.kind == ENVIRONMENT:
-                applied.plan.extend(await self._of_others(environments[key.name], manifests))
-            else:
-                applied.plan.extend(await self._steps(wanted, environments.get(key.environment)))
-            planned.append(applied)
+        proposal = await propose(self._store, self.action, manifests)
+        planned = [await self._change(key, proposal) for key in manifests]
+        for environment in dict.fromkeys(key.environment for key in manifests):
+            own = environment_key(environment)
+            if own not in manifests and self._environments.is_new(environment):
+                applied = self._told(own, pb.APPLY_ACTION_CREATED)
+                applied.plan.extend(await self._environments.creation(environment))
+                planned.append(applied)
         return planned
 
     async def of_deletions(self, keys: Iterable[Key]) -> list[pb.AppliedObject]:
@@ -67,27 +52,62 @@ class Planning:
                 objects = self._store.select(key.environment)
                 wanted |= dict.fromkeys(o.key for o in objects if o.managed and not o.deleting)
             wanted[key] = None
-        planned = []
-        for key in wanted:
-            applied = pb.AppliedObject(key=key_to_proto(key), action=pb.APPLY_ACTION_DELETED)
-            object_ = self._store.get(key)
-            if object_ is not None and key.kind != ENVIRONMENT:
-                applied.plan.extend(await self._steps(replace(object_, deleting=True), None))
-            planned.append(applied)
+        planned = [await self._deletion(key) for key in wanted if key.kind != ENVIRONMENT]
+        for environment in dict.fromkeys(key.environment for key in wanted):
+            planned += await self._end(environment, wanted)
         return planned
 
-    async def _of_others(self, environment: Object, given: Mapping[Key, Manifest]) -> list[str]:
+    async def _change(self, key: Key, proposal: Proposal) -> pb.AppliedObject:
+        old, new = self._store.get(key), proposal.objects[key]
+        applied = self._told(key, proposal.actions[key])
+        applied.generation = old.generation if old else 0
+        before = spelled_out(old) if old else None
+        if applied.action == pb.APPLY_ACTION_CHANGED and before is not None and new.manifest is not None:
+            found = differences(to_document(before), to_document(new.manifest))
+            applied.changes.extend(pb.FieldChange(path=c.path, old=c.old, new=c.new) for c in found)
+        if key.kind == ENVIRONMENT:
+            applied.plan.extend(await self._environments.creation(key.environment))
+            applied.plan.extend(await self._of_others(new, proposal))
+        else:
+            environment = proposal.environment(key)
+            applied.plan.extend(await self._steps(new, environment, proposal.find(key.environment)))
+        return applied
+
+    async def _of_others(self, environment: Object, proposal: Proposal) -> list[str]:
         """What new defaults do to the objects of the environment that are not given themselves."""
-        lines = []
-        for object_ in self._store.select(environment.key.environment):
-            if object_.key in given or object_.key.kind in (ENVIRONMENT, FILE):
-                continue
-            lines += [f"{object_.key.name}: {step}" for step in await self._steps(object_, environment)]
+        name, lines = environment.key.environment, []
+        for object_ in self._store.select(name):
+            if object_.key not in proposal.actions and object_.key.kind in CONTAINER_KINDS:
+                steps = await self._steps(object_, environment, proposal.find(name))
+                lines += [f"{object_.key.name}: {step}" for step in steps]
         return lines
 
-    async def _steps(self, object_: Object, environment: Object | None) -> list[str]:
+    async def _deletion(self, key: Key) -> pb.AppliedObject:
+        applied, object_ = self._told(key, pb.APPLY_ACTION_DELETED), self._store.get(key)
+        if object_ is not None:
+            applied.plan.extend(await self._steps(replace(object_, deleting=True)))
+        return applied
+
+    async def _end(self, environment: str, deleted: Mapping[Key, None]) -> list[pb.AppliedObject]:
+        """What becomes of the environment; nothing to tell where it stays and nobody asked it to go."""
+        own = environment_key(environment)
+        stays = self._environments.reason_to_stay(environment, deleted)
+        if stays and own not in deleted:
+            return []
+        applied = self._told(own, pb.APPLY_ACTION_DELETED)
+        applied.plan.extend([f"keep: {stays}"] if stays else await self._environments.removal(environment))
+        return [applied]
+
+    def _told(self, key: Key, action: "pb.ApplyAction.ValueType") -> pb.AppliedObject:
+        owner = self._store.owner(key)
+        place = str(owner) if owner is not None and not owner.managed else ""
+        return pb.AppliedObject(key=key_to_proto(key), action=action, defined_by=place)
+
+    async def _steps(
+        self, object_: Object, environment: Object | None = None, find: Find | None = None
+    ) -> list[str]:
         try:
-            plan = await self._reconciler.plan(object_, environment)
+            plan = await self._reconciler.plan(object_, environment, find)
         except NameTaken as error:
             return [f"refuse: {error}"]
         return [*map(str, plan.steps), *([f"wait: {plan.waiting.message}"] if plan.waiting else [])]

@@ -95,10 +95,10 @@ def _judge_workload(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
     exited = phase in (ContainerPhase.EXITED, ContainerPhase.DEAD)
     met = {
         pb.WAIT_GOAL_READY: status.is_true(ConditionType.READY),
-        pb.WAIT_GOAL_RUNNING: phase is ContainerPhase.RUNNING,
+        pb.WAIT_GOAL_RUNNING: phase is ContainerPhase.RUNNING and _is_of_its_spec(object_),
         pb.WAIT_GOAL_STOPPED: at_rest,
         pb.WAIT_GOAL_EXITED: exited,
-        pb.WAIT_GOAL_PAUSED: phase is ContainerPhase.PAUSED,
+        pb.WAIT_GOAL_PAUSED: phase is ContainerPhase.PAUSED and _is_of_its_spec(object_),
         pb.WAIT_GOAL_NOT_READY: _is_false(object_, ConditionType.READY),
     }[goal]
     if met:
@@ -110,6 +110,12 @@ def _judge_workload(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
     if goal == pb.WAIT_GOAL_EXITED and phase in (ContainerPhase.RUNNING, ContainerPhase.PAUSED):
         hopeless = False  # it failed its probe, and may still exit
     return Verdict.IMPOSSIBLE if unasked or hopeless else Verdict.PENDING
+
+
+def _is_of_its_spec(object_: Object) -> bool:
+    """Whether its container is the one that its manifest asks for, and not one of a spec before."""
+    container = object_.status.container
+    return container is not None and container.spec_hash == object_.status.spec_hash
 
 
 def _is_false(object_: Object, type_: ConditionType) -> bool:
@@ -216,7 +222,7 @@ class _Wait:
 
     def _text(self, how: str, objects: dict[Key, Object | None]) -> str:
         lines = [f"waited for {_GOALS[self._goal]}; {how}:"]
-        lines += [f"  {key}: {_why(object_)}" for key, object_ in list(objects.items())[:20]]
+        lines += [f"  {key}: {_why(object_, self._goal)}" for key, object_ in list(objects.items())[:20]]
         return "\n".join(lines)
 
 
@@ -230,9 +236,11 @@ def _reason(objects: dict[Key, Object | None]) -> str:
     return failed.reason if failed else "NotAsked"
 
 
-def _why(object_: Object | None) -> str:
-    if object_ is None or object_.deleting:
+def _why(object_: Object | None, goal: "pb.WaitGoal.ValueType") -> str:
+    if object_ is None or (object_.deleting and goal != pb.WAIT_GOAL_DELETED):
         return "it was deleted"
+    if goal == pb.WAIT_GOAL_DELETED:
+        return _why_still_there(object_)
     if object_.rejection is not None:
         return f"its manifest was rejected: {object_.rejection.message[:500]}"
     failed = object_.status.condition(ConditionType.FAILED)
@@ -242,3 +250,14 @@ def _why(object_: Object | None) -> str:
     asked = f" (its manifest asks for state {state})" if state else ""
     progress = f": {object_.status.progress[:500]}" if object_.status.progress else ""
     return f"{object_.status.summary}{asked}{progress}"
+
+
+def _why_still_there(object_: Object) -> str:
+    """What keeps it from being gone."""
+    status = object_.status
+    if not object_.deleting:
+        return f"nobody has deleted it; it is {status.summary}"
+    told = [f"{c.reason}: {c.message}" for c in status.conditions if c.type == ConditionType.FAILED]
+    if status.progress and not any(status.progress in text for text in told):
+        told.append(status.progress)
+    return f"it is being deleted ({status.summary}): {'; '.join(told)[:500] or 'nothing is known of why yet'}"

@@ -18,6 +18,7 @@ from e2e_api.manifests.kinds import (
     environment_of,
     json_schema,
     to_document,
+    with_host_paths,
 )
 from e2e_api.manifests.parts import (
     Build,
@@ -83,4 +84,5 @@ __all__ = [
     "environment_of",
     "json_schema",
     "to_document",
+    "with_host_paths",
 ]

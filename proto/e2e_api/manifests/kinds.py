@@ -1,5 +1,6 @@
 """The kinds of manifest: one YAML document each."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, model_validator
@@ -83,6 +84,23 @@ def dependency_names(manifest: Manifest | None) -> tuple[str, ...]:
     """Names of the objects that its container's creation waits for."""
     spec = manifest.spec if manifest else None
     return tuple(item.name for item in spec.depends_on) if isinstance(spec, ContainerFields) else ()
+
+
+def with_host_paths(manifest: Manifest, absolute: Callable[[str], str]) -> Manifest:
+    """The manifest with what `absolute` makes of each path on the host that is relative, to its file."""
+
+    def placed(path: str) -> str:
+        return path if path.startswith("/") else absolute(path)
+
+    spec, changes = manifest.spec, dict[str, Any]()
+    if spec.volumes:
+        changes["volumes"] = tuple(
+            volume.model_copy(update={"source": placed(volume.source)}) if volume.is_host_path else volume
+            for volume in spec.volumes
+        )
+    if isinstance(spec, ContainerFields) and spec.build is not None:
+        changes["build"] = spec.build.model_copy(update={"context": placed(spec.build.context)})
+    return manifest.model_copy(update={"spec": spec.model_copy(update=changes)}) if changes else manifest
 
 
 def to_document(manifest: Manifest) -> dict[str, Any]:

@@ -81,8 +81,13 @@ class AppliedObject(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
+    DEFINED_BY_FIELD_NUMBER: _builtins.int
     action: Global___ApplyAction.ValueType
     generation: _builtins.int
+    defined_by: _builtins.str
+    """DefinedBy is the place in a user's file that defines the object: to change it there has this effect, while
+    Apply and Delete refuse to; only for a dry run.
+    """
     @_builtins.property
     def key(self) -> _object_pb2.ObjectKey: ...
     @_builtins.property
@@ -101,10 +106,11 @@ class AppliedObject(_message.Message):
         generation: _builtins.int = ...,
         plan: _abc.Iterable[_builtins.str] | None = ...,
         changes: _abc.Iterable[Global___FieldChange] | None = ...,
+        defined_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "changes", b"changes", "generation", b"generation", "key", b"key", "plan", b"plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "changes", b"changes", "defined_by", b"defined_by", "generation", b"generation", "key", b"key", "plan", b"plan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -153,7 +159,9 @@ class ApplyResponse(_message.Message):
 
     OBJECTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedObject]: ...
+    def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedObject]:
+        """Objects, in the order of the documents; a dry run then tells of environments that come with them."""
+
     def __init__(
         self,
         *,
@@ -205,7 +213,7 @@ class DeleteResponse(_message.Message):
 
     @_builtins.property
     def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedObject]:
-        """Objects with the plan for each; only for a dry run."""
+        """Objects with the plan for each, the environments that would go with them included; only for a dry run."""
 
     def __init__(
         self,

@@ -56,7 +56,8 @@ class Client:
     ) -> list[manifest_service_pb2.AppliedObject]:
         """Writes manifests (YAML or JSON), all or none.
 
-        Raises InvalidArgument for a wrong one, and Conflict for one that a user's file defines.
+        Raises InvalidArgument for a wrong one, and Conflict for one that a user's file defines. A dry run
+        writes nothing, and gives changed fields and plan of each, also of what a file defines.
         """
         request = manifest_service_pb2.ApplyRequest(
             documents=documents, environment=environment, dry_run=dry_run

@@ -22,7 +22,8 @@ def is_different(applied: manifest_service_pb2.AppliedObject) -> bool:
 
 def difference_lines(applied: manifest_service_pb2.AppliedObject) -> Iterator[str]:
     """What would be done about one object, a line each."""
-    yield f"{Key.of(applied.key)} {ACTIONS.get(applied.action, 'applied')} (dry run)"
+    by = f", defined by {applied.defined_by}: change it there" if applied.defined_by else ""
+    yield f"{Key.of(applied.key)} {ACTIONS.get(applied.action, 'applied')} (dry run){by}"
     for change in applied.changes:
         yield from (f"  {line}" for line in _change_lines(change))
     if applied.plan:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.cli.keys import Key
-from e2e.specs import to_documents
+from e2e.specs import SEPARATOR, to_documents
 from e2e_api.errors import InvalidArgument
-from e2e_api.manifests import DNS_LABEL, Environment, Manifest, Volume, environment_of
+from e2e_api.manifests import DNS_LABEL, Environment, Manifest, environment_of, with_host_paths
 from e2e_api.parsing import Document, parse_documents
 from e2e_api.problems import UnreadableError
-from e2e_api.yaml_nodes import MAX_BYTES
+from e2e_api.yaml_nodes import MAX_BYTES, MAX_DOCUMENTS
 
 DEFAULT_ENVIRONMENT = "default"
 STANDARD_INPUT = "-"
@@ -70,13 +70,13 @@ def read_manifests(paths: Sequence[str], environment: str | None) -> list[Given]
     return list(given.values())
 
 
-def batches(given: Iterable[Given]) -> Iterator[str]:
-    """The manifests as documents to apply, in as few requests as their size allows."""
+def batches(given: Iterable[Given], most: int = _BATCH_BYTES) -> Iterator[str]:
+    """The manifests as documents to apply, in as few requests as a size of `most` bytes allows."""
     batch: list[Manifest] = []
     size = 0
     for found in given:
-        length = len(to_documents([found.manifest]))
-        if batch and size + length > _BATCH_BYTES:
+        length = len(to_documents([found.manifest])) + len(SEPARATOR)
+        if batch and (size + length > most or len(batch) == MAX_DOCUMENTS):
             yield to_documents(batch)
             batch, size = [], 0
         batch.append(found.manifest)
@@ -140,29 +140,8 @@ def _documents(text: _Text, problems: list[str]) -> Iterator[tuple[str, Document
 
 def _given(manifest: Manifest, environment: str | None, base: Path, place: str) -> Given:
     named = environment_of(manifest) or environment or DEFAULT_ENVIRONMENT
-    spec_changes: dict[str, object] = {}
-    changes: dict[str, object] = {}
-    if manifest.spec.volumes:
-        spec_changes["volumes"] = _absolute_volumes(manifest.spec.volumes, base)
     if not isinstance(manifest, Environment):
         metadata = manifest.metadata.model_copy(update={"environment": named})
-        changes["metadata"] = metadata
-        if manifest.spec.build is not None:
-            context = _absolute(manifest.spec.build.context, base)
-            spec_changes["build"] = manifest.spec.build.model_copy(update={"context": context})
-    changes["spec"] = manifest.spec.model_copy(update=spec_changes)
-    absolute: Manifest = manifest.model_copy(update=changes)
+        manifest = manifest.model_copy(update={"metadata": metadata})
+    absolute = with_host_paths(manifest, lambda path: str((base / path).resolve()))
     return Given(Key(named, manifest.kind, manifest.metadata.name), absolute, place)
-
-
-def _absolute_volumes(volumes: Iterable[Volume], base: Path) -> tuple[Volume, ...]:
-    return tuple(
-        volume.model_copy(update={"source": _absolute(volume.source, base)})
-        if volume.is_host_path
-        else volume
-        for volume in volumes
-    )
-
-
-def _absolute(path: str, base: Path) -> str:
-    return path if path.startswith("/") else str((base / path).resolve())

@@ -73,3 +73,39 @@ def test_fields_are_short_lines_or_a_unified_diff() -> None:
         "  plan:",
         "    remove abc: its spec changed",
     ]
+
+
+def test_what_a_file_defines_says_where() -> None:
+    applied = manifest_service_pb2.AppliedObject(action=CHANGED, defined_by="/manifests/web.yaml:3")
+    applied.key.environment, applied.key.kind, applied.key.name = "shop", "Workload", "web"
+    (line,) = difference_lines(applied)
+    assert line == "shop/Workload/web changed (dry run), defined by /manifests/web.yaml:3: change it there"
+
+
+def many(folder: Path, count: int, size: int) -> None:
+    """Manifests of that many bytes each."""
+    for number in range(count):
+        head = f"apiVersion: e2e/v1\nkind: Workload\nmetadata: {{name: w{number}}}\n"
+        spec = f"spec: {{image: img:1, env: {{A: {'x' * size}}}}}\n"
+        (folder / f"{number}.yaml").write_text(head + spec)
+
+
+@pytest.mark.parametrize("verb", [("diff",), ("apply", "--dry-run")])
+def test_what_is_planned_is_planned_together(
+    controller: CliController, e2e: RunE2E, tmp_path: Path, verb: tuple[str, ...]
+) -> None:
+    many(tmp_path, 3, 1_200_000)  # more than is applied in one request
+    _, out, err = e2e(*verb, "-f", tmp_path)
+    assert out.count("created (dry run)") == 3
+    assert "note" not in err
+    assert len(controller.asked(manifest_service_pb2.ApplyRequest)) == 1
+
+
+def test_what_cannot_be_planned_together_is_told(
+    controller: CliController, e2e: RunE2E, tmp_path: Path
+) -> None:
+    many(tmp_path, 4, 1_200_000)
+    _, out, err = e2e("diff", "-f", tmp_path)
+    assert out.count("created (dry run)") == 4
+    assert "note: the 4 manifests do not fit into one request: they are planned in 2 parts" in err
+    assert len(controller.asked(manifest_service_pb2.ApplyRequest)) == 2

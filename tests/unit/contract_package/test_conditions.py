@@ -1,6 +1,8 @@
 """Conditions: one of each type, and the transition time tells when the status last changed."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,3 +63,10 @@ def test_there_is_one_of_each_type_and_the_last_one_counts(
         assert found.last_transition_time == (now if changed or old is None else old.last_transition_time)
     assert {one.type: one.status for one in conditions} == dict(changes)
     assert len({one.type for one in conditions}) == len(conditions)
+
+
+def test_no_reason_is_declared_that_nobody_tells() -> None:
+    controller = Path(__file__).parents[3] / "controller"
+    text = "\n".join(path.read_text() for path in controller.rglob("*.py"))
+    untold = [reason for reason in Reason if not re.search(rf"Reason\.{reason.name}\b|\b{reason}\b", text)]
+    assert untold == []

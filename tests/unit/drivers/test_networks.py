@@ -62,8 +62,11 @@ class StubClient:
 class StubEngine:
     def __init__(self, client: StubClient) -> None:
         self.client = client
+        self.turns: list[tuple[str, str]] = []
+        """Each call, and the environment in whose turn it was made."""
 
-    async def call(self, name: str, function: Any, what: str = "") -> Any:
+    async def call(self, name: str, function: Any, what: str = "", *, environment: str = "") -> Any:
+        self.turns.append((name, environment))
         try:
             return function(self.client)
         except Exception as error:

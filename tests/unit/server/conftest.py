@@ -146,8 +146,9 @@ class Harness:
         """The value of one of the controller's own metrics."""
         return self._instruments.registry.get_sample_value(name, labels) or 0.0
 
-    def _make_driver(self, _settings: Settings, _identity: str, instruments: Instruments) -> FakeDriver:
+    def _make_driver(self, _settings: Settings, identity: str, instruments: Instruments) -> FakeDriver:
         self._instruments = instruments
+        self.driver.controller_id = identity
         return self.driver
 
     def write(self, path: str, *documents: Any) -> Path:

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from e2e_api.v1 import event_service_pb2, manifest_service_pb2
+from e2e_api.errors import Conflict
+from e2e_api.v1 import environment_service_pb2, event_service_pb2, manifest_service_pb2
+from e2e_controller.drivers.base import Key
 from e2e_controller.server.differences import Change, differences
 
-from .conftest import Client, Goal, Harness, checked, document, key
+from .conftest import Client, Goal, Harness, checked, document, eventually, key
 
 FILE = {"path": "/etc/app.conf", "content": "one\n"}
 BASE: dict[str, Any] = {"files": [FILE], "env": {"A": "1"}, "ports": {"http": 80}}
@@ -48,7 +50,7 @@ async def test_the_plan_is_what_is_then_executed(client: Client, harness: Harnes
         await client.wait(goal=Goal.WAIT_GOAL_RECONCILED)
     done = await executed(client)
     changes = list(harness.driver.changes)
-    (planned,) = (await client.apply(document(**after), dry_run=True)).objects
+    planned, *_ = (await client.apply(document(**after), dry_run=True)).objects
     assert [line.split()[0].rstrip(":") for line in planned.plan] == steps
     assert harness.driver.changes == changes  # so far nothing was done
     assert await executed(client) == done
@@ -98,10 +100,8 @@ async def test_a_dry_run_tells_the_fields_without_their_secrets(client: Client) 
 
 
 async def test_a_foreign_container_is_told_and_not_raised(client: Client, harness: Harness) -> None:
-    from e2e_controller.drivers.base import Key
-
     harness.driver.add_foreign(Key("test", "Workload", "web"))
-    (found,) = (await client.apply(document(), dry_run=True)).objects
+    found, _ = (await client.apply(document(), dry_run=True)).objects
     assert found.plan[0].startswith("refuse: the container name test.web is taken")
 
 
@@ -120,14 +120,114 @@ def test_differences_are_by_field_and_by_what_tells_entries_apart() -> None:
     assert differences(old, old) == []
 
 
-async def test_what_a_file_defines_can_be_compared_but_not_changed(client: Client, harness: Harness) -> None:
-    from e2e_api.errors import Conflict
+async def planned_file(client: Client, document_: dict[str, Any]) -> manifest_service_pb2.AppliedObject:
+    """What a dry run tells of a manifest that a file of the folder defines."""
+    (found,) = (await client.apply(document_, dry_run=True)).objects
+    assert found.defined_by.endswith("web.json:1")
+    return found
 
-    same = document()
-    same["metadata"]["environment"] = "test"
-    harness.write("test/web.json", same)
+
+async def test_what_a_file_defines_can_be_compared_but_not_changed(client: Client, harness: Harness) -> None:
+    harness.write("test/web.json", document())
     await client.wait()
-    (found,) = (await client.apply(same, dry_run=True)).objects
-    assert (found.action, list(found.plan)) == (manifest_service_pb2.APPLY_ACTION_UNCHANGED, [])
+    same = await planned_file(client, document())
+    assert (same.action, list(same.plan)) == (manifest_service_pb2.APPLY_ACTION_UNCHANGED, [])
+    edited = document(env={"A": "b"})
+    changed = await planned_file(client, edited)
+    assert [(c.path, c.new) for c in changed.changes] == [("spec.env.A", "b")]
+    assert [line.split()[0] for line in changed.plan] == ["remove", "create", "start:"]
     with pytest.raises(Conflict, match=r"web\.json:1; change that file"):
-        await client.apply(document(env={"A": "b"}), dry_run=True)
+        await client.apply(edited)
+    request = manifest_service_pb2.DeleteRequest(keys=[key()], dry_run=True)
+    gone = (await checked(client.manifests.Delete(request, timeout=60))).objects[0]
+    assert gone.defined_by == same.defined_by
+    assert [line.split()[0] for line in gone.plan] == ["remove"]
+    with pytest.raises(Conflict):
+        await client.delete(key())
+    before = await executed(client)
+    harness.write("test/web.json", edited)
+    await client.wait()
+    assert (await executed(client))[1][-3:] == list(changed.plan) != before[1][-3:]
+
+
+async def test_relative_paths_of_a_file_are_no_difference(client: Client, harness: Harness) -> None:
+    def web(folder: str) -> dict[str, Any]:
+        return document(volumes=[{"source": f"{folder}/data", "target": "/data"}])
+
+    harness.write("test/web.json", web("."))
+    await client.wait()
+    found = await planned_file(client, web(str(harness.folder / "test")))
+    assert (found.action, list(found.plan)) == (manifest_service_pb2.APPLY_ACTION_UNCHANGED, [])
+
+
+@pytest.mark.parametrize("change", ["env", "defaults"])
+async def test_what_waits_for_another_that_changes_too_is_planned_so(
+    client: Client, harness: Harness, change: str
+) -> None:
+    def documents(env: dict[str, str], **defaults: Any) -> list[dict[str, Any]]:
+        web = document(dependsOn=[{"name": "db"}], env=env)
+        return [web, document("db", readiness=probe, env=env), document("test", "Environment", **defaults)]
+
+    probe, db = {"log": {"pattern": "listening"}}, Key("test", "Workload", "db")
+    await client.apply(*documents({}))
+    await eventually(lambda: any(c.view.key == db and c.lives for c in harness.engine.containers.values()))
+    harness.driver.log(db, b"listening\n")
+    await client.wait(key(), key("db"))
+    done = await executed(client)
+    after = documents({"A": "1"}) if change == "env" else documents({}, labels={"team": "a"})
+    planned = (await client.apply(*after, dry_run=True)).objects[0]
+    assert [line.split()[0] for line in planned.plan] == ["remove", "wait:"]
+    assert planned.plan[1].startswith("wait: waits for db to be Ready")
+    await client.apply(*after)
+    await eventually(lambda: harness.manager._queue.idle)
+    count, messages = await executed(client)
+    assert (count, messages[-1]) == (done[0] + 1, planned.plan[0])
+    status = (await client.get()).status
+    assert f"wait: {status.progress}".startswith("wait: waits for db to be Ready")
+
+
+async def test_what_is_new_waits_for_what_is_new(client: Client) -> None:
+    planned = (await client.apply(document(dependsOn=[{"name": "db"}]), document("db"), dry_run=True)).objects
+    assert list(planned[0].plan) == ["wait: waits for db to be Ready"]
+
+
+async def lines(client: Client, *keys: Any) -> dict[str, list[str]]:
+    """The plan of a deletion, by name, without causes."""
+    request = manifest_service_pb2.DeleteRequest(keys=keys, dry_run=True)
+    answer = await checked(client.manifests.Delete(request, timeout=60))
+    return {o.key.kind: [line.partition(":")[0] for line in o.plan] for o in answer.objects}
+
+
+async def test_an_environment_shows_what_is_made_and_removed_with_it(
+    client: Client, harness: Harness
+) -> None:
+    web = document(volumes=[{"source": "data", "target": "/data"}])
+    directory = harness.state / "environments" / "test"
+    told = ["create network: it is not there", f"create directory {directory}: it is not there"]
+    given = (await client.apply(document("test", "Environment"), web, dry_run=True)).objects
+    assert [list(found.plan) for found in given if found.key.kind == "Environment"] == [told]
+    implied = (await client.apply(web, dry_run=True)).objects[1]
+    assert (implied.key.kind, implied.action, list(implied.plan)) == ("Environment", 1, told)
+    assert not harness.driver.changes
+
+    await client.apply(web)
+    await client.wait()
+    assert [o.key.kind for o in (await client.apply(web, dry_run=True)).objects] == ["Workload"]
+    gone = ["remove network e2e-test", "remove volume e2e-test.data", f"remove directory {directory}"]
+    assert (await lines(client, key("test", kind="Environment")))["Environment"] == gone
+    assert (await lines(client, key()))["Environment"] == gone  # it goes with the last of its objects
+
+
+async def test_an_environment_that_stays_says_why(client: Client, harness: Harness) -> None:
+    await client.apply(document())
+    harness.write("test/db.json", document("db"))
+    await client.wait(key(), key("db"))
+    own = key("test", kind="Environment")
+    assert (await lines(client, own))["Environment"] == ["keep"]
+    assert "Environment" not in await lines(client, key())
+    hold = client.environments.Hold(environment_service_pb2.HoldRequest(environment="test"))
+    await hold.read()
+    request = manifest_service_pb2.DeleteRequest(keys=[key("db"), own], dry_run=True)
+    answer = await checked(client.manifests.Delete(request, timeout=60))
+    assert list(answer.objects[-1].plan) == ["keep: a client holds it"]
+    hold.cancel()

@@ -58,7 +58,7 @@ class DockerDriver:
         self._networks = Networks(self._engine, known, owner, address_pool, subnet_prefix)
         self._volumes = Volumes(self._engine, owner)
         self._lifecycle = Lifecycle(self._engine, self._images, known, owner, ports or PortChooser())
-        self._processes = Processes(self._engine)
+        self._processes = Processes(self._engine, known)
         self._trees = Trees(self._engine, owner, state_dir)
         self._temporary = TemporaryImages(self._engine, owner)
         self._inventory = DockerInventory(self._engine)
@@ -113,9 +113,9 @@ class DockerDriver:
         await self._networks.remove(environment)
         await self._volumes.remove(environment)
 
-    async def image_present(self, reference: str) -> bool:
+    async def image_present(self, reference: str, environment: str = "") -> bool:
         """Whether the image is there."""
-        return await self._images.present(reference)
+        return await self._images.present(reference, environment)
 
     async def pull(self, reference: str, progress: PullProgress) -> None:
         """Pulls an image."""

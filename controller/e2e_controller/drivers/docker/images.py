@@ -42,9 +42,9 @@ class Images:
         """Ends pulls under way."""
         await self._pulls.cancel_all()
 
-    async def present(self, reference: str) -> bool:
+    async def present(self, reference: str, environment: str = "") -> bool:
         """Whether the image is there."""
-        return await self._inspect(reference) is not None
+        return await self._inspect(reference, environment) is not None
 
     def source(self, reference: str) -> str:
         """Where it is pulled from, which may be a mirror."""
@@ -53,9 +53,9 @@ class Images:
         except ValueError:
             return reference
 
-    async def entrypoint(self, reference: str) -> tuple[str, ...]:
+    async def entrypoint(self, reference: str, environment: str) -> tuple[str, ...]:
         """The image's own entrypoint; none where the image is not there, which its use will tell."""
-        found = await self._inspect(reference) or {}
+        found = await self._inspect(reference, environment) or {}
         return tuple((found.get("Config") or {}).get("Entrypoint") or ())
 
     async def pull(self, reference: str, progress: PullProgress) -> None:
@@ -69,7 +69,7 @@ class Images:
             if not listeners:
                 self._listeners.pop(reference, None)
 
-    async def _inspect(self, reference: str) -> Mapping[str, Any] | None:
+    async def _inspect(self, reference: str, environment: str) -> Mapping[str, Any] | None:
         def look(client: APIClient) -> Mapping[str, Any] | None:
             try:
                 found: Mapping[str, Any] = client.inspect_image(reference)  # type: ignore[no-untyped-call]
@@ -77,7 +77,8 @@ class Images:
                 return None
             return found
 
-        return await self._engine.call("inspect image", look, f"image {reference}")
+        what = f"image {reference}"
+        return await self._engine.call("inspect image", look, what, environment=environment)
 
     async def _pull(self, reference: str) -> None:
         try:

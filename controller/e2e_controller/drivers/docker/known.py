@@ -31,6 +31,11 @@ class Known:
         """Whose id that is."""
         return self._keys.get(container_id)
 
+    def environment(self, container_id: str) -> str:
+        """In whose turn calls about it are made; empty where that is not known."""
+        key = self._keys.get(container_id)
+        return key.environment if key else ""
+
     def learn(self, container_id: str, key: Key, ports: Iterable[int] | None = None) -> None:
         """A container of ours is there; any other of the same key is gone."""
         if self._ids.get(key) != container_id:

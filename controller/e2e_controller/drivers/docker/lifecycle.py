@@ -85,7 +85,7 @@ class Lifecycle:
 
     async def describe(self, container_id: str) -> Mapping[str, Any]:
         """All that the engine says of it."""
-        found = await self._look(container_id, dict)
+        found = await self._look(container_id, dict, self._environment(container_id))
         if found is None:
             raise ContainerGone(f"inspect {self._name(container_id)}: no such container")
         return found
@@ -94,7 +94,7 @@ class Lifecycle:
         self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
     ) -> str:
         """Creates the container with its files; all of it or nothing."""
-        spec = await self._with_entrypoint(spec)
+        spec = await self._with_entrypoint(key, spec)
         ports, chosen = self._ports.assign(spec.ports, self._known.ports)
         body = containers.creation_body(key, spec, spec_hash, self._owner, ports, chosen)
         name = containers.container_name(key)
@@ -125,25 +125,19 @@ class Lifecycle:
         """Writes files into it, running or not."""
         user = ""
         if containers.is_private(files):
-            user = await self._look(container_id, lambda found: str(found["Config"]["User"])) or ""
+            user = await self._look(container_id, _user, self._environment(container_id)) or ""
         archive = containers.files_archive(files, containers.numeric_owner(user), time.time())
-        await self._engine.call(
-            "put files",
-            lambda client: client.put_archive(container_id, "/", archive),
-            f"put files into {self._name(container_id)}",
-            environment=self._environment(container_id),
-        )
+
+        def put(client: APIClient) -> None:
+            client.put_archive(container_id, "/", archive)
+
+        await self._call("put files", container_id, put, "put files into")
 
     async def start(self, container_id: str) -> None:
         """Starts, or starts again."""
         self._known.started(container_id)
         try:
-            await self._engine.call(
-                "start",
-                lambda client: client.start(container_id),
-                f"start {self._name(container_id)}",
-                environment=self._environment(container_id),
-            )
+            await self._call("start", container_id, lambda client: client.start(container_id))
         except PortTaken as error:
             raise await self._port_taken(container_id, error) from error
 
@@ -163,19 +157,17 @@ class Lifecycle:
 
     async def kill(self, container_id: str, signal: str) -> None:
         """Sends a signal."""
-        what = f"send {signal} to {self._name(container_id)}"
         if signal == "SIGKILL":
             self._known.killed(container_id)
         async with self._leaving(container_id):
             with suppress(ContainerNotRunning):
-                await self._engine.call("kill", lambda client: client.kill(container_id, signal), what)
+                send = f"send {signal} to"
+                await self._call("kill", container_id, lambda client: client.kill(container_id, signal), send)
 
     async def pause(self, container_id: str) -> None:
         """Freezes it."""
         try:
-            await self._engine.call(
-                "pause", lambda client: client.pause(container_id), f"pause {self._name(container_id)}"
-            )
+            await self._call("pause", container_id, lambda client: client.pause(container_id))
         except ContainerNotRunning as error:
             if "already paused" not in str(error):
                 raise
@@ -183,9 +175,7 @@ class Lifecycle:
     async def unpause(self, container_id: str) -> None:
         """Thaws it."""
         with suppress(ContainerNotRunning):
-            await self._engine.call(
-                "unpause", lambda client: client.unpause(container_id), f"unpause {self._name(container_id)}"
-            )
+            await self._call("unpause", container_id, lambda client: client.unpause(container_id))
 
     async def remove(self, container_id: str) -> None:
         """Removes it, and returns when its name is free."""
@@ -197,7 +187,7 @@ class Lifecycle:
 
         try:
             async with self._leaving(container_id):
-                await self._engine.call("remove", remove, what, environment=self._environment(container_id))
+                await self._call("remove", container_id, remove)
         except DriverError as error:
             if "already in progress" not in str(error):
                 raise
@@ -213,9 +203,15 @@ class Lifecycle:
             async with self._departures.turn(key.environment):
                 yield
 
-    async def _look(
-        self, name: str, view: Callable[[Mapping[str, Any]], T], environment: str = ""
-    ) -> T | None:
+    async def _call(
+        self, name: str, container_id: str, function: Callable[[APIClient], T], what: str = ""
+    ) -> T:
+        """A call about one container, in the turn of its environment."""
+        what = f"{what or name} {self._name(container_id)}"
+        environment = self._environment(container_id)
+        return await self._engine.call(name, function, what, environment=environment)
+
+    async def _look(self, name: str, view: Callable[[Mapping[str, Any]], T], environment: str) -> T | None:
         """What `view` sees in a container, if it is there. Within the call: nonsense is its error."""
 
         def look(client: APIClient) -> T | None:
@@ -232,24 +228,25 @@ class Lifecycle:
         container = containers.to_container(key, found)
         return container, containers.is_half_made(found), containers.is_killed_at_limit(found)
 
-    async def _with_entrypoint(self, spec: ContainerSpec) -> ContainerSpec:
+    async def _with_entrypoint(self, key: Key, spec: ContainerSpec) -> ContainerSpec:
         """Spells out the image's entrypoint where the command is empty: the engine takes its command else."""
         if spec.command != ():
             return spec
         entrypoint = spec.entrypoint
         if entrypoint is None:
-            entrypoint = await self._images.entrypoint(spec.image)
+            entrypoint = await self._images.entrypoint(spec.image, key.environment)
         if not entrypoint:
             raise SpecRefused("there is nothing to run: no entrypoint, and an empty command")
         return replace(spec, entrypoint=entrypoint)
 
     async def _taken_by(self, key: Key, error: NameTaken) -> NameTaken:
         name = containers.container_name(key)
-        return await self._look(name, lambda found: _name_taken(key, found)) or error
+        return await self._look(name, lambda found: _name_taken(key, found), key.environment) or error
 
     async def _port_taken(self, container_id: str, error: PortTaken) -> PortTaken:
         """Finds out whose choice the port was."""
-        ports = await self._look(container_id, containers.chosen_ports) or frozenset()
+        environment = self._environment(container_id)
+        ports = await self._look(container_id, containers.chosen_ports, environment) or frozenset()
         number = _PORT_IN_MESSAGE.search(str(error))
         chosen = int(number[1]) in ports if number else bool(ports)
         if chosen or not number:
@@ -260,7 +257,7 @@ class Lifecycle:
     async def _holder(self, container_id: str, port: int, text: str) -> str:
         """Who has the port, in words, as far as the engine knows."""
         try:
-            listed = await self._engine.call("list", lambda client: client.containers())
+            listed = await self._call("list", container_id, lambda client: client.containers(), "look for")
         except DriverError:
             return ""
         if holder := containers.holder_of_port(listed, port):
@@ -271,10 +268,10 @@ class Lifecycle:
 
     async def _wait_until_gone(self, container_id: str, what: str) -> None:
         """Somebody else is removing it already."""
-        pause = _FIRST_PAUSE
+        pause, environment = _FIRST_PAUSE, self._environment(container_id)
         try:
             async with asyncio.timeout(self._engine.call_timeout):
-                while await self._look(container_id, lambda _found: True):
+                while await self._look(container_id, lambda _found: True, environment):
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LAST_PAUSE)
         except TimeoutError as error:
@@ -282,8 +279,7 @@ class Lifecycle:
             raise DriverError(f"{what}: its removal has not ended within {seconds:g} s") from error
 
     def _environment(self, container_id: str) -> str:
-        key = self._known.key(container_id)
-        return key.environment if key else ""
+        return self._known.environment(container_id)
 
     def _name(self, container_id: str) -> str:
         return str(self._known.key(container_id) or container_id[:12])
@@ -292,6 +288,10 @@ class Lifecycle:
 def _create(client: APIClient, body: Mapping[str, Any], name: str) -> str:
     made = client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
     return str(made["Id"])
+
+
+def _user(found: Mapping[str, Any]) -> str:
+    return str(found["Config"]["User"])
 
 
 def _name_taken(key: Key, found: Mapping[str, Any]) -> NameTaken:

@@ -42,6 +42,11 @@ class _Network:
     containers: Mapping[str, str]
     """Name of each container (or of the endpoint that is left of one) by id."""
 
+    @property
+    def environment(self) -> str:
+        """The environment that it is of; empty for one that is not ours."""
+        return self.labels.get(LABEL_ENVIRONMENT, "")
+
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> "_Network":
         members = (found["Containers"] or {}).items()
@@ -71,7 +76,7 @@ class Networks:
 
     async def inspect(self, environment: str) -> str | None:
         """The network's id, if it is there. Raises `NameTaken`."""
-        network = await self._look(network_name(environment))
+        network = await self._look(network_name(environment), environment)
         if network is None or network.id in self._stuck:
             self._known.networks.pop(environment, None)
             return None
@@ -108,7 +113,7 @@ class Networks:
     async def remove(self, environment: str) -> None:
         """Removes the environment's network; one that is not there, or not ours, is left."""
         self._known.networks.pop(environment, None)
-        network = await self._look(network_name(environment))
+        network = await self._look(network_name(environment), environment)
         if network is not None and self._is_ours(network.labels):
             await self._remove_network(network)
         for stuck in tuple(self._stuck.values()):
@@ -122,27 +127,27 @@ class Networks:
             await self._remove_network(network)
         return network_id not in self._stuck
 
-    async def _look(self, name: str) -> _Network | None:
+    async def _look(self, name: str, environment: str = "") -> _Network | None:
         def look(client: APIClient) -> _Network | None:
             try:
                 return _Network.of(client.inspect_network(name))
             except NotFound:
                 return None
 
-        return await self._engine.call("inspect network", look)
+        return await self._engine.call("inspect network", look, environment=environment)
 
     def _is_ours(self, labels: Mapping[str, str] | None) -> bool:
         return (labels or {}).get(LABEL_CONTROLLER) == self._controller_id
 
     async def _ensure(self, environment: str) -> str:
-        network = await self._look(network_name(environment))
+        network = await self._look(network_name(environment), environment)
         if network is not None:
             self._stuck.pop(network.id, None)
         if (found := await self.inspect(environment)) is not None:
             return found
         refused: set[Subnet] = set()
         for _ in range(_TRIES):
-            subnet = await self._free_subnet(refused)
+            subnet = await self._free_subnet(environment, refused)
             self._reserved.add(subnet)
             try:
                 return await self._create(environment, subnet)
@@ -161,8 +166,12 @@ class Networks:
             remedy="set another address pool",
         )
 
-    async def _free_subnet(self, refused: set[Subnet]) -> Subnet:
-        used = await self._engine.call("list networks", lambda client: list(subnets_of(client.networks())))
+    async def _free_subnet(self, environment: str, refused: set[Subnet]) -> Subnet:
+        used = await self._engine.call(
+            "list networks",
+            lambda client: list(subnets_of(client.networks())),
+            environment=environment,
+        )
         taken = [*used, *self._reserved, *refused]
         for subnet in self._pool.subnets(new_prefix=self._prefix):
             if not any(subnet.overlaps(other) for other in taken):
@@ -183,16 +192,15 @@ class Networks:
             )
             return str(made["Id"])
 
-        made = await self._engine.call("create network", create, f"create network {name}")
+        what = f"create network {name}"
+        made = await self._engine.call("create network", create, what, environment=environment)
         self._known.networks[environment] = made, time.monotonic()
         return made
 
     async def _remove_network(self, network: _Network) -> None:
         """A container that was taken into the network by hand, or one that is just ending, may hold it."""
-        remove = _tolerant(lambda client: client.remove_network(network.id))
-        what = f"remove network {network.name}"
         try:
-            await self._engine.call("remove network", remove, what)
+            await self._try_to_remove(network)
         except DriverError as error:
             if _IN_USE not in str(error):
                 raise
@@ -201,11 +209,16 @@ class Networks:
             return
         await self._disconnect_ours(network)
         try:
-            await self._engine.call("remove network", remove, what)
+            await self._try_to_remove(network)
         except DriverError as error:
             if _IN_USE not in str(error) or await self._members(network):
                 raise
             self._retire(network)
+
+    async def _try_to_remove(self, network: _Network) -> None:
+        remove = _tolerant(lambda client: client.remove_network(network.id))
+        what = f"remove network {network.name}"
+        await self._engine.call("remove network", remove, what, environment=network.environment)
 
     def _retire(self, network: _Network) -> None:
         """Takes a network for removed that only the engine believes to be in use.
@@ -231,18 +244,19 @@ class Networks:
             except NotFound:
                 return {}
 
-        return await self._engine.call("inspect network", look)
+        return await self._engine.call("inspect network", look, environment=network.environment)
 
     async def _disconnect_ours(self, network: _Network) -> None:
         for container_id, name in (await self._members(network)).items():
-            if not await self._may_disconnect(container_id):
+            if not await self._may_disconnect(container_id, network.environment):
                 raise DriverError(
                     f"the network {network.name} is in use by the container {name}, which is not ours",
                     remedy=f"`docker network disconnect {network.name} {name}`",
                 )
-            await self._engine.call("disconnect", _tolerant(_disconnecter(name, network.id)))
+            disconnect = _tolerant(_disconnecter(name, network.id))
+            await self._engine.call("disconnect", disconnect, environment=network.environment)
 
-    async def _may_disconnect(self, container_id: str) -> bool:
+    async def _may_disconnect(self, container_id: str, environment: str) -> bool:
         """Containers of ours, and what is left of those that are gone."""
 
         def look(client: APIClient) -> bool:
@@ -251,7 +265,7 @@ class Networks:
             except NotFound:
                 return True
 
-        return await self._engine.call("inspect", look)
+        return await self._engine.call("inspect", look, environment=environment)
 
 
 def subnets_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[Subnet]:

@@ -12,6 +12,7 @@ from e2e_controller.drivers.base import ContainerGone, ExitCode, Output
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.frames import outputs
 from e2e_controller.drivers.docker.hijack import Hijacked
+from e2e_controller.drivers.docker.known import Known
 
 _REFUSED = (b"OCI runtime exec failed", b"unable to find user", b"unable to find group")
 _NOT_FOUND = (b"executable file not found", b"no such file or directory")
@@ -21,8 +22,9 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.001, 1.0
 class DockerExec:
     """A running command; see `drivers.base.ExecSession`."""
 
-    def __init__(self, engine: Engine, exec_id: str, stream: Hijacked) -> None:
+    def __init__(self, engine: Engine, exec_id: str, stream: Hijacked, environment: str) -> None:
         self._engine = engine
+        self._environment = environment
         self._exec_id = exec_id
         self._stream = stream
 
@@ -63,7 +65,7 @@ class DockerExec:
         """The output may end a moment before the engine has noticed the exit, or long before the command."""
         pause = _FIRST_PAUSE
         while True:
-            code = await self._engine.call("inspect exec", self._look)
+            code = await self._engine.call("inspect exec", self._look, environment=self._environment)
             if code is not None:
                 return code
             await asyncio.sleep(pause)
@@ -77,8 +79,9 @@ class DockerExec:
 class Processes:
     """Runs commands in containers and reads their logs."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, known: Known) -> None:
         self._engine = engine
+        self._known = known
 
     async def execute(
         self,
@@ -103,11 +106,12 @@ class Processes:
             )
             return str(made["Id"])
 
-        exec_id = await self._engine.call("create exec", create, f"exec {command[0] if command else ''}")
+        what, environment = f"exec {command[0] if command else ''}", self._known.environment(container_id)
+        exec_id = await self._engine.call("create exec", create, what, environment=environment)
         stream = await self._engine.upgrade(
             "start exec", f"/exec/{exec_id}/start", {"Detach": False, "Tty": False}
         )
-        return DockerExec(self._engine, exec_id, stream)
+        return DockerExec(self._engine, exec_id, stream, environment)
 
     async def logs(
         self, container_id: str, *, follow: bool, tail: int | None, since: datetime | None, timestamps: bool

@@ -42,22 +42,28 @@ class TemporaryImages:
     async def remove(self, environment: str) -> None:
         """Removes the environment's images; what is in use elsewhere stays, and is no error."""
         if self._built is None:
-            self._built = {environment_of_image(image) for image in await self._images()}
+            self._built = {environment_of_image(image) for image in await self._images(environment)}
         if environment not in self._built | self._expected:
             return
-        for image in await self._images():
+        for image in await self._images(environment):
             if environment_of_image(image) == environment:
-                await self._remove(image)
+                await self._remove(image, environment)
         self._built.discard(environment)
         self._expected.discard(environment)
 
-    async def _images(self) -> list[Mapping[str, Any]]:
+    async def _images(self, environment: str = "") -> list[Mapping[str, Any]]:
         ours = {"label": f"{LABEL_CONTROLLER}={self._owner.controller_id}"}
-        return await self._engine.call("list images", lambda client: list(client.images(filters=ours)))
 
-    async def _remove(self, image: Mapping[str, Any]) -> None:
+        def look(client: APIClient) -> list[Mapping[str, Any]]:
+            return list(client.images(filters=ours))
+
+        return await self._engine.call("list images", look, environment=environment)
+
+    async def _remove(self, image: Mapping[str, Any], environment: str) -> None:
         try:
-            await self._engine.call("remove image", lambda client: remove_image(client, image))
+            await self._engine.call(
+                "remove image", lambda client: remove_image(client, image), environment=environment
+            )
         except DriverError as error:
             _LOG.warning("%s; it stays", error)
             self._in_use.add(str(image["Id"]))

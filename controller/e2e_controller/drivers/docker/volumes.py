@@ -43,8 +43,9 @@ class Volumes:
             found = client.volumes(filters={"label": ours})["Volumes"] or []
             return [str(volume["Name"]) for volume in found]
 
-        for name in await self._engine.call("list volumes", look):
-            await self._engine.call("remove volume", _remover(name), f"remove volume {name}")
+        for name in await self._engine.call("list volumes", look, environment=environment):
+            what = f"remove volume {name}"
+            await self._engine.call("remove volume", _remover(name), what, environment=environment)
 
     async def _ensure(self, environment: str, name: str) -> None:
         full = volume_name(environment, name)
@@ -53,6 +54,7 @@ class Volumes:
             "create volume",
             lambda client: client.create_volume(full, labels=labels)["Labels"] or {},
             f"create volume {full}",
+            environment=environment,
         )
         if found.get(LABEL_CONTROLLER) != self._controller_id:
             raise NameTaken(

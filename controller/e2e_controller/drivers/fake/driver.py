@@ -139,7 +139,7 @@ class FakeDriver(Insides):
             if name[0] == environment and self._is_ours(owner):
                 del self.engine.volumes[name]
 
-    async def image_present(self, reference: str) -> bool:
+    async def image_present(self, reference: str, environment: str = "") -> bool:  # noqa: ARG002
         """Whether the image is there."""
         await self.enter("image_present", reference)
         return reference in self.engine.images

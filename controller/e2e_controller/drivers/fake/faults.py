@@ -128,10 +128,12 @@ class FaultyDriver(FakeDriver):
         remove = super().remove_environment
         await self._change("remove_environment", lambda: remove(environment))
 
-    async def image_present(self, reference: str) -> bool:
+    async def image_present(self, reference: str, environment: str = "") -> bool:
         """Or the opposite."""
         look = super().image_present
-        return await self._call("image_present", reference, lambda: look(reference), lambda true: not true)
+        return await self._call(
+            "image_present", reference, lambda: look(reference, environment), lambda true: not true
+        )
 
     async def pull(self, reference: str, progress: PullProgress) -> None:
         """Or not."""

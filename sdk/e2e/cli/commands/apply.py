@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import click
 
+from e2e import Client
 from e2e.cli.differences import ACTIONS, difference_lines
-from e2e.cli.files import batches, read_manifests
+from e2e.cli.dry_runs import plan
+from e2e.cli.files import Given, batches, read_manifests
 from e2e.cli.keys import Key
 from e2e.cli.options import connect, environment_option, files_option, timeout_option
 from e2e.cli.output import as_document, print_documents
@@ -40,12 +42,14 @@ def command(
         raise click.UsageError("give the manifests: -f FILE, -f FOLDER or -f -")
     given = read_manifests(files, environment)
     with connect(context) as client:
-        applied: list[manifest_service_pb2.AppliedObject] = []
-        for documents in batches(given):
-            applied += client.apply(documents, dry_run=dry_run)
+        applied = plan(client, given) if dry_run else _apply(client, given)
         _show(applied, dry_run, form)
         if wait and not dry_run:
             wait_and_show(client, [Key.of(found.key) for found in applied], Goal.RECONCILED, timeout)
+
+
+def _apply(client: Client, given: Sequence[Given]) -> list[manifest_service_pb2.AppliedObject]:
+    return [found for documents in batches(given) for found in client.apply(documents)]
 
 
 def _show(applied: Sequence[manifest_service_pb2.AppliedObject], dry_run: bool, form: str | None) -> None:

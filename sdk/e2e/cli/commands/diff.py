@@ -4,10 +4,10 @@ import click
 
 from e2e import E2EError
 from e2e.cli.differences import difference_lines, is_different, summary_line
-from e2e.cli.files import batches, read_manifests
+from e2e.cli.dry_runs import plan
+from e2e.cli.files import read_manifests
 from e2e.cli.options import connect, environment_option, files_option
 from e2e.cli.output import as_document, print_documents
-from e2e_api.v1 import manifest_service_pb2
 
 DIFFERENT, FAILED = 1, 2
 
@@ -24,12 +24,10 @@ def command(context: click.Context, files: tuple[str, ...], environment: str | N
     """
     if not files:
         raise click.UsageError("give the manifests: -f FILE, -f FOLDER or -f -")
-    applied: list[manifest_service_pb2.AppliedObject] = []
     try:
         given = read_manifests(files, environment)
         with connect(context) as client:
-            for documents in batches(given):
-                applied += client.apply(documents, dry_run=True)
+            applied = plan(client, given)
     except E2EError as error:
         click.echo(f"error: {error}", err=True)
         return FAILED

@@ -1,0 +1,46 @@
+"""What waits are met by, and what they say of why they were not."""
+
+import pytest
+
+from e2e_api.errors import WaitFailed, WaitTimeout
+from e2e_controller.drivers.base import DriverError, Key
+
+from .conftest import Client, Goal, Harness, document, eventually, key
+
+DB = Key("test", "Workload", "db")
+WEB = Key("test", "Workload", "web")
+
+
+async def test_a_deletion_that_is_stuck_says_what_keeps_it(client: Client, harness: Harness) -> None:
+    await client.apply(document())
+    await client.wait()
+    harness.driver.fail("remove", DriverError("device or resource busy"), times=1000)
+    await client.delete(key())
+    with pytest.raises(WaitTimeout, match="device or resource busy") as failed:
+        await client.wait(goal=Goal.WAIT_GOAL_DELETED, timeout=1)
+    assert "it was deleted" not in str(failed.value)
+    assert "it is being deleted (Deleting)" in str(failed.value)
+
+
+async def test_a_wait_for_a_deletion_that_nobody_asked_for_says_so(client: Client) -> None:
+    await client.apply(document())
+    await client.wait()
+    with pytest.raises(WaitTimeout, match="nobody has deleted it; it is Running"):
+        await client.wait(goal=Goal.WAIT_GOAL_DELETED, timeout=0.3)
+
+
+@pytest.mark.parametrize("state", ["Running", "Paused"])
+async def test_a_container_of_the_spec_before_is_not_the_one_that_is_waited_for(
+    client: Client, harness: Harness, state: str
+) -> None:
+    web = {"dependsOn": [{"name": "db", "condition": "Started"}], "state": state}
+    await client.apply(document("db"), document(**web))
+    await client.wait(key(), key("db"), goal=Goal.WAIT_GOAL_RECONCILED)
+    harness.driver.exit(DB, 1)
+    await eventually(lambda: harness.manager._queue.idle)
+    web["dependsOn"] = [{"name": "db", "condition": "Ready"}]
+    await client.apply(document(**web, env={"A": "2"}))
+    goal = Goal.WAIT_GOAL_RUNNING if state == "Running" else Goal.WAIT_GOAL_PAUSED
+    with pytest.raises(WaitFailed, match="DependencyFailed"):
+        await client.wait(goal=goal)
+    assert "A" not in harness.driver.container(WEB).spec.env  # the old one is still there
