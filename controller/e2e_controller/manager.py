@@ -161,6 +161,7 @@ class Manager:
         self._spawn_work(reconciler)
         stack.callback(queue.close)
         leases.recover(self.started, settings.recovery_grace)
+        self._tasks.spawn(leases.follow())
 
         async def sync_folders() -> None:
             await asyncio.gather(*(source.sync() for source in sources))

@@ -7,7 +7,7 @@ import pytest
 
 from e2e_api.errors import E2EError
 from e2e_api.v1 import environment_service_pb2
-from e2e_controller import leases
+from e2e_controller import ends
 from e2e_controller.marks import Marks
 
 from .conftest import Client, Harness, checked, document, eventually, key
@@ -76,7 +76,7 @@ async def test_an_end_that_fails_is_tried_again(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     manifest = leave(harness, "held", "{}")
-    monkeypatch.setattr(leases, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(ends, "_FIRST_PAUSE", 0.01)
     failures = [OSError(28, "No space left on device")] * 2
     original = Marks.remove
 
