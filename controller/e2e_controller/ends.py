@@ -48,6 +48,7 @@ class Ends:
         grace: float,
         now: Callable[[], datetime],
         evicted: Callable[[], None],
+        exclusive: bool,
     ) -> None:
         self._store = store
         self._deletions = deletions
@@ -56,6 +57,7 @@ class Ends:
         self._grace = grace
         self._now = now
         self._evicted = evicted
+        self._exclusive = exclusive
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._planned: dict[str, PlannedEnd] = {}
         self._held: set[str] = set()
@@ -75,7 +77,7 @@ class Ends:
         """Keeps in mind, over a restart too, that somebody holds it. Raises `E2EError`."""
         keep = keep or environment in self._keep
         try:
-            self._marks.write(environment, Mark(keep))
+            self._marks.write(environment, Mark(keep, exclusive=self._exclusive))
         except OSError as error:
             message = f"cannot keep in mind that {environment} is held: {error.strerror}: {error.filename}"
             raise E2EError(message, reason="StateFolder") from error

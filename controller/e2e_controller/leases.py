@@ -31,11 +31,14 @@ class Leases:
         grace: float,
         now: Callable[[], datetime],
         evicted: Callable[[], None] = lambda: None,
+        *,
+        exclusive: bool = False,
     ) -> None:
+        """`exclusive`: nobody but clients defines anything, since no folder is watched."""
         self._store = store
         self._marks = Marks(directories.leases)
         self._deletions = Deletions(store, intake)
-        self._ends = Ends(store, self._deletions, events, self._marks, grace, now, evicted)
+        self._ends = Ends(store, self._deletions, events, self._marks, grace, now, evicted, exclusive)
         self._changes = store.subscribe(lambda _key: True)
         self._held: dict[str, int] = {}
         self._awaited: set[str] = set()  # environments whose clients may come back after our restart

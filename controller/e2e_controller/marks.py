@@ -20,12 +20,14 @@ _LARGEST = 4096
 class Mark:
     """What a mark says. `keep`: a holder wanted the environment to stay.
 
+    `exclusive`: its controller watches no folder of a user's, so all that is in it is its holders'.
     `since`: nobody has held it since then, and it is kept for its `ttl`, for a `cause`.
     """
 
     keep: bool = False
     since: datetime | None = None
     cause: str = ""
+    exclusive: bool = False
 
 
 class Marks:
@@ -36,7 +38,11 @@ class Marks:
 
     def write(self, environment: str, mark: Mark) -> None:
         """Marks an environment. Raises OSError."""
-        document: dict[str, Any] = {"environment": environment, "keep": mark.keep}
+        document: dict[str, Any] = {
+            "environment": environment,
+            "keep": mark.keep,
+            "exclusive": mark.exclusive,
+        }
         if mark.since is not None:
             document |= {"since": mark.since.isoformat(), "cause": mark.cause}
         replace_file(self._folder / environment, json.dumps(document) + "\n")
@@ -74,7 +80,7 @@ def _read(path: Path) -> Mark:
             content = json.loads(file.read(_LARGEST))
         keep = content["keep"] is True
         if "since" not in content:
-            return Mark(keep)
+            return Mark(keep, exclusive=content.get("exclusive") is True)
         return Mark(keep, datetime.fromisoformat(content["since"]).astimezone(UTC), str(content["cause"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         log.warning("the mark %s cannot be read, so its environment is not kept: %s", path, error)

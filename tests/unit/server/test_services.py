@@ -19,8 +19,9 @@ from e2e_api.v1 import (
     metric_service_pb2,
 )
 from e2e_controller.drivers.base import Key
-from e2e_controller.manager import Manager, StartError
+from e2e_controller.manager import Manager
 from e2e_controller.settings import Settings
+from e2e_controller.starting import StartError
 
 from .conftest import Client, Goal, Harness, checked, document, eventually, key
 
