@@ -37,7 +37,8 @@ def main() -> None:
 
 def _run(settings: Settings, lock: StateLock) -> None:
     gc.disable()  # nothing of what is loaded is garbage, and to look for some takes a seventh of the time
-    from e2e_controller.manager import LeftBehind, Manager, StartError
+    from e2e_controller.manager import LeftBehind, Manager
+    from e2e_controller.starting import StartError
 
     gc.freeze()
     gc.enable()

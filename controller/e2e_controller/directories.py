@@ -1,5 +1,6 @@
 """Where things are below the state folder."""
 
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,19 @@ class Directories:
     def shared(self, environment: str) -> Path:
         """The environment's shared directory, the same path in its containers as on the host."""
         return self.environments / environment
+
+    def put_aside(self, environment: str) -> Path | None:
+        """Renames a shared directory that is to be removed; None where there is none. Raises OSError.
+
+        So the environment can have a new one while the removal goes on. One that was put aside before a
+        crash is known by its name, which no environment can have.
+        """
+        directory = self.shared(environment)
+        if not directory.exists():
+            return None
+        if environment.startswith("."):
+            return directory
+        return directory.rename(self.shared(f".{environment}.{uuid.uuid4().hex[:8]}"))
 
     def own(self, environment: str, name: str) -> Path:
         """A workload's own directory."""

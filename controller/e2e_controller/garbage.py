@@ -21,6 +21,7 @@ from e2e_controller.state_folder import (
     StateFolderError,
     StateFolderInUse,
     StateLock,
+    is_own,
     owner_state,
     read_controller_id,
 )
@@ -147,7 +148,8 @@ class Garbage:
         try:
             with self._claim(owner, leaks[0].state):
                 done = await asyncio.gather(*(clean(group) for group in groups))
-                _forget_claims(owner, {leak.thing.environment for leak in leaks})
+                left = {one.leak.thing.environment for group in done for one in group if one.problem}
+                _forget_claims(owner, {leak.thing.environment for leak in leaks} - left)
         except StateFolderInUse as error:
             problem = f"its state folder is in use meanwhile, by {error.holder}"
         except (StateFolderError, OSError) as error:
@@ -158,9 +160,9 @@ class Garbage:
 
     def _claim(self, owner: Owner, state: OwnerState) -> AbstractContextManager[object]:
         """Keeps the owner from being started while its things go."""
-        if state is not OwnerState.STOPPED or not _is_own(owner):
+        if state is not OwnerState.STOPPED or not is_own(owner):
             return nullcontext()
-        return StateLock(Path(owner.state_dir), "`e2e gc`, which cleans up; try again")
+        return StateLock(Path(owner.state_dir), "`e2e gc` or a start, which cleans up; try again")
 
 
 def with_known_owners(things: Sequence[Thing]) -> list[Thing]:
@@ -185,7 +187,7 @@ def folders_of(owner: Owner, state: OwnerState, environments: set[str]) -> Itera
     if state not in REMOVABLE:
         return
     directories = Directories(Path(owner.state_dir))
-    is_its_own = _is_own(owner)
+    is_its_own = is_own(owner)
     if state is OwnerState.STOPPED and not is_its_own:
         return  # the folder is another controller's by now
     for path in _subfolders(directories.environments):
@@ -200,7 +202,7 @@ def folders_of(owner: Owner, state: OwnerState, environments: set[str]) -> Itera
 
 def _forget_claims(owner: Owner, environments: set[str]) -> None:
     """Whoever held them is not waited for when the controller is started again."""
-    if _is_own(owner):
+    if is_own(owner):
         marks = Marks(Directories(Path(owner.state_dir)).leases)
         for environment in environments & marks.claims():
             marks.remove(environment)
@@ -213,13 +215,6 @@ def count_by_owner(leaks: Iterable[Leak]) -> str:
         f"{count} of controller {owner.controller_id} (state folder {owner.state_dir})"
         for owner, count in sorted(counts.items())
     )
-
-
-def _is_own(owner: Owner) -> bool:
-    try:
-        return read_controller_id(Path(owner.state_dir)) in ("", owner.controller_id)
-    except OSError:
-        return False
 
 
 def _folder(owner: Owner, path: Path) -> Thing:

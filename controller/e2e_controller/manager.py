@@ -4,14 +4,16 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 from e2e_controller.atomic_file import sweep
-from e2e_controller.collector import collect_at_start
+from e2e_controller.claims import attend
+from e2e_controller.collector import Collector
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Driver, EngineInfo, EngineUnavailable, Key
+from e2e_controller.drivers.base import Driver, Key
 from e2e_controller.drivers.docker import DockerDriver
 from e2e_controller.events import EventLog
 from e2e_controller.garbage import Garbage
@@ -21,6 +23,7 @@ from e2e_controller.leases import Leases
 from e2e_controller.metrics import Scraper
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.reconciler import Reconciler
+from e2e_controller.reconcile.rests import Rests
 from e2e_controller.server.access import Access
 from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_planning import EnvironmentPlanning
@@ -35,6 +38,7 @@ from e2e_controller.server.unix_socket import ListenError
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
 from e2e_controller.sources import FolderSource
+from e2e_controller.starting import StartError, connect
 from e2e_controller.state_folder import (
     StateFolderError,
     StateLock,
@@ -49,16 +53,6 @@ from e2e_controller.workqueue import WorkQueue
 log = logging.getLogger(__name__)
 
 STOP_GRACE = 1.0
-ENGINE_PATIENCE = 15.0
-"""Seconds in which the engine has to say what it is; a client waits for half a minute at most."""
-_ENGINE_HANGS = (
-    f"the engine takes calls but did not answer within {ENGINE_PATIENCE:g}s: it hangs or is overloaded; "
-    "restart it (Docker Engine before 23.0 can deadlock when containers of one network end at once)"
-)
-
-
-class StartError(Exception):
-    """The controller cannot start; the text says why, and what helps."""
 
 
 class LeftBehind(Exception):  # noqa: N818
@@ -85,6 +79,7 @@ class Manager:
         self._lock = lock
         self._make_driver = make_driver or docker_driver
         self._now = now
+        self._began = time.time()
         self._stopping = asyncio.Event()
         self._tasks = TaskSet(failed=self.stop)
         self.addresses: list[str] = []
@@ -137,14 +132,13 @@ class Manager:
         identity = self._claim(stack, directories)
         instruments, events = Instruments(), EventLog(self._now)
         driver = self._make_driver(settings, identity, instruments)
-        info = await _connect(driver)
+        info = await connect(driver)
         stack.push_async_callback(driver.close)
 
         queue = self._queue = WorkQueue[Key](group=lambda key: key.environment)
         store = self._store = Store(queue.add, events)
         intake = Intake(store, directories, settings.default_environment)
-        grace, evicted = settings.lease_grace, instruments.evicted
-        leases = self._leases = Leases(store, intake, events, directories, grace, self._now, evicted)
+        leases = self._leases = self._make_leases(store, intake, events, directories, instruments)
         prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
@@ -158,6 +152,7 @@ class Manager:
         )
 
         sources = await self._start_sources(stack, intake, directories)
+        Rests(directories.rests).sweep(object_.key for object_ in store.select())
         stack.push_async_callback(self._tasks.cancel)
         self._spawn_work(reconciler)
         stack.callback(queue.close)
@@ -182,6 +177,18 @@ class Manager:
         stack.push_async_callback(leases.close)  # before the server ends the streams that hold them
         self._spawn_chores(driver, identity, instruments)
 
+    def _make_leases(
+        self,
+        store: Store,
+        intake: Intake,
+        events: EventLog,
+        directories: Directories,
+        instruments: Instruments,
+    ) -> Leases:
+        grace, alone = self._settings.lease_grace, not self._settings.folder
+        now, evicted = self._now, instruments.evicted
+        return Leases(store, intake, events, directories, grace, now, evicted, exclusive=alone)
+
     def _spawn_work(self, reconciler: Reconciler) -> None:
         self._tasks.spawn(self._upkeep.follow_engine())  # begins with a full look
         for _ in range(self._settings.workers):
@@ -189,10 +196,13 @@ class Manager:
         self._tasks.spawn(self._upkeep.resync(self._settings.resync_interval))
 
     def _spawn_chores(self, driver: Driver, identity: str, instruments: Instruments) -> None:
+        self._tasks.spawn(self._leases.follow())
+        if self._lock is not None:
+            self._tasks.spawn(attend(self._lock))
         mode = self._settings.collect_garbage
         if mode != "none":
             garbage = Garbage(driver.inventory, host_identity())
-            self._tasks.spawn(collect_at_start(garbage, identity, mode, instruments))
+            self._tasks.spawn(Collector(garbage, identity, instruments, self._began).collect(mode))
         if self._settings.idle_timeout:
             self._tasks.spawn(self._stop_when_unused(self._server, self._leases))
 
@@ -201,7 +211,7 @@ class Manager:
         state = directories.state
         try:
             if self._lock is None:
-                stack.enter_context(StateLock(state))
+                self._lock = stack.enter_context(StateLock(state))
             identity = self._settings.controller_id or controller_id(state)
             write_controller_id(state, identity)
             for folder in (state, directories.manifests):
@@ -262,17 +272,6 @@ class Manager:
         if descriptor >= 0:
             os.write(descriptor, b"ready\n")
             os.close(descriptor)
-
-
-async def _connect(driver: Driver) -> EngineInfo:
-    try:
-        async with asyncio.timeout(ENGINE_PATIENCE):
-            await driver.start()
-            return await driver.info()
-    except EngineUnavailable as error:
-        raise StartError(str(error)) from error
-    except TimeoutError as error:
-        raise StartError(_ENGINE_HANGS) from error
 
 
 def docker_driver(settings: Settings, identity: str, instruments: Instruments) -> Driver:

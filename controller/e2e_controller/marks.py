@@ -20,12 +20,14 @@ _LARGEST = 4096
 class Mark:
     """What a mark says. `keep`: a holder wanted the environment to stay.
 
-    `ends`: nobody holds it any more, and it is kept until then, for a `cause`.
+    `exclusive`: its controller watches no folder of a user's, so all that is in it is its holders'.
+    `since`: nobody has held it since then, and it is kept for its `ttl`, for a `cause`.
     """
 
     keep: bool = False
-    ends: datetime | None = None
+    since: datetime | None = None
     cause: str = ""
+    exclusive: bool = False
 
 
 class Marks:
@@ -36,9 +38,13 @@ class Marks:
 
     def write(self, environment: str, mark: Mark) -> None:
         """Marks an environment. Raises OSError."""
-        document: dict[str, Any] = {"environment": environment, "keep": mark.keep}
-        if mark.ends is not None:
-            document |= {"ends": mark.ends.isoformat(), "cause": mark.cause}
+        document: dict[str, Any] = {
+            "environment": environment,
+            "keep": mark.keep,
+            "exclusive": mark.exclusive,
+        }
+        if mark.since is not None:
+            document |= {"since": mark.since.isoformat(), "cause": mark.cause}
         replace_file(self._folder / environment, json.dumps(document) + "\n")
 
     def remove(self, environment: str) -> None:
@@ -61,7 +67,7 @@ class Marks:
 
     def claims(self) -> set[str]:
         """Environments that are there only as long as somebody holds them."""
-        return {name for name, mark in self.read().items() if not mark.keep and mark.ends is None}
+        return {name for name, mark in self.read().items() if not mark.keep and mark.since is None}
 
 
 def _is_mark(path: Path) -> bool:
@@ -73,9 +79,9 @@ def _read(path: Path) -> Mark:
         with path.open("rb") as file:
             content = json.loads(file.read(_LARGEST))
         keep = content["keep"] is True
-        if "ends" not in content:
-            return Mark(keep)
-        return Mark(keep, datetime.fromisoformat(content["ends"]).astimezone(UTC), str(content["cause"]))
+        if "since" not in content:
+            return Mark(keep, exclusive=content.get("exclusive") is True)
+        return Mark(keep, datetime.fromisoformat(content["since"]).astimezone(UTC), str(content["cause"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         log.warning("the mark %s cannot be read, so its environment is not kept: %s", path, error)
         return Mark()

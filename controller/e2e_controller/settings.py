@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     collect_garbage: Literal["orphaned", "stopped", "none"] = Field(
         "orphaned",
         description="At start, remove what controllers of this machine left whose state folder "
-        "is gone; `stopped`: also what those left that do not run.",
+        "is gone, and what clients held of those that do not run; `stopped`: all that the latter left.",
     )
     idle_timeout: Seconds = Field(0.0, ge=0, description="Exit after being unused for so long; 0: never.")
     delete_on_exit: bool = Field(

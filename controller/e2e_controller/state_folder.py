@@ -87,12 +87,28 @@ def owner_state(owner: Owner, host: str) -> OwnerState:
     return OwnerState.ORPHANED if known is None else OwnerState.STOPPED
 
 
+def is_own(owner: Owner) -> bool:
+    """Whether the owner's state folder is still its own, or nobody's."""
+    try:
+        return read_controller_id(Path(owner.state_dir)) in ("", owner.controller_id)
+    except OSError:
+        return False
+
+
 def read_controller_id(state: Path) -> str | None:
     """Whose state folder it is; None where nothing says so. Raises OSError where it cannot be seen."""
     try:
         return (state / "controller-id").read_text(errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def attended_at(state: Path) -> float:
+    """When a controller last used it, in seconds since 1970; 0 where nothing tells. Raises OSError."""
+    try:
+        return (state / "lock").stat().st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return 0.0
 
 
 def write_controller_id(state: Path, identity: str) -> None:
@@ -146,6 +162,11 @@ class StateLock:
         file.flush()
         self._file = file
         return self
+
+    def attend(self) -> None:
+        """Shows that its holder still takes care; see `attended_at`. Raises OSError."""
+        if self._file is not None:
+            os.utime(self._file.fileno())
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:

@@ -138,6 +138,10 @@ class Store:
             del self._pinned[environment]
         self._update_desired(environment_key(environment))
 
+    def is_pinned(self, environment: str) -> bool:
+        """Whether somebody has it there by a `pin`."""
+        return environment in self._pinned
+
     def expect_gone(self, environment: str) -> None:
         """Has removed what may be left of an environment without an object; one stands for it until then."""
         key = environment_key(environment)

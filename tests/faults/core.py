@@ -146,6 +146,7 @@ class Core:
         serving = asyncio.Event()
         serving.set()
         self.leases.recover(serving, grace=2.0)
+        self._spawn(self.leases.follow())
 
     async def kill(self) -> None:
         """As SIGKILL does: from here on it changes nothing in the world."""

@@ -164,7 +164,7 @@ async def lease_ends(story: Story) -> None:
     """A client held the environment, and is gone when leases are recovered, as a start does."""
     await story.apply(document())
     await story.settle()
-    story.core.leases._mark_held("test", keep=False)
+    story.core.leases._ends.mark_held("test", keep=False)
     story.applied.clear()
     serving = asyncio.Event()
     serving.set()

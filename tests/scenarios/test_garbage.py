@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,35 @@ def test_what_a_client_held_does_not_come_back(base: Path) -> None:
     finally:
         controller.stop()
     assert left(identity) == []
+
+
+def test_the_next_start_of_any_controller_removes_what_clients_had_held(killed: World, base: Path) -> None:
+    """And nothing else of one that was killed: what a user's file defines is for its next start to adopt."""
+    identity, name = killed.identity, f"gc-claim-{os.getpid()}"
+    controller, before = killed.controller, left(identity)
+    controller.start()
+    holder = Client(HOLDS, SMALL, name, controller.address)
+    controller.kill()
+    holder.send(signal.SIGKILL)
+    holder.end()
+    (base / "next").mkdir()
+    other = Controller(base / "next")
+    try:
+        until(lambda: "garbage" in other.log() or "stopped controllers hold" in other.log())
+        assert names_of(name) == [f"{name}.web", f"e2e-{name}"]  # it may just be started again
+    finally:
+        other.stop()
+    long_ago = time.time() - 3600
+    os.utime(controller.state / "lock", (long_ago, long_ago))
+    other.start()
+    try:
+        until(lambda: names_of(name) == [])
+        until(lambda: not (controller.state / "leases" / name).exists())
+        assert not (controller.state / "environments" / name).exists()
+        assert not (controller.state / "manifests" / name).exists()
+        assert left(identity) == before
+    finally:
+        other.stop()
 
 
 def test_two_controllers_never_touch_what_the_other_has(alive: World, base: Path) -> None:

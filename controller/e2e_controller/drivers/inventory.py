@@ -54,6 +54,8 @@ class Thing:
     kind: ThingKind
     name: str
     id: str
+    created: float = 0.0
+    """When, by the engine's clock, in seconds since 1970; only of containers."""
 
 
 class Inventory(Protocol):

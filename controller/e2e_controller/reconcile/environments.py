@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from e2e_api.conditions import Condition, ConditionType, Reason, Status, action_for, set_condition
 from e2e_controller.directories import Directories
@@ -65,19 +66,33 @@ class EnvironmentReconciler:
         if any(found.key.environment == key.environment for found in there):
             # Its containers are queued with their own keys, and queue this one when they are gone.
             return
+        if self._is_wanted_again(key):
+            return
         if object_ is not None:
             # Should the environment come back meanwhile, nothing may start in the network that goes.
             self._store.set_status(key, replace(object_.status, network_id=""))
         await self._driver.remove_environment(key.environment)
-        current = self._store.get(key)
-        if current is not None and not current.deleting:
-            self._queue.add(key)
+        if self._is_wanted_again(key):
             return
-        directory = self._directories.shared(key.environment)
-        if directory.exists():
+        if (directory := self._put_aside(key.environment)) is not None:
             await self._driver.remove_tree(str(directory))
         if object_ is not None:
             self._store.forget(key, object_.generation)
+
+    def _is_wanted_again(self, key: Key) -> bool:
+        """Whether it has come back since the removal began; it is looked at anew then."""
+        current = self._store.get(key)
+        wanted = current is not None and not current.deleting
+        if wanted:
+            self._queue.add(key)
+        return wanted
+
+    def _put_aside(self, environment: str) -> Path | None:
+        try:
+            return self._directories.put_aside(environment)
+        except OSError as error:
+            message = f"cannot rename {self._directories.shared(environment)} to remove it: {error.strerror}"
+            raise DriverError(message, reason="DirectoryFailed") from error
 
     def _tell(self, object_: Object, network: str, failure: Failure | None) -> None:
         current = self._store.get(object_.key)

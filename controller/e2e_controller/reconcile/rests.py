@@ -4,6 +4,8 @@ An exited container looks the same whether its program ended by itself or `state
 second is started again when `state` is Running, though the controller was killed in between.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from e2e_controller.drivers.base import Container, DriverError, Key
@@ -42,6 +44,14 @@ class Rests:
         """The object is gone."""
         self._known.pop(key, None)
         self._path(key).unlink(missing_ok=True)
+
+    def sweep(self, keys: Iterable[Key]) -> None:
+        """At start: removes notes of objects that were taken away while no controller ran."""
+        known = {self._path(key) for key in keys}
+        with suppress(OSError):  # what cannot be removed is in nobody's way
+            for path in self._directory.glob("*"):
+                if path not in known:
+                    path.unlink()
 
     def _path(self, key: Key) -> Path:
         return self._directory / f"{key.environment}.{key.kind.lower()}.{key.name}"

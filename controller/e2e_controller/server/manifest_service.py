@@ -187,8 +187,6 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             self._try_again(self._store.get(key))
         current = self._store.get(key)
         applied.generation = current.generation if current else 0
-        if key.kind == ENVIRONMENT:
-            self._leases.environment_changed(key.environment)
         return applied
 
     def _try_again(self, object_: Object | None) -> None:

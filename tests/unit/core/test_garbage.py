@@ -1,13 +1,16 @@
 """What is garbage, on an engine in memory that several controllers share."""
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from e2e_controller.collector import collect_at_start
+from e2e_controller.collector import Collector
 from e2e_controller.drivers.base import BuildSpec, ContainerSpec, DriverError, EngineUnavailable, Key, Mount
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
 from e2e_controller.drivers.inventory import Owner, Thing, ThingKind
@@ -49,6 +52,12 @@ class World:
         await driver.create(
             Key(environment, "Workload", "web"), ContainerSpec(tag, mounts=(Mount("data", "/data"),)), "hash"
         )
+
+    def claim(self, identity: str, environment: str, mark: Mark, seconds: float) -> None:
+        """As if it were killed so long ago, with a holder."""
+        Marks(self.state(identity) / "leases").write(environment, mark)
+        ended = time.time() - seconds
+        os.utime(self.state(identity) / "lock", (ended, ended))
 
     async def leaks(self) -> list[str]:
         return [text(leak) for leak in (await self.garbage.find()).leaks]
@@ -185,7 +194,7 @@ async def test_no_controller_starts_while_its_things_go(world: World) -> None:
 
     await world.garbage.remove(leaks, try_to_start)
     assert len(refusals) == 5
-    assert "in use by `e2e gc`, which cleans up; try again" in refusals[0]
+    assert "in use by `e2e gc` or a start, which cleans up; try again" in refusals[0]
     try_to_start(None)
     assert len(refusals) == 5
 
@@ -210,6 +219,11 @@ def test_things_of_before_the_labels_are_their_controllers() -> None:
     assert with_known_owners(two) == two
 
 
+async def collect_failing(world: World, collect: object) -> None:
+    world.driver.fail("remove_thing", DriverError("no"), times=100)
+    await collect("orphaned")  # type: ignore[operator]
+
+
 class TestAtStart:
     @pytest.fixture
     async def collect(self, world: World) -> Callable[..., object]:
@@ -221,7 +235,8 @@ class TestAtStart:
         self.instruments = Instruments()
 
         async def collect(wanted: str) -> set[str]:
-            await collect_at_start(world.garbage, "starts", wanted, self.instruments)  # type: ignore[arg-type]
+            collector = Collector(world.garbage, "starts", self.instruments, began=1000.5)
+            await collector.collect(wanted)  # type: ignore[arg-type]
             return set(world.engine.containers)
 
         return collect
@@ -240,6 +255,79 @@ class TestAtStart:
 
     async def test_and_what_stopped_ones_have_where_that_is_asked_for(self, collect: object) -> None:
         assert await collect("stopped") == {"own.web", "three.web"}  # type: ignore[operator]
+
+    @pytest.mark.parametrize(("seconds", "stays"), [(61, False), (59, True)])
+    async def test_what_clients_held_of_stopped_ones_goes_once_nobody_attends_to_it(
+        self, collect: object, world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, stays: bool
+    ) -> None:
+        monkeypatch.setattr("e2e_controller.collector.UNATTENDED_SECONDS", 0)  # not to wait in vain
+        await world.add("stopped", "held")
+        world.claim("stopped", "held", Mark(exclusive=True), seconds)
+        await collect("orphaned")  # type: ignore[operator]
+        assert ("held.web" in world.engine.containers) is stays
+        assert ("held" in world.engine.networks) is stays
+        state = world.state("stopped")
+        folders = [state / kind / "held" for kind in ("environments", "manifests", "leases")]
+        assert [folder.exists() for folder in folders] == [stays] * 3
+        assert "one.web" in world.engine.containers  # nobody had claimed that
+
+    async def test_who_may_still_come_back_is_looked_at_once_more(
+        self, collect: object, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("e2e_controller.collector.UNATTENDED_SECONDS", 0)
+        monkeypatch.setattr("e2e_controller.claims.UNATTENDED_SECONDS", 0.2)
+        await world.add("stopped", "held")
+        world.claim("stopped", "held", Mark(exclusive=True), 0)
+        monkeypatch.setattr("e2e_controller.collector.UNATTENDED_SECONDS", 0.3)
+        await collect("orphaned")  # type: ignore[operator]
+        assert "held.web" not in world.engine.containers
+        assert world.driver.calls.count("list_things") == 2
+
+    @pytest.mark.parametrize(
+        ("mark", "applied", "goes"),
+        [
+            (Mark(exclusive=True), False, True),
+            (Mark(), True, True),
+            (Mark(), False, False),  # a user's file defines it, which nobody has changed
+            (Mark(keep=True, exclusive=True), True, False),
+            (Mark(since=datetime(2030, 1, 1, tzinfo=UTC), cause="it has failed"), True, False),
+        ],
+    )
+    async def test_only_what_was_there_for_its_holders_alone_goes(
+        self, collect: object, world: World, mark: Mark, applied: bool, goes: bool
+    ) -> None:
+        await world.add("stopped", "held")
+        if applied:
+            (world.state("stopped") / "manifests" / "held" / "workload.web.json").write_text("{}")
+        world.claim("stopped", "held", mark, 3600)
+        await collect("orphaned")  # type: ignore[operator]
+        assert ("held.web" not in world.engine.containers) is goes
+
+    async def test_a_claim_whose_things_cannot_be_removed_stays(self, collect: object, world: World) -> None:
+        await world.add("stopped", "held")
+        world.claim("stopped", "held", Mark(exclusive=True), 3600)
+        await collect_failing(world, collect)
+        assert (world.state("stopped") / "leases" / "held").exists()
+
+    async def test_only_helpers_of_an_earlier_run_go(self, world: World, collect: object) -> None:
+        owner = Owner("starts", str(world.state("starts")), HOST)
+        things = [
+            Thing(owner, "", ThingKind.CONTAINER, name, name, created)
+            for name, created in (("before", 999.0), ("in the same second", 1000.0), ("after", 1001.0))
+        ]
+
+        async def list_things() -> list[Thing]:
+            return things
+
+        removed: list[str] = []
+
+        async def remove_thing(thing: Thing) -> None:
+            removed.append(thing.name)
+
+        inventory = SimpleNamespace(list_things=list_things, remove_thing=remove_thing)
+        garbage = Garbage(inventory, HOST)  # type: ignore[arg-type]
+        await Collector(garbage, "starts", Instruments(), began=1000.5).collect("orphaned")
+        assert removed == ["before"]
 
     async def test_an_engine_that_fails_is_no_reason_to_end(
         self, collect: object, world: World, caplog: pytest.LogCaptureFixture

@@ -7,7 +7,7 @@ import pytest
 
 from e2e_controller.marks import Mark, Marks
 
-ENDING = Mark(ends=datetime(2030, 1, 1, tzinfo=UTC), cause="it has failed")
+ENDING = Mark(since=datetime(2030, 1, 1, tzinfo=UTC), cause="it has failed")
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def test_they_are_read_as_they_were_written(folder: Path) -> None:
         b"\xff\xfe\x00",
         b'{"keep": "yes"}',
         b"[" * 4096,
-        b'{"keep": false, "ends": "soon"}',
-        b'{"keep": false, "ends": 17, "cause": ""}',
-        b'{"keep": false, "ends": "2030-01-01T00:00:00+00:00"}',
+        b'{"keep": false, "since": "soon"}',
+        b'{"keep": false, "since": 17, "cause": ""}',
+        b'{"keep": false, "since": "2030-01-01T00:00:00+00:00"}',
         b"x" * 10**6,
     ],
 )

@@ -1,16 +1,18 @@
 """Environments that were held when the controller ended, and claims and ends that go wrong."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from e2e_api.errors import E2EError
 from e2e_api.v1 import environment_service_pb2
-from e2e_controller import leases
+from e2e_controller import ends
 from e2e_controller.marks import Marks
+from e2e_controller.state_folder import attended_at
 
-from .conftest import Client, Harness, checked, document, eventually, key
+from .conftest import Client, Goal, Harness, checked, document, eventually, key
 
 
 def leave(harness: Harness, environment: str, mark: str | None) -> Path:
@@ -76,7 +78,7 @@ async def test_an_end_that_fails_is_tried_again(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     manifest = leave(harness, "held", "{}")
-    monkeypatch.setattr(leases, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(ends, "_FIRST_PAUSE", 0.01)
     failures = [OSError(28, "No space left on device")] * 2
     original = Marks.remove
 
@@ -134,3 +136,33 @@ async def test_another_ttl_counts_at_once(client: Client, harness: Harness) -> N
     await client.apply(document("test", "Environment", ttl="100ms"))
     await eventually(lambda: not harness.engine.networks)
     assert evictions(harness) == 1
+
+
+async def test_notes_of_objects_that_went_while_no_controller_ran_go_too(harness: Harness) -> None:
+    gone = harness.write("test/gone.json", document("gone", state="Stopped"))
+    harness.write("test/web.json", document(state="Stopped"))
+    async with harness.running() as client:
+        for name in ("gone", "web"):
+            await client.wait(key(name), goal=Goal.WAIT_GOAL_STOPPED)
+            note = harness.state / "rests" / f"test.workload.{name}"
+            note.parent.mkdir(exist_ok=True)
+            note.write_text("of a run that was ended on purpose")
+    gone.unlink()
+    harness.engine.containers.clear()
+    async with harness.running():
+        assert [path.name for path in (harness.state / "rests").iterdir()] == ["test.workload.web"]
+
+
+async def test_a_controller_shows_that_it_runs(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2e_controller.claims.ATTENDING_SECONDS", 0.01)
+    async with harness.running():
+        os.utime(harness.state / "lock", (0, 0))
+        await eventually(lambda: attended_at(harness.state) > 0)
+
+
+@pytest.mark.parametrize("watches", [False, True])
+async def test_a_claim_says_whether_it_is_its_holders_alone(harness: Harness, watches: bool) -> None:
+    folders = {} if watches else {"folder": []}
+    async with harness.running(lease_grace=60, **folders) as client:
+        await hold(client)
+        assert Marks(harness.state / "leases").read()["test"].exclusive is not watches

@@ -11,8 +11,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from e2e_controller.manager import Manager, StartError
+from e2e_controller.manager import Manager
 from e2e_controller.settings import Settings
+from e2e_controller.starting import StartError
 
 from .conftest import Harness
 

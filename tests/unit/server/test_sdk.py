@@ -31,7 +31,7 @@ def leases(harness: Harness) -> int:
 
 
 def settled(harness: Harness) -> bool:
-    return harness.manager._queue.idle and not harness.manager._leases._ends
+    return harness.manager._queue.idle and not harness.manager._leases._ends._tasks
 
 
 async def test_a_restart_takes_nothing_from_a_test_that_runs(harness: Harness, address: str) -> None:
@@ -132,7 +132,7 @@ async def test_a_fresh_claim_is_free_of_what_a_crash_left(harness: Harness) -> N
 async def test_what_keeps_leftovers_from_going_is_told(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("e2e_controller.leases.LEFTOVERS_SECONDS", 0.3)
+    monkeypatch.setattr("e2e_controller.deletions.LEFTOVERS_SECONDS", 0.3)
     async with harness.running() as client:
         await eventually(lambda: settled(harness))
         harness.driver.fail("list_containers", DriverError("the engine had a bad day"), times=100)

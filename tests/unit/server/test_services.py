@@ -19,8 +19,9 @@ from e2e_api.v1 import (
     metric_service_pb2,
 )
 from e2e_controller.drivers.base import Key
-from e2e_controller.manager import Manager, StartError
+from e2e_controller.manager import Manager
 from e2e_controller.settings import Settings
+from e2e_controller.starting import StartError
 
 from .conftest import Client, Goal, Harness, checked, document, eventually, key
 
@@ -244,7 +245,7 @@ async def test_a_lease_that_a_restart_ended_waits_to_see_a_failure(harness: Harn
         harness.driver.exit(Key("test", "Workload", "web"), 1)
         await client.wait(goal=Goal.WAIT_GOAL_EXITED)
         await harness.manager._leases.close()
-        harness.manager._leases._plan_end = lambda *_, **__: None  # type: ignore[method-assign]
+        harness.manager._leases._ends.begin = lambda *_, **__: None  # type: ignore[method-assign]
     async with harness.running(lease_grace=0) as client:
         assert (await eventually_kept(client)).end_cause == "keepOnFailure, and it has failed: web"
 
@@ -261,7 +262,7 @@ async def test_a_lease_of_before_a_crash_is_not_forgotten(harness: Harness) -> N
         await client.apply(document())
         await client.wait()
         await harness.manager._leases.close()
-        harness.manager._leases._plan_end = lambda *_, **__: None  # type: ignore[method-assign]
+        harness.manager._leases._ends.begin = lambda *_, **__: None  # type: ignore[method-assign]
     async with harness.running() as client:
         await eventually(lambda: not harness.engine.containers)
 
@@ -395,8 +396,9 @@ async def test_an_unused_controller_ends_itself(harness: Harness) -> None:
 
 async def test_the_work_of_a_client_that_left_stops(client: Client, harness: Harness) -> None:
     await client.apply(document(readiness={"log": {"pattern": "never"}}))
+    before = set(harness.manager._store._subscriptions)
     waiting = asyncio.create_task(client.wait(timeout=60))
-    await eventually(lambda: harness.manager._store._subscriptions)
+    await eventually(lambda: harness.manager._store._subscriptions > before)
     waiting.cancel()
     await eventually(lambda: harness.manager._server.calls == 0)
-    assert not harness.manager._store._subscriptions
+    assert harness.manager._store._subscriptions == before

@@ -107,7 +107,8 @@ def _images(found: Iterable[Mapping[str, Any]]) -> Iterable[Thing]:
 
 def _thing(item: Mapping[str, Any], kind: ThingKind, name: str, identity: str) -> Thing:
     labels = _labels(item)
-    return Thing(Owner.of(labels), labels.get(LABEL_ENVIRONMENT, ""), kind, name, identity)
+    created = float(item["Created"]) if kind is ThingKind.CONTAINER else 0.0
+    return Thing(Owner.of(labels), labels.get(LABEL_ENVIRONMENT, ""), kind, name, identity, created)
 
 
 def _labels(item: Mapping[str, Any]) -> Mapping[str, str]:
