@@ -65,6 +65,10 @@ def served(bad: BadEngine, path: Path) -> Iterator[str]:
             await stop.wait()
             bad.cut()
             await asyncio.sleep(0.1)
+            hanging = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in hanging:
+                task.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
