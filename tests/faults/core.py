@@ -1,12 +1,14 @@
 """The controller core, wired as the manager does it, but without sockets and threads: on fake time."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from e2e_api.errors import WaitTimeout
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Container, Key
 from e2e_controller.drivers.fake import FakeEngine, Fault, FaultyDriver
@@ -120,6 +122,8 @@ class Core:
         self.leases = Leases(self.store, self.intake, self.events, directories, 2.0, world.now)
         self.upkeep = Upkeep(self.store, self.queue, driver, directories)
         self._tasks: list[asyncio.Task[None]] = []
+        self._claims: dict[str, bool] = {}
+        """Environments that a client claims, and whether it holds them."""
 
     async def start(self) -> None:
         await self.driver.start()
@@ -162,6 +166,26 @@ class Core:
         """What a file has that is in the container of that key."""
         found = self.world.engine.containers.get(f"{key.environment}.{key.name}")
         return found.files[path][0] if found is not None and path in found.files else None
+
+    def ends(self, key: Key) -> bool:
+        """Whether that object is about to go, or gone."""
+        object_ = self.store.get(key)
+        return object_ is None or object_.deleting
+
+    def holds(self, environment: str, *, fresh: bool) -> bool:
+        """Whether a client holds it; the first look of each life makes one that claims it."""
+        if environment not in self._claims:
+            self._claims[environment] = False
+            self._spawn(self._claim(environment, fresh))
+        return self._claims[environment]
+
+    async def _claim(self, environment: str, fresh: bool) -> None:
+        """As a patient client: told that what was there is not gone yet, it tries again."""
+        while True:
+            with contextlib.suppress(WaitTimeout):
+                async with self.leases.hold(environment, keep=False, fresh=fresh):
+                    self._claims[environment] = True
+                    await asyncio.Event().wait()
 
     def check_alive(self) -> None:
         """A background task that failed would end the controller."""

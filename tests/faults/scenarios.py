@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from e2e_controller.drivers.base import ContainerSpec
 from e2e_controller.drivers.fake import FakeProcess
 from e2e_controller.objects import environment_key
 
+from . import recoveries
+from .programs import Ends, Flaky
 from .stories import Story, document, key
 
 
@@ -23,33 +25,6 @@ class Scenario:
 
     def __str__(self) -> str:
         return self.name
-
-
-@dataclass
-class Flaky:
-    """A program that fails a few times, then lives."""
-
-    times: int
-    runs: int = field(default=0)
-
-    async def __call__(self, process: FakeProcess) -> int:
-        self.runs += 1
-        if self.runs <= self.times:
-            return 1
-        await process.signal("SIGTERM")
-        return 0
-
-
-class Ends:
-    """A program that ends at once: with these codes in turn, and with the last one from then on."""
-
-    def __init__(self, *codes: int) -> None:
-        self._codes = codes
-        self._runs = 0
-
-    async def __call__(self, _process: FakeProcess) -> int:
-        self._runs += 1
-        return self._codes[min(self._runs, len(self._codes)) - 1]
 
 
 async def create(story: Story) -> None:
@@ -177,8 +152,10 @@ async def job(story: Story) -> None:
 
 
 async def job_with_retries(story: Story) -> None:
-    story.world.engine.programs["flaky"] = Ends(1, 1, 0)
-    await story.write("a.json", document("migrate", "Job", command=["flaky"], retries=9))
+    program = story.world.engine.programs["flaky"] = Ends(1, 1, 0)
+    await story.write("a.json", document("migrate", "Job", command=["flaky"], retries=2))
+    await story.settle()
+    assert program.runs == 3
 
 
 async def dependencies(story: Story) -> None:
@@ -223,4 +200,10 @@ SCENARIOS = (
     Scenario("job with retries", job_with_retries, most_extra_creates=4),
     Scenario("dependencies", dependencies),
     Scenario("live files", live_files),
+    Scenario("failing dependency", recoveries.failing_dependency),
+    Scenario("image to be had later", recoveries.image_to_be_had_later),
+    Scenario("port taken", recoveries.port_taken),
+    Scenario("name taken", recoveries.name_taken),
+    Scenario("live file and state", recoveries.live_file_and_state),
+    Scenario("held during its end", recoveries.held_during_its_end),
 )

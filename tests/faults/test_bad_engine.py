@@ -35,9 +35,11 @@ class BadEngine(Proxy):
         self.trouble -= 1
         kind = self._dice.choice(["500", "hang", "close", "cut"])
         self.done[kind] = self.done.get(kind, 0) + 1
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            await self._misbehave(kind, reader, writer)
-        writer.transport.abort()
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                await self._misbehave(kind, reader, writer)
+        finally:
+            writer.transport.abort()
 
     async def _misbehave(self, kind: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if kind == "cut":
@@ -63,8 +65,11 @@ def served(bad: BadEngine, path: Path) -> Iterator[str]:
         async with unix_server(path, bad.serve):
             ready.set()
             await stop.wait()
-            bad.cut()
-            await asyncio.sleep(0.1)
+        hanging = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        await asyncio.sleep(0.1)  # their transports are closed by the loop
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()

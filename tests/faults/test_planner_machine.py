@@ -1,20 +1,25 @@
-"""Random wishes, engines and pasts: plans that are carried out lead to rest in a few steps."""
+"""Random wishes, engines and pasts: plans that are carried out lead to rest in a few steps.
+
+For workloads, with and without files that change in place, and for jobs. What others have to do with it, such
+as dependencies and a network that is missing, is not here: see the scenarios.
+"""
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from e2e_api.conditions import ConditionType
-from e2e_api.manifests import Workload
+from e2e_api.manifests import KINDS
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Key
+from e2e_controller.drivers.base import ContainerPhase, Key
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
 from e2e_controller.objects import Object
 from e2e_controller.reconcile.desired import Desired, desired_container
@@ -27,10 +32,20 @@ from e2e_controller.reconcile.steps import Observed, Plan
 from .engine import soak
 from .stories import PHASES
 
-WEB = Key("test", "Workload", "web")
 STEPS = 5
 """Rounds of plan and execution within which all has to be at rest."""
-SPECS = st.fixed_dictionaries(
+FILES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "path": st.sampled_from(["/a", "/b"]),
+            "content": st.sampled_from(["1", "2"]),
+            "onChange": st.sampled_from(["None", "Restart", "Signal(SIGHUP)", "Recreate"]),
+        }
+    ),
+    max_size=2,
+    unique_by=lambda file: file["path"],
+)
+WORKLOADS = st.fixed_dictionaries(
     {"image": st.sampled_from(["here:1", "there:1"])},
     optional={
         "env": st.sampled_from([{}, {"A": "1"}, {"A": "2"}]),
@@ -39,6 +54,16 @@ SPECS = st.fixed_dictionaries(
         "imagePullPolicy": st.sampled_from(["Always", "IfNotPresent", "Never"]),
         "stop": st.just({"gracePeriod": "1s"}),
         "ports": st.just({"http": 80}),
+        "files": FILES,
+    },
+)
+MOST_RETRIES = 2
+JOBS = st.fixed_dictionaries(
+    {"image": st.sampled_from(["here:1", "there:1"])},
+    optional={
+        "env": st.sampled_from([{}, {"A": "1"}, {"A": "2"}]),
+        "retries": st.integers(0, MOST_RETRIES),
+        "imagePullPolicy": st.sampled_from(["Always", "IfNotPresent", "Never"]),
     },
 )
 
@@ -46,28 +71,34 @@ SPECS = st.fixed_dictionaries(
 class Planner(RuleBasedStateMachine):
     """The object and the engine are real (in memory); the past is whatever the rules made of it."""
 
+    key: ClassVar[Key] = Key("test", "Workload", "web")
+    specs: ClassVar[st.SearchStrategy[dict[str, Any]]] = WORKLOADS
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.engine = FakeEngine()
         self.driver = FakeDriver(engine=self.engine, images=["here:1"], pullable=["there:1"])
-        self.object = Object(WEB, deleting=True)
+        self.object = Object(self.key, deleting=True)
+        self.notebook = Notebook(self.driver)
         self.rested = False
 
-    @rule(spec=SPECS)
-    def wish(self, spec: dict[str, Any]) -> None:
-        manifest = Workload.model_validate({"metadata": {"name": "web"}, "spec": spec})
+    @rule(data=st.data())
+    def wish(self, data: st.DataObject) -> None:
+        document = {"metadata": {"name": "web"}, "spec": data.draw(self.specs)}
+        manifest = KINDS[self.key.kind].model_validate(document)
         generation = self.object.generation + 1
-        self.object = Object(WEB, manifest, generation, status=self.object.status)
+        self.object = Object(self.key, manifest, generation, status=self.object.status)
 
     @rule()
     def unwish(self) -> None:
-        self.object = Object(WEB, self.object.manifest, self.object.generation + 1, deleting=True)
+        self.object = Object(self.key, self.object.manifest, self.object.generation + 1, deleting=True)
 
     @rule()
     def forget_the_past(self) -> None:
         """As a restart does."""
-        self.object = Object(WEB, self.object.manifest, 1, deleting=self.object.deleting)
+        self.notebook = Notebook(self.driver)
+        self.object = Object(self.key, self.object.manifest, 1, deleting=self.object.deleting)
 
     @rule(code=st.sampled_from([0, 1, 137]))
     def exits(self, code: int) -> None:
@@ -82,7 +113,7 @@ class Planner(RuleBasedStateMachine):
     @rule()
     def goes_behind_the_back(self) -> None:
         if "test.web" in self.engine.containers:
-            self.do(self.now(lambda: self.driver.remove_behind_the_back(WEB)))
+            self.do(self.now(lambda: self.driver.remove_behind_the_back(self.key)))
 
     @rule()
     def network_is_made_anew(self) -> None:
@@ -96,7 +127,7 @@ class Planner(RuleBasedStateMachine):
     def crash_in_the_middle_of_a_creation(self) -> None:
         if "test.web" not in self.engine.containers and (desired := self.desired()) is not None:
             spec, spec_hash = desired.spec, desired.spec_hash
-            self.do(self.now(lambda: self.driver.add_unfinished(WEB, spec, spec_hash)))
+            self.do(self.now(lambda: self.driver.add_unfinished(self.key, spec, spec_hash)))
 
     @invariant()
     def comes_to_rest(self) -> None:
@@ -126,16 +157,20 @@ class Planner(RuleBasedStateMachine):
         else:
             assert found.view.spec_hash == desired.spec_hash
             assert found.view.phase is PHASES[desired.state] or failed
+            for file in desired.live_files if found.lives and desired.state == "Running" else ():
+                assert found.files[file.content.path][0] == file.content.content
 
     async def round(self) -> Plan:
         """What the reconciler does once, without queue and store."""
         network = await self.driver.ensure_network("test")
         desired = self.desired()
-        container = await self.driver.inspect(WEB)
+        container = await self.driver.inspect(self.key)
         observed = Observed(container, None, network, rested=self.rested)
         if desired is not None and may_create(desired, observed):
             present = await self.driver.image_present(desired.spec.image)
             observed = Observed(container, present, network, rested=self.rested)
+        elif container is not None and desired is not None and desired.live_files:
+            observed = replace(observed, notes=await self.notebook.read(container.id))
         plan = make_plan(desired, observed, self.object.status, self.engine.now())
         if plan.requeue_after is not None:
             return await self.after_the_delay(plan, observed, desired)
@@ -153,13 +188,17 @@ class Planner(RuleBasedStateMachine):
         container = observed.container
         self.rested = bool(desired and desired.state in ("Stopped", "Killed") and container)
         execution = Execution(
-            self.driver, Notebook(self.driver), WEB, None, lambda _step, _text: None, self.engine.now
+            self.driver, self.notebook, self.key, None, lambda _step, _text: None, self.engine.now
         )
         outcome = await execution.run(plan)
-        after = Observed(await self.driver.inspect(WEB), observed.image_present, observed.network_id)
+        after = Observed(await self.driver.inspect(self.key), observed.image_present, observed.network_id)
         status = workload_status(self.object, desired, after, outcome, None, self.engine.now())
         self.object = Object(
-            WEB, self.object.manifest, self.object.generation, status=status, deleting=self.object.deleting
+            self.key,
+            self.object.manifest,
+            self.object.generation,
+            status=status,
+            deleting=self.object.deleting,
         )
         is_refusal = outcome.failure is not None and not outcome.failure.retry
         return Plan() if is_refusal else plan
@@ -177,5 +216,36 @@ class Planner(RuleBasedStateMachine):
         self.loop.close()
 
 
+class JobPlanner(Planner):
+    """The same for a job: it runs, or has run to an end that it may have."""
+
+    key = Key("test", "Job", "web")
+    specs = JOBS
+
+    def is_as_wished(self) -> None:
+        desired, found = self.desired(), self.engine.containers.get("test.web")
+        status = self.object.status
+        if desired is None:
+            assert found is None
+            return
+        completed, failed = (
+            status.is_true(type_) for type_ in (ConditionType.COMPLETED, ConditionType.FAILED)
+        )
+        if found is None:
+            assert completed or failed
+            return
+        # Fewer retries than it has had are no reason to end what runs.
+        assert found.view.attempt <= MOST_RETRIES
+        if found.view.phase is ContainerPhase.EXITED:
+            assert (completed, failed) == (found.view.exit_code == 0, found.view.exit_code != 0)
+            assert completed or found.view.attempt >= desired.retries
+        else:
+            assert found.view.phase is ContainerPhase.RUNNING
+            assert found.view.spec_hash == desired.spec_hash
+
+
+LIMITS = settings(max_examples=soak("EXAMPLES", 60), stateful_step_count=15, deadline=None)
 TestPlanner = Planner.TestCase
-TestPlanner.settings = settings(max_examples=soak("EXAMPLES", 60), stateful_step_count=15, deadline=None)
+TestPlanner.settings = LIMITS
+TestJobPlanner = JobPlanner.TestCase
+TestJobPlanner.settings = LIMITS

@@ -18,8 +18,12 @@ from e2e_controller.server.errors import not_found
 from e2e_controller.server.evidence import wait_failure
 
 MAX_KEYS = 5_000
-PARSE_GRACE = 1.0
-"""Seconds for which a file that does not parse may be one that is still being written."""
+PARSE_GRACE = 0.05
+"""Seconds for which a file that does not parse may be one that is still being written.
+
+The source tells of no file that somebody has open, and on mounts that cannot say so of none that has just
+changed. What is left is a writer that opens the file anew for each part, as a shell does with `>>`.
+"""
 _GOALS = {
     pb.WAIT_GOAL_READY: "ready",
     pb.WAIT_GOAL_RUNNING: "running",
@@ -183,7 +187,7 @@ class _Wait:
         now = asyncio.get_running_loop().time()
         if verdict is Verdict.PENDING and unreadable:
             since = self._unreadable_since.setdefault(key, now)
-            if now - since >= PARSE_GRACE:
+            if now >= since + PARSE_GRACE:
                 verdict = Verdict.IMPOSSIBLE
         else:
             self._unreadable_since.pop(key, None)

@@ -1,6 +1,8 @@
 import errno
 import socket
 import ssl
+import sys
+from types import ModuleType
 
 import aiohttp
 import docker.errors
@@ -144,6 +146,15 @@ def test_time_outs(error: Exception) -> None:
 )
 def test_nonsense(error: Exception) -> None:
     assert "none of a Docker engine" in str(to_driver_error("inspect", error, ENDPOINT, 5))
+
+
+def test_a_failure_while_aiohttp_is_being_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another thread: the module is there, and most of what it will have is not yet."""
+    monkeypatch.setitem(sys.modules, "aiohttp", ModuleType("aiohttp"))
+    broken = requests.exceptions.ConnectionError("Connection aborted.", ConnectionResetError(104, "reset"))
+    found = to_driver_error("list", broken, ENDPOINT, 5)
+    assert isinstance(found, EngineUnavailable)
+    assert "broke off its answer" in str(found)
 
 
 def test_our_own_errors_stay() -> None:

@@ -192,10 +192,9 @@ def _is_garbage(error: BaseException) -> bool:
 
 
 def _is_of_aiohttp(error: BaseException, name: str) -> bool:
-    """Whether it is an error of that class; there is none while aiohttp, which is slow to load, is not."""
-    library = sys.modules.get("aiohttp")
-    # It may be half imported, by another thread; then no error is of it yet.
-    return isinstance(error, getattr(library, name, ()))
+    """Whether it is an error of that class; there is none before aiohttp, which is slow to load, is there."""
+    class_ = getattr(sys.modules.get("aiohttp"), name, None)  # another thread may be loading it just now
+    return class_ is not None and isinstance(error, class_)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -264,7 +264,11 @@ class FaultyDriver(FakeDriver):
             return await work()
         self.struck.append((fault, operation))
         await self._before(operation, fault)
-        answer = await work()
+        try:
+            answer = await work()
+        except DriverError:  # also what is refused can be told too late, or to nobody
+            await self._after(operation, fault)
+            raise
         await self._after(operation, fault)
         return answer
 
