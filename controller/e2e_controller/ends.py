@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from e2e_api.errors import E2EError
 from e2e_controller.deletions import Deletions
@@ -103,9 +102,9 @@ class Ends:
         """Nobody holds it any more, or will not after `first`."""
         self.stop(environment)
         if self._deletions.is_unfinished(environment):
-            self._begin(environment, self._delete(environment))
+            self._begin(environment, lambda: self._delete(environment))
         elif environment in self._held:
-            self._begin(environment, self._after_lease(environment, first))
+            self._begin(environment, lambda: self._after_lease(environment, first))
         else:
             self.look(environment)  # a claim that was refused changes nothing
 
@@ -147,10 +146,10 @@ class Ends:
     def _has_what_can_end(self, environment: str) -> bool:
         return any(o.managed and not o.deleting for o in self._store.select(environment))
 
-    def _begin(self, environment: str, end: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, environment: str, end: Callable[[], Awaitable[None]]) -> None:
         async def run() -> None:
             try:
-                await end
+                await end()
             except Exception:  # must be told, since nobody awaits this task
                 log.exception("the end of environment %s failed", environment)
             finally:
@@ -175,7 +174,7 @@ class Ends:
         ttl = ttl_of(self._store, environment)
         at = None if ttl is None else since + timedelta(seconds=ttl)
         planned = self._planned[environment] = PlannedEnd(at, cause, since, ttl)
-        self._begin(environment, self._wait_for(environment, planned))
+        self._begin(environment, lambda: self._wait_for(environment, planned))
         return planned
 
     def _tell_kept(self, environment: str, planned: PlannedEnd) -> None:
