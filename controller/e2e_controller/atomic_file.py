@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,3 +33,12 @@ def sweep(folder: Path) -> None:
                 torn.unlink()
                 if torn.parent != folder and not any(torn.parent.iterdir()):
                     torn.parent.rmdir()
+
+
+def keep_only(folder: Path, wanted: Iterable[Path]) -> None:
+    """Removes the files that nobody wants. What cannot be removed is in nobody's way."""
+    kept = set(wanted)
+    with suppress(OSError):
+        for path in folder.glob("*"):
+            if path not in kept:
+                path.unlink()

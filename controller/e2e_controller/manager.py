@@ -22,6 +22,7 @@ from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
 from e2e_controller.metrics import Scraper
 from e2e_controller.probes import Prober
+from e2e_controller.reconcile.attempts import Attempts
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.reconcile.rests import Rests
 from e2e_controller.server.access import Access
@@ -152,7 +153,9 @@ class Manager:
         )
 
         sources = await self._start_sources(stack, intake, directories)
-        Rests(directories.rests).sweep(object_.key for object_ in store.select())
+        keys = [object_.key for object_ in store.select()]
+        Rests(directories.rests).sweep(keys)
+        Attempts(directories.attempts).sweep(keys)
         stack.push_async_callback(self._tasks.cancel)
         self._spawn_work(reconciler)
         stack.callback(queue.close)

@@ -1,9 +1,11 @@
 """How often a job was tried, for the time in which no container tells: between two of its containers."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from e2e_controller.atomic_file import replace_file
+from e2e_controller.atomic_file import keep_only, replace_file
 from e2e_controller.drivers.base import DriverError, Key
+from e2e_controller.objects import JOB
 
 
 class Attempts:
@@ -31,6 +33,10 @@ class Attempts:
     def forget(self, key: Key) -> None:
         """The job is gone."""
         self._path(key).unlink(missing_ok=True)
+
+    def sweep(self, keys: Iterable[Key]) -> None:
+        """At start: removes notes of jobs that were taken away while no controller ran."""
+        keep_only(self._directory, (self._path(key) for key in keys if key.kind == JOB))
 
     def _path(self, key: Key) -> Path:
         return self._directory / f"{key.environment}.{key.name}"

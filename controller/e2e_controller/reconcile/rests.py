@@ -5,9 +5,9 @@ second is started again when `state` is Running, though the controller was kille
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
+from e2e_controller.atomic_file import keep_only
 from e2e_controller.drivers.base import Container, DriverError, Key
 
 
@@ -47,11 +47,7 @@ class Rests:
 
     def sweep(self, keys: Iterable[Key]) -> None:
         """At start: removes notes of objects that were taken away while no controller ran."""
-        known = {self._path(key) for key in keys}
-        with suppress(OSError):  # what cannot be removed is in nobody's way
-            for path in self._directory.glob("*"):
-                if path not in known:
-                    path.unlink()
+        keep_only(self._directory, (self._path(key) for key in keys))
 
     def _path(self, key: Key) -> Path:
         return self._directory / f"{key.environment}.{key.kind.lower()}.{key.name}"
