@@ -4,6 +4,7 @@ import asyncio
 
 from e2e_api.conditions import ConditionType, Reason
 from e2e_controller.drivers.base import Key
+from e2e_controller.drivers.fake import FakeProcess
 
 from .core import Core, Goal
 from .programs import Ends
@@ -23,6 +24,16 @@ def failed(at: Key, reason: Reason) -> Goal:
         return condition is not None and condition.reason == reason
 
     return is_so
+
+
+async def job_that_fails_for_good(story: Story) -> None:
+    """It has its retries and none more, however often the controller dies; then its manifest is put right."""
+    program = story.world.engine.programs["broken"] = Ends(1)
+    story.world.engine.programs["done"] = Ends(0)
+    await story.write("a.json", document("migrate", "Job", command=["broken"], retries=2))
+    await story.until(failed(MIGRATE, Reason.EXITED), "the job has failed")
+    assert program.runs <= 3, f"{program.runs} runs, though there are 2 retries"
+    await story.write("a.json", document("migrate", "Job", command=["done"], retries=2))
 
 
 async def failing_dependency(story: Story) -> None:
@@ -89,3 +100,39 @@ async def held_during_its_end(story: Story) -> None:
     await story.until(
         lambda core: core.holds("test", fresh=False) and is_settled(story, core), "it runs again"
     )
+
+
+class TakesDown:
+    """A job's program that ends a workload in its first run, and fails in every one."""
+
+    def __init__(self, story: Story, name: str) -> None:
+        self._engine = story.world.engine
+        self._name = name
+        self.runs = 0
+
+    async def __call__(self, _process: FakeProcess) -> int:
+        self.runs += 1
+        found = self._engine.containers.get(f"test.{self._name}")
+        if self.runs == 1 and found is not None:
+            self._engine.end(found, 1)
+        return 1
+
+
+async def unready_between_attempts(story: Story) -> None:
+    """What the job depends on is slow to be ready again: the retry waits for it, and is counted as one."""
+    engine = story.world.engine
+    program = engine.programs["broken"] = TakesDown(story, "db")
+    engine.programs["done"] = Ends(0)
+
+    async def slow(_process: FakeProcess) -> int:
+        started = engine.containers["test.db"].view.started_at
+        return int(started is None or (engine.now() - started).total_seconds() < 3)
+
+    engine.programs["slow"] = slow
+    database = document("db", restartPolicy="OnFailure", readiness={"exec": {"command": ["slow"]}})
+    needs = [{"name": "db"}]
+    broken = document("migrate", "Job", command=["broken"], retries=2, dependsOn=needs)
+    await story.write("a.json", database, broken)
+    await story.until(failed(MIGRATE, Reason.EXITED), "the job has failed")
+    assert program.runs <= 3, f"{program.runs} runs, though there are 2 retries"
+    await story.write("a.json", database, document("migrate", "Job", command=["done"], dependsOn=needs))

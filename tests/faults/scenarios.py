@@ -200,6 +200,8 @@ SCENARIOS = (
     Scenario("job with retries", job_with_retries, most_extra_creates=4),
     Scenario("dependencies", dependencies),
     Scenario("live files", live_files),
+    Scenario("job that fails for good", recoveries.job_that_fails_for_good, most_extra_creates=4),
+    Scenario("unready between attempts", recoveries.unready_between_attempts, most_extra_creates=4),
     Scenario("failing dependency", recoveries.failing_dependency),
     Scenario("image to be had later", recoveries.image_to_be_had_later),
     Scenario("port taken", recoveries.port_taken),
