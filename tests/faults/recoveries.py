@@ -88,7 +88,7 @@ async def held_during_its_end(story: Story) -> None:
     """An earlier client is gone, its environment goes; the next one claims it and wants the same."""
     await story.apply(document())
     await story.settle()
-    story.core.leases._mark_held("test", keep=False)
+    story.core.leases._ends.mark_held("test", keep=False)
     serving = asyncio.Event()
     serving.set()
     story.core.leases.recover(serving, grace=2.0)
