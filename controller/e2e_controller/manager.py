@@ -193,9 +193,13 @@ class Manager:
         return Leases(store, intake, events, directories, grace, now, evicted, exclusive=alone)
 
     def _spawn_work(self, reconciler: Reconciler) -> None:
+        async def work() -> None:
+            await self._upkeep.first_look()
+            await reconciler.work()
+
         self._tasks.spawn(self._upkeep.follow_engine())  # begins with a full look
         for _ in range(self._settings.workers):
-            self._tasks.spawn(reconciler.work())
+            self._tasks.spawn(work())
         self._tasks.spawn(self._upkeep.resync(self._settings.resync_interval))
 
     def _spawn_chores(self, driver: Driver, identity: str, instruments: Instruments) -> None:

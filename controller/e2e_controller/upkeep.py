@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from e2e_api.manifests import WorkloadSpec
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 ECHO_DELAY = 1.0
 """Seconds from a start that we may have done ourselves to a look at it."""
+FIRST_LOOK = 1.0
+"""Seconds for which the workers wait for what the engine has at the start."""
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
 """Seconds between full looks that fail."""
 
@@ -90,6 +93,7 @@ class Upkeep:
         self._directories = directories
         self.engine_trouble = ""
         """Why the last full look failed; empty if it did not."""
+        self._looked = asyncio.Event()
 
     async def follow_engine(self) -> None:
         """Queues the keys that engine events are about."""
@@ -100,6 +104,12 @@ class Upkeep:
                 self._queue.add(event.key)
             else:
                 self._heard(event.key, event.action)
+
+    async def first_look(self) -> None:
+        """Waits for it, but not for long: what it tells spares most keys a second reconcile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK):
+                await self._looked.wait()
 
     async def resync(self, interval: float) -> None:
         """Looks once in a while for what no event told of, since events may have been lost."""
@@ -133,8 +143,17 @@ class Upkeep:
         return Listing(containers, environments, folders)
 
     def _enqueue_all(self, listing: Listing) -> None:
+        self._note_networks(listing)
+        self._looked.set()
         keys = {environment_key(name) for name in listing.environments.keys() | listing.folders}
         self._enqueue({*keys, *listing.containers, *(object_.key for object_ in self._store.select())})
+
+    def _note_networks(self, listing: Listing) -> None:
+        """Of environments not looked at yet: their workloads need not wait for that."""
+        for name, network in listing.environments.items():
+            object_ = self._store.get(environment_key(name))
+            if object_ is not None and not object_.deleting and object_.status.observed_generation == 0:
+                self._store.set_status(object_.key, replace(object_.status, network_id=network))
 
     def _enqueue_differences(self, listing: Listing) -> None:
         """Objects of which the lists tell something else than what is known, and things of no object."""

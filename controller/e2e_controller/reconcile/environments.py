@@ -103,7 +103,7 @@ class EnvironmentReconciler:
         if failure is not None:
             self._events.record(object_.key, failure.reason, failure.message, warning=True)
         self._store.set_status(object_.key, status)
-        if network != current.status.network_id or _told(status) != _told(current.status):
+        if network != current.status.network_id or _trouble(status) != _trouble(current.status):
             for other in self._store.select(object_.key.environment):
                 if other.key.kind in CONTAINER_KINDS:
                     self._queue.add(other.key)
@@ -137,6 +137,7 @@ class EnvironmentReconciler:
         )
 
 
-def _told(status: ObjectStatus) -> tuple[tuple[str, str, str], ...]:
+def _trouble(status: ObjectStatus) -> tuple[str, ...]:
     """What those who wait for its network are told."""
-    return tuple((c.type, c.reason, c.message) for c in status.conditions)
+    ready, failed = status.condition(ConditionType.READY), status.condition(ConditionType.FAILED)
+    return tuple(c.message for c in (ready, failed) if c is not None and c.message)
