@@ -134,7 +134,7 @@ class Networks:
             except NotFound:
                 return None
 
-        return await self._engine.call("inspect network", look, environment=_turn(environment))
+        return await self._engine.call("inspect network", look, environment=environment)
 
     def _is_ours(self, labels: Mapping[str, str] | None) -> bool:
         return (labels or {}).get(LABEL_CONTROLLER) == self._controller_id
@@ -170,7 +170,7 @@ class Networks:
         used = await self._engine.call(
             "list networks",
             lambda client: list(subnets_of(client.networks())),
-            environment=_turn(environment),
+            environment=environment,
         )
         taken = [*used, *self._reserved, *refused]
         for subnet in self._pool.subnets(new_prefix=self._prefix):
@@ -193,7 +193,7 @@ class Networks:
             return str(made["Id"])
 
         what = f"create network {name}"
-        made = await self._engine.call("create network", create, what, environment=_turn(environment))
+        made = await self._engine.call("create network", create, what, environment=environment)
         self._known.networks[environment] = made, time.monotonic()
         return made
 
@@ -218,7 +218,7 @@ class Networks:
     async def _try_to_remove(self, network: _Network) -> None:
         remove = _tolerant(lambda client: client.remove_network(network.id))
         what = f"remove network {network.name}"
-        await self._engine.call("remove network", remove, what, environment=_turn(network.environment))
+        await self._engine.call("remove network", remove, what, environment=network.environment)
 
     def _retire(self, network: _Network) -> None:
         """Takes a network for removed that only the engine believes to be in use.
@@ -244,7 +244,7 @@ class Networks:
             except NotFound:
                 return {}
 
-        return await self._engine.call("inspect network", look, environment=_turn(network.environment))
+        return await self._engine.call("inspect network", look, environment=network.environment)
 
     async def _disconnect_ours(self, network: _Network) -> None:
         for container_id, name in (await self._members(network)).items():
@@ -254,7 +254,7 @@ class Networks:
                     remedy=f"`docker network disconnect {network.name} {name}`",
                 )
             disconnect = _tolerant(_disconnecter(name, network.id))
-            await self._engine.call("disconnect", disconnect, environment=_turn(network.environment))
+            await self._engine.call("disconnect", disconnect, environment=network.environment)
 
     async def _may_disconnect(self, container_id: str, environment: str) -> bool:
         """Containers of ours, and what is left of those that are gone."""
@@ -265,12 +265,7 @@ class Networks:
             except NotFound:
                 return True
 
-        return await self._engine.call("inspect", look, environment=_turn(environment))
-
-
-def _turn(environment: str) -> str:
-    """Of an environment's network: one of its own, since all its containers wait for what is done there."""
-    return f"{environment}/network"
+        return await self._engine.call("inspect", look, environment=environment)
 
 
 def subnets_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[Subnet]:
