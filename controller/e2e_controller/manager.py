@@ -22,9 +22,7 @@ from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
 from e2e_controller.metrics import Scraper
 from e2e_controller.probes import Prober
-from e2e_controller.reconcile.attempts import Attempts
 from e2e_controller.reconcile.reconciler import Reconciler
-from e2e_controller.reconcile.rests import Rests
 from e2e_controller.server.access import Access
 from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_planning import EnvironmentPlanning
@@ -153,9 +151,7 @@ class Manager:
         )
 
         sources = await self._start_sources(stack, intake, directories)
-        keys = [object_.key for object_ in store.select()]
-        Rests(directories.rests).sweep(keys)
-        Attempts(directories.attempts).sweep(keys)
+        reconciler.sweep_notes()
         stack.push_async_callback(self._tasks.cancel)
         self._spawn_work(reconciler)
         stack.callback(queue.close)
@@ -193,13 +189,13 @@ class Manager:
         return Leases(store, intake, events, directories, grace, now, evicted, exclusive=alone)
 
     def _spawn_work(self, reconciler: Reconciler) -> None:
-        async def work() -> None:
+        async def begin() -> None:
             await self._upkeep.first_look()
-            await reconciler.work()
+            for _ in range(self._settings.workers):
+                self._tasks.spawn(reconciler.work())
 
         self._tasks.spawn(self._upkeep.follow_engine())  # begins with a full look
-        for _ in range(self._settings.workers):
-            self._tasks.spawn(work())
+        self._tasks.spawn(begin())
         self._tasks.spawn(self._upkeep.resync(self._settings.resync_interval))
 
     def _spawn_chores(self, driver: Driver, identity: str, instruments: Instruments) -> None:

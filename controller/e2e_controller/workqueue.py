@@ -38,6 +38,7 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._since: dict[K, float] = {}  # when each dirty key was added
         self._waited: dict[K, float] = {}  # seconds, of each key in _processing
+        self._again: dict[K, asyncio.Event] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._jitter = jitter
         self._closed = False
@@ -53,6 +54,8 @@ class WorkQueue(Generic[K]):
     def add(self, key: K) -> None:
         """Makes sure that the key is worked on after now."""
         self._cancel_timer(key)
+        if (again := self._again.get(key)) is not None:
+            again.set()
         if self._closed or key in self._dirty:
             return
         self._dirty.add(key)
@@ -95,6 +98,10 @@ class WorkQueue(Generic[K]):
         """How many seconds the key that is worked on waited for a worker; 0 where none works on it."""
         return self._waited.get(key, 0.0)
 
+    def again(self, key: K) -> asyncio.Event:
+        """Is set whenever the key is added, until the work on it is done."""
+        return self._again.setdefault(key, asyncio.Event())
+
     @property
     def failing(self) -> int:
         """How many keys failed last, and are or will be tried again."""
@@ -123,6 +130,7 @@ class WorkQueue(Generic[K]):
         """Ends the work on a key; it is handed out again if it was added meanwhile."""
         self._processing.discard(key)
         self._waited.pop(key, None)
+        self._again.pop(key, None)
         if key in self._dirty and not self._closed:
             self._ready.append(key, self._group(key))
             self._wake()

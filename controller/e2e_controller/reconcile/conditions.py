@@ -10,15 +10,6 @@ from e2e_controller.reconcile.outcome import Failure, Outcome
 from e2e_controller.reconcile.plan import restart_delay, will_restart
 from e2e_controller.reconcile.steps import Observed, Waiting
 
-_PATIENCE, _PATIENCE_SECONDS = 5, 10.0
-"""Attempts, and time, after which a failure that may pass is told as one; it is tried again all the same."""
-
-
-def is_hopeless(failure: Failure, attempts: int, failing_seconds: float) -> bool:
-    """Whether whoever waits is told that it is in vain."""
-    lasts = attempts >= _PATIENCE and failing_seconds >= _PATIENCE_SECONDS
-    return failure.terminal or (lasts and failure.reason != Reason.ENGINE_UNAVAILABLE)
-
 
 def running_and_failed(
     desired: Desired | None, container: Container | None, outcome: Outcome, restarts: int, *, hopeless: bool

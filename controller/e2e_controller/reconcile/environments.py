@@ -10,10 +10,9 @@ from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Key
 from e2e_controller.events import EventLog
 from e2e_controller.objects import CONTAINER_KINDS, Object, ObjectStatus, Phase, acceptance
-from e2e_controller.reconcile.conditions import is_hopeless
 from e2e_controller.reconcile.execute import make_open_directory
 from e2e_controller.reconcile.outcome import Failure
-from e2e_controller.reconcile.status import failed_attempts, failing_since
+from e2e_controller.reconcile.patience import failing
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
@@ -110,29 +109,27 @@ class EnvironmentReconciler:
 
     def _status(self, current: Object, failure: Failure | None) -> ObjectStatus:
         previous, now = current.status, self._now()
-        attempts = failed_attempts(current, failure)
-        since = failing_since(previous, attempts, now)
-        hopeless = failure is not None and is_hopeless(
-            failure, attempts, (now - (since or now)).total_seconds()
-        )
+        trouble = failing(current, failure, now)
         ready = Condition(ConditionType.READY, Status.TRUE, Reason.NETWORK_READY)
         conditions = set_condition(
             tuple(c for c in previous.conditions if c.type != ConditionType.FAILED), acceptance(current), now
         )
+        action = None
         if failure is not None:
             ready = Condition(ConditionType.READY, Status.FALSE, failure.reason, failure.message)
-            if hopeless:
+            if trouble.hopeless:
+                action = action_for(failure.reason, may_pass=failure.retry)
                 failed = Condition(ConditionType.FAILED, Status.TRUE, failure.reason, failure.message)
                 conditions = set_condition(conditions, failed, now)
         return replace(
             previous,
             observed_generation=current.generation,
             conditions=set_condition(conditions, ready, now),
-            summary="Ready" if failure is None else "Failed" if hopeless else "NotReady",
+            summary="Ready" if failure is None else "Failed" if trouble.hopeless else "NotReady",
             progress=failure.message if failure else "",
-            failed_attempts=attempts,
-            failing_since=since,
-            action=action_for(failure.reason, may_pass=failure.retry) if failure and hopeless else None,
+            failed_attempts=trouble.attempts,
+            failing_since=trouble.since,
+            action=action,
             directory=str(self._directories.shared(current.key.environment)),
         )
 

@@ -54,8 +54,8 @@ class Execution:
     now: Callable[[], datetime]
     outdated: Callable[[Step], bool] = lambda _step: False
     """Whether this step, and those after it, are no longer what is wanted."""
-    changed: Callable[[], Awaitable[object]] | None = None
-    """Waits until `outdated` may say something else."""
+    again: asyncio.Event = field(default_factory=asyncio.Event)
+    """Is set when `outdated` may say something else."""
     created_id: str | None = None
     phases: list[Phase] = field(default_factory=list)
     done: int = 0
@@ -93,7 +93,7 @@ class Execution:
 
     def _failure(self, error: DriverError) -> Failure:
         if not isinstance(error, PortTaken) or not error.chosen:
-            return Failure(str(error.reason), str(error), error.retry)
+            return Failure.of(error)
         if self.created_id is not None:
             # A port that we chose is our own matter: the next attempt makes a container with another.
             return Failure(Reason.PORT_RACE, str(error), retry=True)
@@ -135,22 +135,20 @@ class Execution:
 
     async def _while_wanted(self, step: Step, call: Coroutine[Any, Any, None]) -> None:
         """What may take minutes ends early when nobody wants it any more."""
-        task = asyncio.ensure_future(call)
-        changed: asyncio.Future[object] | None = None
+        task, again = asyncio.ensure_future(call), None
         try:
-            while not task.done() and not self.outdated(step):
-                changed = asyncio.ensure_future(self.changed()) if self.changed else None
-                await asyncio.wait(
-                    [task, *([changed] if changed else [])], return_when=asyncio.FIRST_COMPLETED
-                )
-            if not task.done():
-                raise _Abandoned
+            while not task.done():
+                self.again.clear()
+                if self.outdated(step):
+                    raise _Abandoned
+                again = asyncio.ensure_future(self.again.wait())
+                await asyncio.wait((task, again), return_when=asyncio.FIRST_COMPLETED)
             await task
         finally:
-            for future in (task, changed):
-                if future is not None:
-                    future.cancel()
-            await asyncio.wait([task])
+            if again is not None:
+                again.cancel()
+            task.cancel()
+            await asyncio.wait((task,))
 
     async def _execute_on(self, target: str, step: OnContainer) -> None:
         match step:

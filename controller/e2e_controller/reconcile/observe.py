@@ -71,6 +71,19 @@ class Observer:
         present = await self._driver.image_present(desired.spec.image, key.environment)
         return replace(observed, image_present=present)
 
+    async def look_again(
+        self, key: Key, desired: Desired | None, observed: Observed, *, failed: bool
+    ) -> Observed:
+        """What a plan, which may have `failed`, has made of what was observed. Raises `DriverError`."""
+        if desired is None and not failed:
+            return replace(observed, container=None)
+        container = await self._driver.inspect(key)
+        rested = container is not None and self._rests.noted(key, container)
+        notes = None
+        if container is not None and desired is not None and desired.live_files and not failed:
+            notes = await self._notebook.read(container.id)
+        return replace(observed, container=container, rested=rested, notes=notes)
+
     async def _look_at_network(self, environment: str, known: str) -> str:
         """The network's id, of which something else was known that a container contradicts.
 

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -115,6 +114,12 @@ class Reconciler:
         observed = replace(observed, network_id=observed.network_id or "to be made")
         return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
 
+    def sweep_notes(self) -> None:
+        """At start, when it is known what is wanted: forgets what was noted of objects that are gone."""
+        keys = [object_.key for object_ in self._store.select()]
+        self._rests.sweep(keys)
+        self._attempts.sweep(keys)
+
     def try_again(self, key: Key) -> None:
         """What failed is tried at once, as if it were new: what was in the way may be gone."""
         self._retries.release(key)
@@ -152,7 +157,8 @@ class Reconciler:
                 self._ports.released(observed.container, plan.steps[: outcome.done])
                 if outcome.failure is None and self._is_outdated(object_):
                     return None  # the key is queued again
-                observed = await self._look_again(object_, desired, observed, outcome)
+                failed = outcome.failure is not None
+                observed = await self._observer.look_again(key, desired, observed, failed=failed)
             else:
                 outcome = Outcome(waiting=plan.waiting)
         except DriverError as error:
@@ -175,19 +181,6 @@ class Reconciler:
         self._publisher.publish(object_, unfinished(status) if left.steps else status)
         self._plan_left(key, left)
         return None
-
-    async def _look_again(
-        self, object_: Object, desired: Desired | None, observed: Observed, outcome: Outcome
-    ) -> Observed:
-        key = object_.key
-        if desired is None and outcome.failure is None:
-            return replace(observed, container=None)
-        container = await self._driver.inspect(key)
-        rested = container is not None and self._rests.noted(key, container)
-        notes = None
-        if container is not None and desired is not None and desired.live_files and outcome.failure is None:
-            notes = await self._notebook.read(container.id)
-        return replace(observed, container=container, rested=rested, notes=notes)
 
     def _plan_left(self, key: Key, left: Plan) -> None:
         """Queues what is left to do after a plan."""
@@ -260,18 +253,17 @@ class Reconciler:
             return first and self._observer.waiting(object_) is not None
 
         directory = desired.directory if desired and self._info.local_files else None
-        with closing(self._store.subscribe(lambda key: key == object_.key)) as subscription:
-            execution = Execution(
-                self._driver,
-                self._notebook,
-                object_.key,
-                directory,
-                tell,
-                self._now,
-                outdated=outdated,
-                changed=subscription.changed,
-            )
-            outcome = await execution.run(plan)
+        execution = Execution(
+            self._driver,
+            self._notebook,
+            object_.key,
+            directory,
+            tell,
+            self._now,
+            outdated=outdated,
+            again=self._queue.again(object_.key),
+        )
+        outcome = await execution.run(plan)
         if outcome.restarted:
             self._instruments.restarted()
         for step in plan.steps[: outcome.done]:

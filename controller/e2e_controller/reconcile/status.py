@@ -19,7 +19,6 @@ from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.conditions import (
     completed_condition,
     image_ready_condition,
-    is_hopeless,
     not_running,
     probe_timeout,
     ready_condition,
@@ -28,6 +27,7 @@ from e2e_controller.reconcile.conditions import (
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.endings import lost_container
 from e2e_controller.reconcile.outcome import Failure, Outcome
+from e2e_controller.reconcile.patience import failing
 from e2e_controller.reconcile.phases import start_phases, waiting_since
 from e2e_controller.reconcile.plan import is_over
 from e2e_controller.reconcile.steps import (
@@ -55,13 +55,9 @@ def workload_status(
     previous, container = object_.status, observed.container
     if container is None and outcome.failure is None and desired and is_over(desired, previous):
         return _still_over(object_, now)
-    attempts = failed_attempts(object_, outcome.failure)
-    since = failing_since(previous, attempts, now)
-    hopeless = outcome.failure is not None and is_hopeless(
-        outcome.failure, attempts, (now - (since or now)).total_seconds()
-    )
+    trouble = failing(object_, outcome.failure, now)
     running, failed = running_and_failed(
-        desired, container, outcome, previous.restart_count, hopeless=hopeless
+        desired, container, outcome, previous.restart_count, hopeless=trouble.hopeless
     )
     ready = ready_condition(desired, container, running, report)
     if failed is None and report is not None and report.timed_out and running.status is Status.TRUE:
@@ -84,8 +80,8 @@ def workload_status(
         progress=_progress(running, goal, failed),
         container=container,
         restart_count=_restart_count(previous, desired, container, outcome),
-        failed_attempts=attempts,
-        failing_since=since,
+        failed_attempts=trouble.attempts,
+        failing_since=trouble.since,
         retry_at=outcome.retry_at,
         end_seen_at=_end_seen_at(previous, container, now),
         last_log_lines=outcome.log_lines,
@@ -116,19 +112,6 @@ def _end_seen_at(previous: ObjectStatus, container: Container | None, now: datet
     if container is None or container.phase is not ContainerPhase.EXITED:
         return None
     return previous.end_seen_at if container.is_same_end(previous.container) else now
-
-
-def failing_since(previous: ObjectStatus, attempts: int, now: datetime) -> datetime | None:
-    """When the first of those attempts failed."""
-    if not attempts:
-        return None
-    return previous.failing_since if attempts > 1 and previous.failing_since else now
-
-
-def failed_attempts(object_: Object, failure: Failure | None) -> int:
-    """Attempts in a row that failed, this one included."""
-    before = object_.status.failed_attempts if object_.settled else 0
-    return before + 1 if failure is not None else 0
 
 
 def step_status(object_: Object, step: Step, progress: str, now: datetime) -> ObjectStatus:
