@@ -43,12 +43,10 @@ def claimed_environments(owner: Owner, things: Sequence[Thing]) -> set[str]:
     if not is_own(owner):
         return set()
     directories = Directories(Path(owner.state_dir))
-    marks = Marks(directories.leases)
-    read = marks.read()
     return {
         environment
-        for environment in marks.claims()
-        if read[environment].exclusive or _is_applied(environment, things, directories)
+        for environment, mark in Marks(directories.leases).read().items()
+        if mark.is_claim and (mark.exclusive or _is_applied(environment, things, directories))
     }
 
 

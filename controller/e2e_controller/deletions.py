@@ -56,15 +56,13 @@ class Deletions:
 
         Raises `WaitTimeout` with what is left.
         """
-        subscription = self._store.subscribe(lambda key: key.environment == environment)
         try:
             async with asyncio.timeout(LEFTOVERS_SECONDS):
                 await self._join(environment)
                 if fresh:
                     await self._remove_leftovers(environment)
                 # Objects that were deleted one by one are waited for too: their names are still taken.
-                while any(o.deleting for o in self._store.select(environment)):
-                    await subscription.changed()
+                await self._store.until_none(environment, lambda o: o.deleting)
         except TimeoutError:
             left = [o for o in self._store.select(environment) if o.deleting]
             reasons = [f"{o.key}: {o.status.progress or o.status.summary}" for o in left[:10]]
@@ -73,8 +71,6 @@ class Deletions:
                 f"what an earlier run left of environment {environment} is not gone after "
                 f"{LEFTOVERS_SECONDS:g} s: {why[:2000]}"
             ) from None
-        finally:
-            subscription.close()
 
     async def close(self) -> None:
         """Cuts off what runs; marks tell the next start of what was held."""

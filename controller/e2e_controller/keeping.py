@@ -33,15 +33,11 @@ async def failures_to_keep(store: Store, environment: str) -> str:
 
 async def _until_settled(store: Store, environment: str) -> None:
     """Waits until it is known how the objects are: a controller that just started has not looked yet."""
-    subscription = store.subscribe(lambda key: key.environment == environment)
     try:
         async with asyncio.timeout(SETTLE_SECONDS):
-            while any(o.manifest and not o.settled for o in store.select(environment)):
-                await subscription.changed()
+            await store.until_none(environment, lambda o: o.manifest is not None and not o.settled)
     except TimeoutError:
         log.warning("environment %s ends though not all of its objects were looked at", environment)
-    finally:
-        subscription.close()
 
 
 def _manifest(store: Store, environment: str) -> Environment | None:

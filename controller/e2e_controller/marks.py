@@ -29,6 +29,11 @@ class Mark:
     cause: str = ""
     exclusive: bool = False
 
+    @property
+    def is_claim(self) -> bool:
+        """Whether the environment is there only as long as somebody holds it."""
+        return not self.keep and self.since is None
+
 
 class Marks:
     """A file for each environment that is held, named after it."""
@@ -67,7 +72,7 @@ class Marks:
 
     def claims(self) -> set[str]:
         """Environments that are there only as long as somebody holds them."""
-        return {name for name, mark in self.read().items() if not mark.keep and mark.since is None}
+        return {name for name, mark in self.read().items() if mark.is_claim}
 
 
 def _is_mark(path: Path) -> bool:

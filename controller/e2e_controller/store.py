@@ -84,10 +84,16 @@ class Store:
         return self._files[paths[0]][key].source if paths else None
 
     def subscribe(self, matches: Callable[[Key], bool]) -> Subscription:
-        """Collects the keys of objects that change from now on. Close it."""
+        """Collects the keys of objects that change from now on. Close it, or use it as a context."""
         subscription = Subscription(self._subscriptions, matches)
         self._subscriptions.add(subscription)
         return subscription
+
+    async def until_none(self, environment: str, is_so: Callable[[Object], bool]) -> None:
+        """Waits until no object of the environment is so."""
+        with self.subscribe(lambda key: key.environment == environment) as subscription:
+            while any(is_so(object_) for object_ in self.select(environment)):
+                await subscription.changed()
 
     # Desired state
 

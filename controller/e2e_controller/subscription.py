@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Self
 
 from e2e_controller.drivers.base import Key
 
@@ -28,6 +29,12 @@ class Subscription:
         keys = list(self._changed)
         self._changed.clear()
         return keys
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Stops collecting."""

@@ -48,7 +48,7 @@ class BundleWriter:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self._path.parent)
         except OSError as error:
-            raise E2EError(f"cannot write {self._path}: {error.strerror}", reason="BundleFailed") from error
+            raise self._failure(error) from error
         self._temporary = Path(temporary)
         self._data: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)
         self._file = os.fdopen(handle, "wb")
@@ -63,7 +63,7 @@ class BundleWriter:
                 self._current = path
             self._data.write(piece)
         except OSError as error:
-            raise E2EError(f"cannot write {self._path}: {error.strerror}", reason="BundleFailed") from error
+            raise self._failure(error) from error
 
     def add_log(self, log: Path | None) -> None:
         """Adds the end of an embedded controller's own log, where there is one."""
@@ -85,13 +85,14 @@ class BundleWriter:
                 self._temporary.chmod(0o600)
                 self._temporary.replace(self._path)
         except OSError as failure:
-            raise E2EError(
-                f"cannot write {self._path}: {failure.strerror}", reason="BundleFailed"
-            ) from failure
+            raise self._failure(failure) from failure
         finally:
             self._data.close()
             self._file.close()
             self._temporary.unlink(missing_ok=True)
+
+    def _failure(self, error: OSError) -> E2EError:
+        return E2EError(f"cannot write {self._path}: {error.strerror}", reason="BundleFailed")
 
     def _finish_file(self) -> None:
         if not self._current:

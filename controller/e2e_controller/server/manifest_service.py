@@ -115,8 +115,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             return request.environment in ("", key.environment) and request.kind in ("", key.kind)
 
         shown: set[Key] = set()
-        subscription = self._store.subscribe(matches)
-        try:
+        with self._store.subscribe(matches) as subscription:
             for object_ in self._store.select(request.environment, request.kind, request.labels):
                 shown.add(object_.key)
                 yield pb.WatchResponse(object=object_to_proto(object_))
@@ -130,8 +129,6 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
                     elif key in shown:
                         shown.discard(key)
                         yield pb.WatchResponse(gone=key_to_proto(key))
-        finally:
-            subscription.close()
 
     def _parse(self, request: pb.ApplyRequest) -> dict[Key, Manifest]:
         """All documents, or `InvalidArgument` that lists all that is wrong with any."""

@@ -154,19 +154,15 @@ class MetricTarget:
         runs = container is not None and container.phase is ContainerPhase.RUNNING
         if object_.settled and failed is not None and not runs:
             raise _EndedError(f"never will be: {failed.reason}: {failed.message}", failed.reason)
-        state = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else "Running"
-        if object_.settled and state != "Running":
-            raise _EndedError(f"never will be: its manifest asks for state {state}", "NotAsked")
+        if object_.settled and object_.state != "Running":
+            raise _EndedError(f"never will be: its manifest asks for state {object_.state}", "NotAsked")
 
     async def ended(self) -> None:
         """Returns never, or raises `_EndedError`."""
-        subscription = self._access.store.subscribe(lambda key: key == self.key)
-        try:
+        with self._access.store.subscribe(lambda key: key == self.key) as subscription:
             while True:
                 self.raise_if_ended()
                 await subscription.changed()
-        finally:
-            subscription.close()
 
     def _url(self) -> str:
         object_ = self.object

@@ -88,9 +88,8 @@ def _judge_job(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
 
 
 def _judge_workload(object_: Object, goal: "pb.WaitGoal.ValueType") -> Verdict:
-    status, container = object_.status, object_.status.container
+    status, container, wanted = object_.status, object_.status.container, object_.state
     phase = container.phase if container else None
-    wanted = object_.manifest.spec.state if isinstance(object_.manifest, Workload) else "Running"
     running = status.condition(ConditionType.RUNNING)
     at_rest = running is not None and running.reason in (Reason.STOPPED, Reason.KILLED)
     if goal == pb.WAIT_GOAL_RECONCILED:
@@ -144,8 +143,7 @@ class WaitServicer(wait_service_pb2_grpc.WaitServiceServicer):
         if missing and request.goal != pb.WAIT_GOAL_DELETED:
             raise not_found(", ".join(str(key) for key in missing))
         wait = _Wait(self._access, keys, request.goal, limit)
-        subscription = self._store.subscribe(wait.pending.__contains__)
-        try:
+        with self._store.subscribe(wait.pending.__contains__) as subscription:
             changed: list[Key] = list(keys)
             while True:
                 for key in changed:
@@ -155,8 +153,6 @@ class WaitServicer(wait_service_pb2_grpc.WaitServiceServicer):
                 if not wait.pending:
                     return
                 changed = await wait.next_changes(subscription.changed())
-        finally:
-            subscription.close()
 
     def _keys(self, request: pb.WaitConditionsRequest) -> dict[Key, None]:
         if request.goal not in _GOALS:
