@@ -54,7 +54,6 @@ class Reconciler:
         self._store = store
         self._queue = queue
         self._driver = driver
-        self._prober = prober
         self._events = events
         self._directories = directories
         self._info = info
@@ -69,6 +68,10 @@ class Reconciler:
         self._retries = Retries(queue, now)
         self._ports = AwaitedPorts(store, self._retries)
         self._environments = EnvironmentReconciler(store, queue, driver, events, directories, info, now)
+
+    async def aclose(self) -> None:
+        """Ends what was begun; to be called when nobody works any more."""
+        await self._publisher.aclose()
 
     async def work(self) -> None:
         """One worker: until the queue is closed."""
@@ -289,7 +292,7 @@ class Reconciler:
     def _gone(self, object_: Object) -> None:
         self._rests.forget(object_.key)
         self._attempts.forget(object_.key)
-        self._prober.forget(object_.key)
+        self._publisher.gone(object_.key)
         current = self._store.get(object_.key)
         if current is not None and not current.deleting:
             if current.generation != object_.generation:

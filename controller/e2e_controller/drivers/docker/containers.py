@@ -204,6 +204,11 @@ def is_half_made(inspected: Mapping[str, Any]) -> bool:
     return started is None and LABEL_HAS_FILES in (inspected["Config"]["Labels"] or {})
 
 
+def has_memory_limit(inspected: Mapping[str, Any]) -> bool:
+    """Whether the kernel may kill it for its memory."""
+    return bool(inspected["HostConfig"].get("Memory"))
+
+
 def is_killed_at_limit(inspected: Mapping[str, Any]) -> bool:
     """Whether it has a memory limit and ended by SIGKILL, which the engine does not say was the kernel's.
 
@@ -211,7 +216,7 @@ def is_killed_at_limit(inspected: Mapping[str, Any]) -> bool:
     """
     state = inspected["State"]
     killed = state["Status"] == "exited" and state["ExitCode"] == _SIGKILLED
-    return killed and bool(inspected["HostConfig"].get("Memory")) and not state.get("OOMKilled")
+    return killed and has_memory_limit(inspected) and not state.get("OOMKilled")
 
 
 def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
