@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from e2e_api.manifests.base import DnsLabel, Model, NonEmpty, field_error
+from e2e_api.manifests.base import DnsLabel, Model, field_error
 from e2e_api.manifests.specs import ContainerFields, EnvironmentSpec, JobSpec, WorkloadSpec
+from e2e_api.manifests.texts import LabelName
 
 API_VERSION: Literal["e2e/v1"] = "e2e/v1"
 
@@ -17,7 +18,7 @@ class Metadata(Model):
     name: DnsLabel
     environment: DnsLabel | None = None
     """Default: the first-level folder's name, else `default`."""
-    labels: dict[NonEmpty, str] = {}
+    labels: dict[LabelName, str] = {}
 
 
 class _ContainerKind(Model):

@@ -113,7 +113,7 @@ def test_a_startup_timeout_needs_a_probe() -> None:
         ({"image": "x", "readiness": 5}, "readiness: 5 is no probe"),
         ({"image": "x", "ports": {"http": 0}}, "greater than or equal to 1"),
         ({"image": "x", "comand": ["x"]}, "unknown option of a workload: comand"),
-        ({"image": "x", "files": {"etc/x": ""}}, "files.0.path: String should match"),
+        ({"image": "x", "files": {"etc/x": ""}}, "files.0.path: expected an absolute path"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(options: WorkloadOptions, message: str) -> None:
