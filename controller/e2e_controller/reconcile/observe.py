@@ -59,12 +59,11 @@ class Observer:
             if desired.live_files:  # costs a call, once for each container
                 observed = replace(observed, notes=await self._notebook.read(container.id))
             return observed
-        attempt = self._attempts.next(key, desired.spec_hash) if container is None and desired.is_job else 0
+        if container is None and desired.is_job:
+            attempt = self._attempts.next(key, desired.spec_hash)
+            observed = replace(observed, attempt=attempt, end=self._attempts.end(key, desired.spec_hash))
         observed = replace(
-            observed,
-            waiting=self.waiting(object_, find),
-            network_waiting=network_waiting(environment),
-            attempt=attempt,
+            observed, waiting=self.waiting(object_, find), network_waiting=network_waiting(environment)
         )
         if desired.build or desired.state in ("Stopped", "Killed"):
             return observed

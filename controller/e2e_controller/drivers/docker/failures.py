@@ -97,12 +97,18 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
         (
             r"executable file not found|exec: \".*(permission denied|no such file or directory)"
             r"|exec format error|chdir to cwd|unable to find user|no matching entries in (passwd|group)"
-            r"|Cannot mkdir",
+            r"|uids and gids must be|Cannot mkdir",
             _start_failed,
         ),
         (
             r"no space left on device",
             lambda message: DriverError(message, remedy="free disk space on the engine's host"),
+        ),
+        (
+            r"tar file.*(cannot overwrite dir|not a directory|is a directory|busy|read-only file system)",
+            lambda message: SpecRefused(
+                message, remedy="correct files[].path: a folder, a volume or another file is in its place"
+            ),
         ),
         (r"is already in use by container|is ambiguous", NameTaken),
         (r"marked for removal", ContainerGone),

@@ -30,7 +30,7 @@ from e2e_controller.drivers.base import (
 from e2e_controller.drivers.docker import containers
 from e2e_controller.drivers.docker.departures import Departures
 from e2e_controller.drivers.docker.engine import Engine
-from e2e_controller.drivers.docker.failures import may_lock_up
+from e2e_controller.drivers.docker.failures import EngineRefusal, may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
@@ -40,6 +40,8 @@ T = TypeVar("T")
 
 _PORT_IN_MESSAGE = re.compile(r"127\.0\.0\.1:(\d+)")
 _PRESUMED_OUT_OF_MEMORY = "the engine does not say so, but it has a memory limit and nobody asked to kill it"
+_AT_ROOT = {"path": "/", "noOverwriteDirNonDir": "1"}
+"""How files are put in; docker-py cannot ask for the second, and a file would replace an image's folder."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.2
 
 
@@ -129,7 +131,10 @@ class Lifecycle:
         archive = containers.files_archive(files, containers.numeric_owner(user), time.time())
 
         def put(client: APIClient) -> None:
-            client.put_archive(container_id, "/", archive)
+            url = f"{client.base_url}/v{client.api_version}/containers/{container_id}/archive"
+            answer = client.put(url, params=_AT_ROOT, data=archive, timeout=client.timeout)
+            if answer.status_code >= 400:
+                raise EngineRefusal.from_answer(answer.status_code, answer.content)
 
         await self._call("put files", container_id, put, "put files into")
 
