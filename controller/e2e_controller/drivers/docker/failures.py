@@ -36,7 +36,11 @@ _TEXT_LIMIT = 4000
 _CONNECTIVITY = re.compile(
     r"driver failed programming external connectivity on endpoint \S+( \([0-9a-f]+\))?: "
 )
-"""What the engine puts before the reason, of use to nobody."""
+_RUNTIME = re.compile(
+    r"(failed to create shim task|OCI runtime create failed|runc create failed"
+    r"|unable to start container process|error during container init): |: unknown$"
+)
+"""What the engine puts around the reason, of use to nobody."""
 START_THE_ENGINE = "start the Docker engine, or name another one with DOCKER_HOST or `docker context use`"
 
 SEE_WHETHER_IT_HANGS = "see whether the engine hangs: `docker info`"
@@ -119,7 +123,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
 
 def refusal_to_error(what: str, status: int, message: str) -> DriverError:
     """What an error answer of the engine means."""
-    text = f"{what}: {message}"
+    text = f"{what}: {_RUNTIME.sub('', message)}"
     for pattern, build in _RULES:
         if pattern.search(message):
             return build(text)
