@@ -121,4 +121,17 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"]["Port"] = {
         "anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, schema["$defs"]["Port"]]
     }
+    _close(schema)
     return schema
+
+
+def _close(schema: Any) -> None:
+    """A key that matches none of the patterns is wrong; pydantic leaves it open."""
+    if isinstance(schema, dict):
+        if "patternProperties" in schema:
+            schema["additionalProperties"] = False
+        for part in schema.values():
+            _close(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _close(part)

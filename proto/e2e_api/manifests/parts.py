@@ -1,6 +1,5 @@
 """The parts that the specs of workloads and jobs are made of."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -107,7 +106,13 @@ class File(Model):
 class Volume(Model):
     """A named volume or a host path, mounted into the container."""
 
-    source: NonEmpty
+    source: Annotated[
+        str,
+        Matching(
+            rf"({DNS_LABEL}|^\.{{0,2}}/.*$|^\.{{1,2}}$)",
+            "a volume name (a DNS label) or a path beginning with / or ./",
+        ),
+    ]
     """A volume's name (kept for the environment's life), or a host path beginning with `/`, `./` or `../`."""
     target: AbsolutePath
     read_only: bool = False
@@ -116,13 +121,6 @@ class Volume(Model):
     def is_host_path(self) -> bool:
         """Whether `source` is a path rather than a name."""
         return _is_path(self.source)
-
-    @field_validator("source")
-    @classmethod
-    def _name_or_path(cls, value: str) -> str:
-        if _is_path(value) or re.fullmatch(DNS_LABEL, value):
-            return value
-        raise ValueError("expected a volume name (a DNS label) or a path beginning with / or ./")
 
     @field_validator("target")
     @classmethod
