@@ -56,6 +56,7 @@ class Observer:
         if desired is None:
             return observed
         if container is not None and not may_create(desired, observed):
+            observed = replace(observed, cycle=self._cycle(object_, find))
             if desired.live_files:  # costs a call, once for each container
                 observed = replace(observed, notes=await self._notebook.read(container.id))
             return observed
@@ -104,6 +105,11 @@ class Observer:
             f"{rival.key.kind} {key.name} of this environment has that name, which workloads and jobs share",
             remedy="rename one of them",
         )
+
+    def _cycle(self, object_: Object, find: Find | None) -> str:
+        waiting = self.waiting(object_, find)
+        cyclic = waiting is not None and waiting.reason == Reason.DEPENDENCY_CYCLE
+        return f"once its container is gone, {waiting.message}" if waiting and cyclic else ""
 
     def waiting(self, object_: Object, find: Find | None = None) -> Waiting | None:
         """For which other objects its creation waits, if it does."""

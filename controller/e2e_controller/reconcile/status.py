@@ -69,7 +69,8 @@ def workload_status(
     if failed is None and report is not None and report.timed_out and running.status is Status.TRUE:
         failed = probe_timeout(desired, report)
     goal = completed_condition(running) if desired is not None and desired.is_job else ready
-    wanted = [acceptance(object_), image_ready_condition(observed, outcome, previous), running, goal, failed]
+    accepted = acceptance(object_, observed.cycle)
+    wanted = [accepted, image_ready_condition(observed, outcome, previous), running, goal, failed]
     phases = start_phases(
         previous,
         outcome.phases,

@@ -162,6 +162,8 @@ class Observed:
     """What is told while there is no network."""
     waiting: Waiting | None = None
     """For which other objects its creation waits, if it does."""
+    cycle: str = ""
+    """How what is there depends on itself, so that it could not be created anew."""
     notes: Notes | None = None
     """Looked up only where there are live files; None too where nothing is noted."""
     attempt: int = 0

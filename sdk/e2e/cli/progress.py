@@ -28,7 +28,10 @@ _GOOD = frozenset({"Ready", "Running", "Completed", "Gone"})
 _BAD = frozenset({"Failed", "Rejected"})
 _QUIET = frozenset({"Stopped", "Killed", "Paused"})
 _REST = _GOOD | _BAD | _QUIET
-_DETAILED = _BAD | {"Pulling", "Building", "NotReady", "Restarting", "Retrying", "WaitingForDependencies"}
+_DETAILED = _BAD | {
+    *("Pulling", "Building", "NotReady", "Restarting", "Retrying", "WaitingForDependencies"),
+    *("ImagePullFailed", "ImageBuildFailed", "PortTaken", "NameConflict", "EngineUnavailable", "EngineError"),
+}
 _NOTHING_YET = "not probed yet"
 _PLAIN_INTERVAL = 5.0
 _FRAMES_A_SECOND = 10
