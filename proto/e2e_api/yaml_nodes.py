@@ -79,8 +79,9 @@ def problem_at(
         if child is None:
             break
         found = child
-    mark = found.start_mark
-    return Problem(message, ".".join(str(part) for part in location), mark.line + 1, mark.column + 1)
+    mark, field = found.start_mark, ".".join(str(part) for part in location)
+    field = "".join(letter if letter.isprintable() else "?" for letter in field)
+    return Problem(message, field, mark.line + 1, mark.column + 1)
 
 
 def yaml_problem(error: yaml.MarkedYAMLError, text: str = "") -> Problem:

@@ -137,10 +137,10 @@ def _documents(text: _Text, problems: list[str]) -> Iterator[tuple[str, Document
     try:
         documents = parse_documents(text.data)
     except UnreadableError as error:
-        problems.append(f"{text.label}:{'' if error.problem.line else ' '}{error.problem}")
+        problems.append(error.problem.in_file(text.label))
         return
     for document in documents:
-        problems += [f"{text.label}:{problem}" for problem in document.problems]
+        problems += [problem.in_file(text.label) for problem in document.problems]
         yield f"{text.label}:{document.line}", document
 
 

@@ -213,7 +213,10 @@ def test_a_build_instead_of_an_image() -> None:
         ),
         ("workingDir: tmp", "6:15: spec.workingDir: expected an absolute path: it begins with /, not 'tmp'"),
         ("env: {'A=B': c}", "6:9: spec.env.A=B: expected a variable's name: without = and line breaks"),
-        ('env: {"A\\nB": c}', "expected a variable's name: without = and line breaks, not 'A\\nB'"),
+        (
+            'env: {"A\\nB": c}',
+            "spec.env.A?B: expected a variable's name: without = and line breaks, not 'A\\nB'",
+        ),
         ("entrypoint: ['']", "6:15: spec.entrypoint: expected a program's name as the first text, not an"),
         ("stop: {signal: SIGFOO}", "6:18: spec.stop.signal: expected a signal such as SIGTERM, or its num"),
         (
