@@ -33,6 +33,7 @@ from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import EngineRefusal, may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.owners import names_somebody, owner_of, text_in
 from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
 from e2e_controller.drivers.inventory import Owner
 
@@ -125,10 +126,8 @@ class Lifecycle:
 
     async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
         """Writes files into it, running or not."""
-        user = ""
-        if containers.is_private(files):
-            user = await self._look(container_id, _user, self._environment(container_id)) or ""
-        archive = containers.files_archive(files, containers.numeric_owner(user), time.time())
+        owner = await self._file_owner(container_id) if containers.is_private(files) else (0, 0)
+        archive = containers.files_archive(files, owner, time.time())
 
         def put(client: APIClient) -> None:
             url = f"{client.base_url}/v{client.api_version}/containers/{container_id}/archive"
@@ -198,6 +197,18 @@ class Lifecycle:
                 raise
             await self._wait_until_gone(container_id, what)
         self._known.forget(container_id)
+
+    async def _file_owner(self, container_id: str) -> tuple[int, int]:
+        user = await self._look(container_id, _user, self._environment(container_id)) or ""
+        if not names_somebody(user):
+            return owner_of(user)
+
+        def read(client: APIClient) -> tuple[int, int]:
+            return owner_of(
+                user, *(text_in(client, container_id, path) for path in ("/etc/passwd", "/etc/group"))
+            )
+
+        return await self._call("copy out", container_id, read, "look for the user of")
 
     @asynccontextmanager
     async def _leaving(self, container_id: str) -> AsyncIterator[None]:
