@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, core_schema
 
 _LINE = r"[^\x00-\x1f\x7f]"
@@ -88,6 +88,7 @@ _HOST = (
 _PART = r"[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
 ImageReference = Annotated[
     str,
+    StringConstraints(max_length=512),  # the pattern's time grows with the square of the length
     Matching(
         rf"^({_HOST}(:[0-9]+)?/)?{_PART}(/{_PART})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
         r"(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$",

@@ -315,6 +315,11 @@ def test_images(image: str) -> None:
     assert problems(HEAD.replace("image: busybox", f"image: {image}").encode()) == []
 
 
+def test_a_long_image_is_refused_at_once() -> None:
+    (found,) = problems(HEAD.replace("image: busybox", f"image: {10**6 * 'a'}!").encode())
+    assert "5:10: spec.image: expected at most 512 characters, not 1000001" in found
+
+
 def test_a_build_is_not_pulled() -> None:
     built = HEAD.replace("image: busybox", "build: {context: .}")
     (found,) = problems(built.encode() + b"  imagePullPolicy: Never\n")
