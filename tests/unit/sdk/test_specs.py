@@ -150,7 +150,7 @@ def test_changing_keeps_the_rest() -> None:
         **to_document(manifest),
         "spec": {"image": "x:2", "env": {"A": "1"}, "files": [{"path": "/a", "content": "b"}]},
     }
-    built = changed_manifest(changed, {"build": "/app"})
+    built = changed_manifest(changed_manifest(changed, {"image_pull_policy": "Never"}), {"build": "/app"})
     assert (built.spec.image, built.spec.build) == (None, Build(context="/app"))
 
 
