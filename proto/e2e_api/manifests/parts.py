@@ -28,8 +28,8 @@ from e2e_api.quantities import Bytes, Cpus, Duration, format_duration
 
 _HIDDEN = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 """Where the engine puts its own over whatever is there."""
-_DECIMAL_MODES = (600, 640, 644, 660, 664, 666, 700, 750, 755, 775, 777, 400, 440, 444, 500, 550, 555)
-"""Modes that nobody means: permissions whose leading 0 was forgotten."""
+_DECIMAL_MODES = (550, 555, 600, 640, 644, 660, 664, 666, 700, 750, 755, 775, 777)
+"""Modes that nobody means, as octal they are 1046 and more: permissions whose leading 0 was forgotten."""
 _LEAST_MEMORY = 6 * 2**20
 _LONGEST_GRACE = 3600.0
 
