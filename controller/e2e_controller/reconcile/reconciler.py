@@ -11,7 +11,14 @@ from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import ContainerPhase, Driver, DriverError, EngineInfo, Key
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
-from e2e_controller.objects import ENVIRONMENT, FILE, Object, PastContainer, Phase, environment_key
+from e2e_controller.objects import (
+    ENVIRONMENT,
+    FILE,
+    Object,
+    PastContainer,
+    Phase,
+    environment_key,
+)
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.attempts import Attempts
 from e2e_controller.reconcile.contexts import Contexts
@@ -179,6 +186,7 @@ class Reconciler:
             self._gone(object_)
             return None
         status = await self._publisher.status(object_, desired, observed, outcome)
+        self._attempts.note_end(key, desired, observed.container, status)
         # No event need tell of a program that has ended already.
         left = make_plan(desired, observed, status, self._now()) if plan.steps else plan
         self._publisher.publish(object_, unfinished(status) if left.steps else status)

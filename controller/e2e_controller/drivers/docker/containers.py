@@ -142,12 +142,6 @@ def _mount(environment: str, mount: Mount) -> dict[str, Any]:
     return {"Type": kind, "Source": source, "Target": mount.target, "ReadOnly": mount.read_only}
 
 
-def numeric_owner(user: str) -> tuple[int, int]:
-    """User and group of a `1000` or `1000:1000`; root where it is a name, or none."""
-    uid, _, gid = user.partition(":")
-    return (int(uid) if uid.isdigit() else 0, int(gid) if gid.isdigit() else 0)
-
-
 def is_private(files: Sequence[FileContent]) -> bool:
     """Whether a file is not for everybody to read, so that its owner matters."""
     return any(not file.mode & 0o004 for file in files)

@@ -31,9 +31,10 @@ from e2e_controller.drivers.docker import containers
 from e2e_controller.drivers.docker.deaths import Deaths
 from e2e_controller.drivers.docker.departures import Departures
 from e2e_controller.drivers.docker.engine import Engine
-from e2e_controller.drivers.docker.failures import may_lock_up
+from e2e_controller.drivers.docker.failures import EngineRefusal, may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.owners import names_somebody, owner_of, text_in
 from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
 from e2e_controller.drivers.inventory import Owner
 
@@ -41,6 +42,8 @@ T = TypeVar("T")
 
 _PORT_IN_MESSAGE = re.compile(r"127\.0\.0\.1:(\d+)")
 _PRESUMED_OUT_OF_MEMORY = "the engine does not say so, but it has a memory limit and nobody asked to kill it"
+_AT_ROOT = {"path": "/", "noOverwriteDirNonDir": "1"}
+"""How files are put in; docker-py cannot ask for the second, and a file would replace an image's folder."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.2
 
 
@@ -136,13 +139,14 @@ class Lifecycle:
 
     async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
         """Writes files into it, running or not."""
-        user = ""
-        if containers.is_private(files):
-            user = await self._look(container_id, _user, self._environment(container_id)) or ""
-        archive = containers.files_archive(files, containers.numeric_owner(user), time.time())
+        owner = await self._file_owner(container_id) if containers.is_private(files) else (0, 0)
+        archive = containers.files_archive(files, owner, time.time())
 
         def put(client: APIClient) -> None:
-            client.put_archive(container_id, "/", archive)
+            url = f"{client.base_url}/v{client.api_version}/containers/{container_id}/archive"
+            answer = client.put(url, params=_AT_ROOT, data=archive, timeout=client.timeout)
+            if answer.status_code >= 400:
+                raise EngineRefusal.from_answer(answer.status_code, answer.content)
 
         await self._call("put files", container_id, put, "put files into")
 
@@ -208,6 +212,18 @@ class Lifecycle:
             await self._wait_until_gone(container_id, what)
         self._known.forget(container_id)
         self._deaths.forget(container_id)
+
+    async def _file_owner(self, container_id: str) -> tuple[int, int]:
+        user = await self._look(container_id, _user, self._environment(container_id)) or ""
+        if not names_somebody(user):
+            return owner_of(user)
+
+        def read(client: APIClient) -> tuple[int, int]:
+            return owner_of(
+                user, *(text_in(client, container_id, path) for path in ("/etc/passwd", "/etc/group"))
+            )
+
+        return await self._call("copy out", container_id, read, "look for the user of")
 
     @asynccontextmanager
     async def _leaving(self, container_id: str) -> AsyncIterator[None]:
