@@ -24,6 +24,7 @@ from e2e_controller.drivers.base import (
     ListedContainer,
     Mount,
 )
+from e2e_controller.drivers.docker.wording import plain
 from e2e_controller.drivers.inventory import Owner
 
 LABEL_CHOSEN_PORTS = "io.e2e.chosen-ports"
@@ -232,7 +233,7 @@ def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
         finished_at=None if running else _time(state["FinishedAt"]),
         exit_code=state["ExitCode"] if phase in _ENDED else None,
         oom_killed=bool(state.get("OOMKilled")),
-        error=state.get("Error", ""),
+        error=plain(state.get("Error", "")),
         health=Health((state.get("Health") or {}).get("Status") or "none"),
         network_id=network.get("NetworkID", ""),
         address=network.get("IPAddress", "") if running else "",

@@ -24,6 +24,7 @@ from e2e_controller.drivers.base import (
     SpecRefused,
 )
 from e2e_controller.drivers.docker.endpoint import Endpoint
+from e2e_controller.drivers.docker.wording import plain
 
 _GARBAGE = (
     ValueError,
@@ -33,10 +34,6 @@ _GARBAGE = (
     http.client.HTTPException,
 )
 _TEXT_LIMIT = 4000
-_CONNECTIVITY = re.compile(
-    r"driver failed programming external connectivity on endpoint \S+( \([0-9a-f]+\))?: "
-)
-"""What the engine puts before the reason, of use to nobody."""
 START_THE_ENGINE = "start the Docker engine, or name another one with DOCKER_HOST or `docker context use`"
 
 SEE_WHETHER_IT_HANGS = "see whether the engine hangs: `docker info`"
@@ -77,7 +74,17 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
         (
             r"port is already allocated|address already in use",
             # Who has it is found out where the container is known, and what helps goes with that.
-            lambda message: PortTaken(_CONNECTIVITY.sub("", message)),
+            PortTaken,
+        ),
+        (
+            r"Error processing tar file.*(not a directory|is a directory|non-directory|file exists)",
+            lambda message: SpecRefused(message, remedy="correct the path in files"),
+        ),
+        (
+            r"invalid reference format",
+            lambda message: SpecRefused(
+                message, reason=Reason.IMAGE_PULL_FAILED, remedy="correct the image's name"
+            ),
         ),
         (
             r"bind source path does not exist|invalid mount config|error mounting|is not directory"
@@ -113,7 +120,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
 
 def refusal_to_error(what: str, status: int, message: str) -> DriverError:
     """What an error answer of the engine means."""
-    text = f"{what}: {message}"
+    text = f"{what}: {plain(message)}"
     for pattern, build in _RULES:
         if pattern.search(message):
             return build(text)
