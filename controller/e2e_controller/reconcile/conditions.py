@@ -1,7 +1,7 @@
 """The conditions of a workload or job, each from what is wanted, seen and tried. Pure."""
 
 from e2e_api.conditions import Condition, ConditionType, Reason, Status
-from e2e_controller.drivers.base import Container, ContainerPhase
+from e2e_controller.drivers.base import Container, ContainerPhase, Health
 from e2e_controller.objects import ObjectStatus
 from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.desired import Desired
@@ -102,10 +102,23 @@ def ready_condition(
 def probe_timeout(desired: Desired | None, report: ProbeReport) -> Condition:
     """`Failed` of what runs, and was not ready in time."""
     limit = desired.readiness.startup_timeout if desired and desired.readiness else 0
-    asked = f"the last of {report.attempts} probes, {report.request}: {report.answer or 'no answer yet'}"
+    asked = f"{report.request}: {report.answer or 'no answer yet'}"
+    if report.attempts > 1:
+        asked = f"the last of {report.attempts} probes, {asked}"
     remedy = "see its log, correct the probe, or raise readiness.startupTimeout"
     message = f"not ready within {limit:g}s of its start; {asked}; {remedy}"
     return Condition(ConditionType.FAILED, Status.TRUE, Reason.PROBE_TIMEOUT, message)
+
+
+def no_healthcheck(desired: Desired | None, container: Container | None) -> Condition | None:
+    """`Failed` of what runs, and is to be asked what it has not got; None where all is well."""
+    if desired is None or desired.readiness is None or desired.readiness.healthcheck is None:
+        return None
+    runs = container is not None and container.phase is ContainerPhase.RUNNING
+    if container is None or not runs or container.health is not Health.NONE:
+        return None
+    message = "its readiness is to be the image's HEALTHCHECK, and the image has none; use another probe"
+    return Condition(ConditionType.FAILED, Status.TRUE, Reason.NO_HEALTHCHECK, message)
 
 
 def image_ready_condition(observed: Observed, outcome: Outcome, previous: ObjectStatus) -> Condition:

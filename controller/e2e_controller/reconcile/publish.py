@@ -42,7 +42,9 @@ class Publisher:
             report = self._prober.report(key, container)
         else:
             self._prober.forget(key)
-        if container is not None and container.phase is ContainerPhase.EXITED:
+        ended = container is not None and container.phase is ContainerPhase.EXITED
+        # Of what runs, and was not ready in time, the log is the evidence too.
+        if container is not None and (ended or (running and report is not None and report.timed_out)):
             lines = await last_log_lines(self._driver, container, object_.status)
             outcome = replace(outcome, log_lines=lines)
         return workload_status(object_, desired, observed, outcome, report, self._now())

@@ -19,6 +19,7 @@ from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.conditions import (
     completed_condition,
     image_ready_condition,
+    no_healthcheck,
     not_running,
     probe_timeout,
     ready_condition,
@@ -60,6 +61,7 @@ def workload_status(
         desired, container, outcome, previous.restart_count, hopeless=trouble.hopeless
     )
     ready = ready_condition(desired, container, running, report)
+    failed = failed or no_healthcheck(desired, container)
     if failed is None and report is not None and report.timed_out and running.status is Status.TRUE:
         failed = probe_timeout(desired, report)
     goal = completed_condition(running) if desired is not None and desired.is_job else ready
@@ -121,7 +123,7 @@ def step_status(object_: Object, step: Step, progress: str, now: datetime) -> Ob
     match step:
         case Pull() | Build():
             summary = Reason.PULLING if isinstance(step, Pull) else Reason.BUILDING
-            new = [Condition(ConditionType.IMAGE_READY, Status.FALSE, summary, progress)]
+            new = [Condition(ConditionType.IMAGE_READY, Status.FALSE, summary, progress or str(step))]
         case Create() | Start():
             reason = Reason.CREATING if isinstance(step, Create) else Reason.STARTING
             new = [not_running(reason, step.cause)]

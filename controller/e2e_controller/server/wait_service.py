@@ -216,9 +216,26 @@ class _Wait:
     def raise_if_impossible(self) -> None:
         """Raises `WaitFailed` for what can no longer be."""
         if self._impossible:
-            objects = self._impossible
+            objects = self._impossible | self._causes()
             details = [wait_failure(objects)]
             raise WaitFailed(self._text("never will be", objects), reason=_reason(objects), details=details)
+
+    def _causes(self) -> dict[Key, Object | None]:
+        """What made dependencies of those fail that are waited for: that is where the evidence is."""
+        causes: dict[Key, Object | None] = {}
+        waiting = [object_ for object_ in self._impossible.values() if object_ is not None]
+        while waiting:
+            object_ = waiting.pop()
+            failed = object_.status.condition(ConditionType.FAILED)
+            if failed is None or failed.reason != Reason.DEPENDENCY_FAILED:
+                continue
+            for name in object_.depends_on:
+                found = self._store.find_container(object_.key.environment, name)
+                if found is None or found.key in causes or found.status.action is None:
+                    continue
+                causes[found.key] = found
+                waiting.append(found)
+        return causes
 
     def _text(self, how: str, objects: dict[Key, Object | None]) -> str:
         lines = [f"waited for {_GOALS[self._goal]}; {how}:"]
