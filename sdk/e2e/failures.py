@@ -15,5 +15,7 @@ def typed_error(error: grpc.RpcError, target: Target) -> E2EError:
     if target.log is not None:
         from e2e.embedded import last_log_lines
 
-        lines += [f"its log, {target.log}, ends with:", last_log_lines(target.log)]
+        told = [line for line in last_log_lines(target.log).splitlines() if " INFO " not in line]
+        lines.append(f"  its log is {target.log}" + ("; of trouble it says at last:" if told else ""))
+        lines += [f"    {line}" for line in told]
     return Unavailable("\n".join(lines), reason=found.reason)
