@@ -55,6 +55,14 @@ def test_a_plain_container() -> None:
     }
 
 
+def test_a_failed_healthcheck_says_how_it_ended() -> None:
+    log = [{"ExitCode": 0, "Output": "fine"}, {"ExitCode": 1, "Output": "sick\n"}]
+    assert containers._health_output({"Status": "unhealthy", "Log": log}) == "exit code 1: sick"
+    assert containers._health_output({"Status": "healthy", "Log": log[:1]}) == ""
+    assert containers._health_output({"Status": "unhealthy", "Log": [{"ExitCode": 137}]}) == "exit code 137"
+    assert containers._health_output({}) == ""
+
+
 def test_everything() -> None:
     spec = ContainerSpec(
         image="image",

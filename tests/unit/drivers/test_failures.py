@@ -77,6 +77,7 @@ START = "OCI runtime create failed: runc create failed: unable to start containe
             SpecRefused,
             Reason.IMAGE_PULL_FAILED,
         ),
+        (500, "lstat /etc/passwd: not a directory", SpecRefused, Reason.START_FAILED),
         (500, "mkdir /x: no space left on device", DriverError, Reason.ENGINE_ERROR),
         (403, "network x has active endpoints", DriverError, Reason.ENGINE_ERROR),
         (401, "who are you", EngineUnavailable, Reason.ENGINE_UNAVAILABLE),
@@ -120,6 +121,10 @@ def test_refusals(status: int, message: str, kind: type[DriverError], reason: st
         (
             "no such image: A B: invalid reference format: repository name must be lowercase",
             "invalid reference format: repository name must be lowercase",
+        ),
+        (
+            "lstat /var/lib/docker/overlay2/1b545ec9/merged/etc/passwd: not a directory",
+            "lstat /etc/passwd: not a directory",
         ),
         ("manifest unknown: manifest unknown", "manifest unknown: manifest unknown"),
     ],

@@ -235,10 +235,19 @@ def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
         oom_killed=bool(state.get("OOMKilled")),
         error=plain(state.get("Error", "")),
         health=Health((state.get("Health") or {}).get("Status") or "none"),
+        health_output=_health_output(state.get("Health") or {}),
         network_id=network.get("NetworkID", ""),
         address=network.get("IPAddress", "") if running else "",
         host_ports=_host_ports(inspected["HostConfig"].get("PortBindings") or {}),
     )
+
+
+def _health_output(health: Mapping[str, Any]) -> str:
+    """Exit code and output of the last run that failed; "" where none did."""
+    last = (health.get("Log") or [{}])[-1]
+    if not last.get("ExitCode"):
+        return ""
+    return f"exit code {last['ExitCode']}: {str(last.get('Output', '')).strip()}".removesuffix(": ")
 
 
 def to_listed(item: Mapping[str, Any], controller_id: str) -> ListedContainer | None:

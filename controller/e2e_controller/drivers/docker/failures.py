@@ -81,6 +81,14 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
             lambda message: SpecRefused(message, remedy="correct the path in files"),
         ),
         (
+            r"lstat /\S+: not a directory",
+            lambda message: SpecRefused(
+                message,
+                reason=Reason.START_FAILED,
+                remedy="correct files or volumes: one takes the place of a directory that the image needs",
+            ),
+        ),
+        (
             r"invalid reference format",
             lambda message: SpecRefused(
                 message, reason=Reason.IMAGE_PULL_FAILED, remedy="correct the image's name"

@@ -16,13 +16,16 @@ _AROUND_MOUNTS = re.compile(
 )
 _NO_SUCH_IMAGE = re.compile(r"no such image: .*?: (?=invalid reference format)")
 """Of a name that is none."""
+_ROOT_OF_ITS_FILES = re.compile(r"/\S+/overlay2/[0-9a-f]+/merged(?=/)")
 _UNKNOWN = re.compile(r": unknown\b(?=$|:|\n)")
 """The class of the runtime's error, behind its text."""
 
 
 def plain(message: str) -> str:
     """The message without the names of the engine's own parts, through which it came."""
-    text = _NO_SUCH_IMAGE.sub("", _CONNECTIVITY.sub("", message))
+    text = message
+    for pattern in (_CONNECTIVITY, _NO_SUCH_IMAGE, _ROOT_OF_ITS_FILES):
+        text = pattern.sub("", text)
     if not _RUNTIME.search(text):
         return text
     return _UNKNOWN.sub("", _AROUND_MOUNTS.sub("", _RUNTIME.sub("", text)))
