@@ -46,8 +46,10 @@ def explain_wait(
         if found.key.name in logs and not found.status.container.last_log_lines:
             found.status.container.last_log_lines.extend(logs.get(found.key.name, ()))
     lines = [f"{_names(keys)} {'are' if len(keys) > 1 else 'is'} not {goal}: {_outcome(error, seconds)}"]
-    for found in failed:
+    said = error.message.splitlines()[1:] if goal is Goal.DELETED else []
+    for found in failed if not said else ():
         lines += _reason_and_evidence(found, goal)
+    lines += said  # what keeps it is known there alone
     if not failed or not isinstance(error, WaitFailed | WaitTimeout):
         lines.insert(1, f"  {error.message}")
     missing = [key.name for key in keys if key.name not in seen] if failed == [] and seen else []
@@ -93,9 +95,7 @@ def explain_metrics(
 
 def reason_line(found: object_pb2.Object, goal: Goal) -> str:
     """One line on why an object is not as wanted: the manifest, or the condition that stands in the way."""
-    if goal is Goal.DELETED:
-        return f"{found.key.name}: {_why_still_there(found)}"
-    if found.deleting or not found.HasField("status"):
+    if (found.deleting and goal is not Goal.DELETED) or not found.HasField("status"):
         return f"{found.key.name}: Deleted: it was deleted meanwhile"
     state = _asked_state(found)
     if state not in _STATES_OF.get(goal, (state,)):
@@ -155,23 +155,15 @@ def describe(objects: Iterable[object_pb2.Object]) -> str:
     lines = [f"{item.key.name:<{width}}  {item.status.summary or 'Pending'}" for item in found]
     for item in found:
         if not _holds(item, "Ready"):
-            lines += [f"{item.key.name}:", *(f"  {line}" for line in object_lines(item))]
+            reason = reason_line(item, Goal.READY)
+            lines += [reason, *(f"  {line}" for line in object_lines(item, reason))]
     return "\n".join(lines)
 
 
 def _reason_and_evidence(found: object_pb2.Object, goal: Goal) -> list[str]:
     reason = reason_line(found, goal)
-    return [f"  {reason}", *_indented(object_lines(found, reason))]
-
-
-def _why_still_there(found: object_pb2.Object) -> str:
-    status = found.status
-    if found.deleting:
-        return f"it is being deleted: {status.progress or status.summary}"
-    what = f"nothing asks for its deletion; it is {status.summary}"
-    if found.key.kind == "Environment":
-        what += "; it stays while a client holds it, or a file defines something in it"
-    return what
+    first, *more = reason.splitlines()
+    return [f"  {first}", *_indented([*more, *object_lines(found, reason)])]
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

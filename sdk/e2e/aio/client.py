@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -143,12 +142,14 @@ class AsyncClient:
         for key in running[:_MOST_LOGS]:
             request = container_service_pb2.LogsRequest(key=key, tail=evidence.LOG_LINES)
             data = bytearray()
-            with suppress(E2EError):
+            try:
                 method = self.transport.containers.Logs
                 async with self.transport.stream(method, request, _LOG_SECONDS) as responses:
                     async for response in responses:
                         data += response.data
                 logs[key.name] = data.decode("utf-8", "replace").splitlines()
+            except E2EError as error:  # such as that the engine is gone, which explains the timeout
+                logs[key.name] = [f"(the log could not be read: {error.message})"]
         return logs
 
     async def bundle(self, environment: str, path: str | Path | None = None, *, log_bytes: int = 0) -> Path:

@@ -163,6 +163,23 @@ def test_a_timeout_shows_the_last_lines_of_what_runs(controller: FakeController)
     assert list(raised.value.failed[0].status.container.last_log_lines) == ["connecting to db"]
 
 
+def test_a_timeout_tells_that_the_engine_is_gone(controller: FakeController) -> None:
+    def late(_: Any) -> Iterator[Any]:
+        yield waits.WaitConditionsResponse(object=ready_object("env", "web"))
+        raise WaitTimeout("not in time", reason="Timeout")
+
+    def logs(_: Any) -> Iterator[Any]:
+        raise Unavailable("the engine does not listen; start it", reason="EngineUnavailable")
+        yield
+
+    with Environment("env") as env:
+        web = env.workload("web", image="x")
+        controller.answers |= {"WaitConditions": late, "Logs": logs}
+        with pytest.raises(WaitTimeout, match="could not be read: the engine does not listen; start it"):
+            web.wait_ready(timeout=1)
+        del controller.answers["WaitConditions"]
+
+
 def test_the_states_of_a_workload(controller: FakeController) -> None:
     with Environment("env") as env:
         web = env.workload("web", image="x")

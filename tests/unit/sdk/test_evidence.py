@@ -133,7 +133,11 @@ def test_the_reason_is_the_condition_that_stands_in_the_way() -> None:
 
 def test_a_description_is_a_table_with_the_evidence_of_the_unready() -> None:
     text = evidence.describe([ready_object("env", "a"), exited("longer")])
-    assert text.splitlines()[:3] == ["a       Ready", "longer  Failed", "longer:"]
+    assert text.splitlines()[:3] == [
+        "a       Ready",
+        "longer  Failed",
+        "longer: Exited: the container exited with code 3",
+    ]
     assert evidence.describe([]) == "nothing is in the environment"
 
 
@@ -188,15 +192,21 @@ def test_what_was_deleted_is_told_as_that() -> None:
     assert text.endswith("  db: Deleted: it was deleted meanwhile")
 
 
-def test_what_is_not_gone_says_what_keeps_it() -> None:
-    held = ready_object("env", "env", summary="Ready")
-    held.key.kind = "Environment"
-    assert evidence.reason_line(held, Goal.DELETED) == (
-        "env: nothing asks for its deletion; it is Ready; "
-        "it stays while a client holds it, or a file defines something in it"
-    )
-    held.deleting, held.status.progress = True, "removing network e2e-env"
-    assert evidence.reason_line(held, Goal.DELETED) == "env: it is being deleted: removing network e2e-env"
+def test_what_is_not_gone_has_the_controllers_words() -> None:
+    failure = wait_service_pb2.WaitFailure(failed=[ready_object("env", "web")])
+    error = WaitTimeout("waited for deleted; not in time:\n  web: busy", details=[failure])
+    text = str(evidence.explain_wait(error, KEYS[:1], Goal.DELETED, 2, {}))
+    assert text == "web (environment env) is not deleted: waited 2.0 s\n  web: busy"
+
+
+def test_a_reason_of_several_lines_is_indented() -> None:
+    found = exited(lines=0)
+    found.status.conditions[-1].message = "build failed\nStep 1/2: FROM x"
+    error = WaitFailed("x", reason="Exited", details=[wait_service_pb2.WaitFailure(failed=[found])])
+    assert str(evidence.explain_wait(error, KEYS[:1], Goal.READY, 1, {})).splitlines()[1:3] == [
+        "  web: Exited: build failed",
+        "    Step 1/2: FROM x",
+    ]
 
 
 def test_a_timeout_shows_the_log_of_what_runs() -> None:
