@@ -5,13 +5,26 @@ import grpc
 from e2e.addresses import Target
 from e2e_api.errors import E2EError, Unavailable, from_rpc_error
 
+_WORDS = {
+    "Cancelling all calls": "it is ending",
+    "Stream removed": "the connection broke off",
+    "Socket closed": "the connection broke off",
+    "Connection refused": "connection refused",
+    "No such file or directory": "there is no such socket",
+}
+"""For what gRPC says, by a part of it."""
+
+
+def _in_our_words(message: str) -> str:
+    return next((words for part, words in _WORDS.items() if part in message), message)
+
 
 def typed_error(error: grpc.RpcError, target: Target) -> E2EError:
     """The error to raise for a failed call to that controller."""
     found = from_rpc_error(error)
     if not isinstance(found, Unavailable) or found.reason != grpc.StatusCode.UNAVAILABLE.name:
         return found  # the controller itself said so
-    lines = [f"the controller at {target.address} does not answer: {found.message}"]
+    lines = [f"the controller at {target.address} does not answer: {_in_our_words(found.message)}"]
     if target.log is not None:
         from e2e.embedded import last_log_lines
 

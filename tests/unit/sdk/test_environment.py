@@ -20,6 +20,7 @@ from e2e import (
     WaitTimeout,
     live,
 )
+from e2e.addresses import Target
 from e2e_api.parsing import parse_documents
 from e2e_api.v1 import container_service_pb2 as containers
 from e2e_api.v1 import environment_service_pb2 as environments
@@ -115,11 +116,27 @@ def test_nothing_works_before_the_start() -> None:
 
 def test_a_controller_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
-        pytest.raises(Unavailable, match="the controller at unix:/nowhere/s does not answer"),
+        pytest.raises(
+            Unavailable, match="the controller at unix:/nowhere/s does not answer: there is no such socket"
+        ),
         Environment("env", controller="unix:///nowhere/s"),
     ):
         pass
     assert live.live == {}
+
+
+def test_of_a_lost_controllers_log_its_trouble_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "controller.log"
+    log.write_text("10:00 INFO a: all is well\n10:01 ERROR b: it broke\nTraceback\n")
+    target = Target("unix:/nowhere/s", log)
+    with e2e.Client(target) as client, pytest.raises(Unavailable) as lost:
+        client.list_environments()
+    assert str(lost.value).splitlines() == [
+        "the controller at unix:/nowhere/s does not answer: there is no such socket",
+        f"  its log is {log}; of trouble it says at last:",
+        "    10:01 ERROR b: it broke",
+        "    Traceback",
+    ]
 
 
 def test_many_start_with_one_apply_and_one_wait(controller: FakeController) -> None:
