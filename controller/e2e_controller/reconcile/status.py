@@ -71,7 +71,7 @@ def workload_status(
         outcome.phases,
         restarted=outcome.started_again,
         waiting_for=outcome.waiting_for,
-        ready=ready,
+        goal=goal,
         container=container,
         now=now,
     )

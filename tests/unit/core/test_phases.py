@@ -39,7 +39,7 @@ def told(
         new,
         restarted=restarted,
         waiting_for=waiting_for,
-        ready=ready,
+        goal=ready,
         container=container(started_at=at(started)),
         now=at(now),
     )
@@ -133,3 +133,16 @@ def test_what_somebody_else_removed_is_remembered() -> None:
 )
 def test_what_helps(reason: str, may_pass: bool, action: str) -> None:
     assert action_for(reason, may_pass=may_pass) == action
+
+
+def test_the_run_of_a_job_is_a_phase_of_its_own() -> None:
+    found = start_phases(
+        ObjectStatus(),
+        (phase("start", 0),),
+        restarted=False,
+        waiting_for="",
+        goal=Condition(ConditionType.COMPLETED, Status.TRUE, Reason.SUCCEEDED),
+        container=container(started_at=at(0.5), finished_at=at(3)),
+        now=at(4),
+    )
+    assert [(p.name, p.started_at, p.duration) for p in found][1:] == [("run", at(1), 2.0)]
