@@ -175,21 +175,25 @@ def key_of(labels: Mapping[str, str] | None, controller_id: str) -> Key | None:
     return Key(environment, kind, name) if environment and kind and name else None
 
 
-def owner_text(labels: Mapping[str, str] | None) -> str:
-    """Who has something, for a message."""
+def owner_text(labels: Mapping[str, str] | None, controller_id: str = "") -> str:
+    """Who has something, for a message; `controller_id` is our own."""
     labels = labels or {}
     controller = labels.get(LABEL_CONTROLLER)
     if not controller:
         return "something that e2e did not make"
-    return f"{labels.get(LABEL_KIND, 'something')} {labels.get(LABEL_NAME, '')} of controller {controller}"
+    what = f"{labels.get(LABEL_KIND, 'something')} {labels.get(LABEL_NAME, '')}"
+    if controller == controller_id:
+        return f"{what} of environment {labels.get(LABEL_ENVIRONMENT, '')}"
+    return f"{what} of controller {controller}"
 
 
-def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int) -> str:
+def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int, controller_id: str) -> str:
     """Which of the listed containers publishes a host port, in words; "" where none does."""
     for item in listed:
         if any(published.get("PublicPort") == port for published in item.get("Ports") or ()):
             name = (item.get("Names") or [item["Id"][:12]])[0].lstrip("/")
-            return f"container {name} has port {port}; it belongs to {owner_text(item.get('Labels'))}"
+            owner = owner_text(item.get("Labels"), controller_id)
+            return f"container {name} has port {port}; it belongs to {owner}"
     return ""
 
 
