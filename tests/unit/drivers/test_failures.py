@@ -75,7 +75,7 @@ START = "OCI runtime create failed: runc create failed: unable to start containe
             400,
             "invalid reference format: repository name must be lowercase",
             SpecRefused,
-            Reason.IMAGE_PULL_FAILED,
+            Reason.CREATE_FAILED,
         ),
         (500, "lstat /etc/passwd: not a directory", SpecRefused, Reason.START_FAILED),
         (500, "mkdir /x: no space left on device", DriverError, Reason.ENGINE_ERROR),

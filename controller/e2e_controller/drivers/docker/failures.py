@@ -90,9 +90,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
         ),
         (
             r"invalid reference format",
-            lambda message: SpecRefused(
-                message, reason=Reason.IMAGE_PULL_FAILED, remedy="correct the image's name"
-            ),
+            lambda message: SpecRefused(message, remedy="correct the image's name"),
         ),
         (
             r"bind source path does not exist|invalid mount config|error mounting|is not directory"
