@@ -126,6 +126,8 @@ class Container:
     error: str = ""
     """Why the engine could not start it."""
     health: Health = Health.NONE
+    health_output: str = ""
+    """What the last run of the image's HEALTHCHECK said, and how it ended."""
     network_id: str = ""
     """The network it is in; empty before its first start, and where it was taken out."""
     address: str = ""

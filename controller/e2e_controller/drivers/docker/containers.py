@@ -24,6 +24,7 @@ from e2e_controller.drivers.base import (
     ListedContainer,
     Mount,
 )
+from e2e_controller.drivers.docker.wording import plain
 from e2e_controller.drivers.inventory import Owner
 
 LABEL_CHOSEN_PORTS = "io.e2e.chosen-ports"
@@ -168,21 +169,25 @@ def key_of(labels: Mapping[str, str] | None, controller_id: str) -> Key | None:
     return Key(environment, kind, name) if environment and kind and name else None
 
 
-def owner_text(labels: Mapping[str, str] | None) -> str:
-    """Who has something, for a message."""
+def owner_text(labels: Mapping[str, str] | None, controller_id: str = "") -> str:
+    """Who has something, for a message; `controller_id` is our own."""
     labels = labels or {}
     controller = labels.get(LABEL_CONTROLLER)
     if not controller:
         return "something that e2e did not make"
-    return f"{labels.get(LABEL_KIND, 'something')} {labels.get(LABEL_NAME, '')} of controller {controller}"
+    what = f"{labels.get(LABEL_KIND, 'something')} {labels.get(LABEL_NAME, '')}"
+    if controller == controller_id:
+        return f"{what} of environment {labels.get(LABEL_ENVIRONMENT, '')}"
+    return f"{what} of controller {controller}"
 
 
-def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int) -> str:
+def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int, controller_id: str) -> str:
     """Which of the listed containers publishes a host port, in words; "" where none does."""
     for item in listed:
         if any(published.get("PublicPort") == port for published in item.get("Ports") or ()):
             name = (item.get("Names") or [item["Id"][:12]])[0].lstrip("/")
-            return f"container {name} has port {port}; it belongs to {owner_text(item.get('Labels'))}"
+            owner = owner_text(item.get("Labels"), controller_id)
+            return f"container {name} has port {port}; it belongs to {owner}"
     return ""
 
 
@@ -231,12 +236,21 @@ def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
         finished_at=None if running else _time(state["FinishedAt"]),
         exit_code=state["ExitCode"] if phase in _ENDED else None,
         oom_killed=bool(state.get("OOMKilled")),
-        error=state.get("Error", ""),
+        error=plain(state.get("Error", "")),
         health=Health((state.get("Health") or {}).get("Status") or "none"),
+        health_output=_health_output(state.get("Health") or {}),
         network_id=network.get("NetworkID", ""),
         address=network.get("IPAddress", "") if running else "",
         host_ports=_host_ports(inspected["HostConfig"].get("PortBindings") or {}),
     )
+
+
+def _health_output(health: Mapping[str, Any]) -> str:
+    """Exit code and output of the last run that failed; "" where none did."""
+    last = (health.get("Log") or [{}])[-1]
+    if not last.get("ExitCode"):
+        return ""
+    return f"exit code {last['ExitCode']}: {str(last.get('Output', '')).strip()}".removesuffix(": ")
 
 
 def to_listed(item: Mapping[str, Any], controller_id: str) -> ListedContainer | None:

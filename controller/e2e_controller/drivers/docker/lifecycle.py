@@ -296,7 +296,7 @@ class Lifecycle:
             listed = await self._call("list", container_id, lambda client: client.containers(), "look for")
         except DriverError:
             return ""
-        if holder := containers.holder_of_port(listed, port):
+        if holder := containers.holder_of_port(listed, port, self._controller_id):
             return holder
         if rival := self._known.rival(container_id, port):
             return f"{rival} asks for port {port}, too"  # and is being started just now
