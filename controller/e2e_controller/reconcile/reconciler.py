@@ -30,6 +30,7 @@ from e2e_controller.reconcile.rests import Rests
 from e2e_controller.reconcile.retries import Retries
 from e2e_controller.reconcile.status import step_status, unfinished
 from e2e_controller.reconcile.steps import Create, Observed, Plan, Step, Stop
+from e2e_controller.reconcile.strays import Strays
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
 
@@ -64,11 +65,17 @@ class Reconciler:
         self._notebook = Notebook(driver)
         self._rests = Rests(directories.rests)
         self._attempts = Attempts(directories.attempts)
-        self._observer = Observer(store, queue, driver, self._notebook, self._rests, self._attempts)
+        self.strays = Strays()
+        """Lists of all containers are to be noted here."""
+        self._observer = Observer(
+            store, queue, driver, self._notebook, self._rests, self._attempts, self.strays
+        )
         self._publisher = Publisher(store, driver, prober, events, now)
         self._retries = Retries(queue, now)
         self._ports = AwaitedPorts(store, self._retries)
-        self._environments = EnvironmentReconciler(store, queue, driver, events, directories, info, now)
+        self._environments = EnvironmentReconciler(
+            store, queue, driver, events, directories, info, self.strays, now
+        )
 
     async def work(self) -> None:
         """One worker: until the queue is closed."""
@@ -120,6 +127,10 @@ class Reconciler:
         self._rests.sweep(keys)
         self._attempts.sweep(keys)
 
+    def retry_now(self, key: Key) -> None:
+        """Tries at once what failed: what was in the way is gone."""
+        self._retries.release(key)
+
     def try_again(self, key: Key) -> None:
         """What failed is tried at once, as if it were new: what was in the way may be gone."""
         self._retries.release(key)
@@ -155,6 +166,7 @@ class Reconciler:
                 past = await self._past(object_, desired, observed, plan)
                 outcome = replace(await self._execute(object_, desired, plan), past=past)
                 self._ports.released(observed.container, plan.steps[: outcome.done])
+                self.strays.removed(key, plan.steps[: outcome.done])
                 if outcome.failure is None and self._is_outdated(object_):
                     return None  # the key is queued again
                 failed = outcome.failure is not None

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from e2e_controller.drivers.base import ContainerEvent, DriverError, Key
-from e2e_controller.drivers.docker.containers import environment_of_network, key_of
+from e2e_controller.drivers.base import NAME_IS_FREE, ContainerEvent, DriverError, Key
+from e2e_controller.drivers.docker.containers import container_name, environment_of_network, key_of
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.lines import documents
@@ -24,6 +24,7 @@ _CONTAINER_ACTIONS = (
     "pause",
     "unpause",
     "destroy",
+    "rename",
     "health_status",
 )
 _NETWORK_ACTIONS = ("destroy", "disconnect")
@@ -73,8 +74,13 @@ class Events:
         if document.get("Type") == "network":
             return self._network_event(action, attributes)
         key = key_of(attributes, self._controller_id)
-        if key is None or action not in _CONTAINER_ACTIONS:
+        if action not in _CONTAINER_ACTIONS:
             return None
+        if key is None:
+            return self._foreign_event(action, attributes)
+        if attributes.get("name", name := container_name(key)) != name:
+            # Whoever looks by its name does not find it.
+            return ContainerEvent(None, "stray") if action in ("create", "rename") else None
         container_id = str(actor.get("ID", ""))
         if action == "destroy":
             self._known.forget(container_id)
@@ -82,8 +88,16 @@ class Events:
             self._known.killed(container_id)
         return ContainerEvent(key, action)
 
+    def _foreign_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
+        left = {"destroy": "name", "rename": "oldName"}.get(action, "")
+        key = self._known.awaited_names.pop(attributes.get(left, "").lstrip("/"), None)
+        return ContainerEvent(key, NAME_IS_FREE) if key else None
+
     def _network_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
-        environment = environment_of_network(attributes.get("name", ""))
+        name = attributes.get("name", "")
+        environment = environment_of_network(name)
+        if action == "destroy" and (awaiting := self._known.awaited_names.pop(name, None)):
+            return ContainerEvent(awaiting, NAME_IS_FREE)
         if environment not in self._known.networks or action not in _NETWORK_ACTIONS:
             return None
         if action == "destroy":

@@ -224,6 +224,7 @@ class Lifecycle:
 
     def _view(self, key: Key, found: Mapping[str, Any]) -> tuple[Container, bool, bool]:
         if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
+            self._known.awaited_names[containers.container_name(key)] = key
             raise _name_taken(key, found)
         container = containers.to_container(key, found)
         return container, containers.is_half_made(found), containers.is_killed_at_limit(found)
