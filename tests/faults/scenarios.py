@@ -121,6 +121,15 @@ async def renamed_behind_the_back(story: Story) -> None:
     await story.remove("a.json")
 
 
+async def names_swapped_behind_the_back(story: Story) -> None:
+    """Each is in the other's way."""
+    await story.write("a.json", document(), document("other"))
+    await story.settle()
+    story.core.driver.rename_behind_the_back(key(), "between")
+    containers = story.world.engine.containers
+    containers["test.web"], containers["test.other"] = containers.pop("test.other"), containers.pop("between")
+
+
 async def network_behind_the_back(story: Story) -> None:
     """As if somebody had made the network anew; the engine tells of it."""
     await story.write("a.json", document())
@@ -203,6 +212,7 @@ SCENARIOS = (
     Scenario("environment defaults", environment_defaults),
     Scenario("removed behind the back", removed_behind_the_back),
     Scenario("renamed behind the back", renamed_behind_the_back),
+    Scenario("names swapped behind the back", names_swapped_behind_the_back),
     Scenario("network behind the back", network_behind_the_back),
     Scenario("probe", probe),
     Scenario("half made", half_made),

@@ -12,7 +12,6 @@ from e2e_controller.reconcile.notes import Notebook
 from e2e_controller.reconcile.plan import may_create
 from e2e_controller.reconcile.rests import Rests
 from e2e_controller.reconcile.steps import Observed, Waiting
-from e2e_controller.reconcile.strays import Strays
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
@@ -28,7 +27,6 @@ class Observer:
         notebook: Notebook,
         rests: Rests,
         attempts: Attempts,
-        strays: Strays,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -36,17 +34,12 @@ class Observer:
         self._notebook = notebook
         self._rests = rests
         self._attempts = attempts
-        self._strays = strays
 
     async def observe(self, object_: Object, desired: Desired | None, find: Find | None = None) -> Observed:
         """What a plan for the object has to know. Raises `DriverError`.
 
         `find` gives what it depends on, where that is something else than what is there now.
         """
-        observed = await self._observe(object_, desired, find)
-        return replace(observed, strays=self._strays.of(object_.key))
-
-    async def _observe(self, object_: Object, desired: Desired | None, find: Find | None) -> Observed:
         key = object_.key
         environment = self._store.get(environment_key(key.environment))
         network = environment.status.network_id if environment else ""
@@ -83,13 +76,13 @@ class Observer:
     ) -> Observed:
         """What a plan, which may have `failed`, has made of what was observed. Raises `DriverError`."""
         if desired is None and not failed:
-            return replace(observed, container=None, strays=())
+            return replace(observed, container=None)
         container = await self._driver.inspect(key)
         rested = container is not None and self._rests.noted(key, container)
         notes = None
         if container is not None and desired is not None and desired.live_files and not failed:
             notes = await self._notebook.read(container.id)
-        return replace(observed, container=container, rested=rested, notes=notes, strays=())
+        return replace(observed, container=container, rested=rested, notes=notes)
 
     async def _look_at_network(self, environment: str, known: str) -> str:
         """The network's id, of which something else was known that a container contradicts.

@@ -37,13 +37,10 @@ def make_plan(
     removal_grace: float | None = None,
 ) -> Plan:
     """What has to be done for one workload or job. `removal_grace`: how long it has to end when deleted."""
-    cause = "it has another name than its key's container"
-    strays = tuple(Remove(cause, container_id) for container_id in observed.strays)
     if desired is None:
-        return Plan((*strays, *_removal("nobody wants it", observed.container, removal_grace)))
-    make = plan_job if desired.is_job else plan_workload
-    plan = make(desired, observed, previous, now)
-    return replace(plan, steps=(*strays, *plan.steps)) if strays else plan
+        return Plan(_removal("nobody wants it", observed.container, removal_grace))
+    plan = plan_job if desired.is_job else plan_workload
+    return plan(desired, observed, previous, now)
 
 
 def plan_workload(desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime) -> Plan:

@@ -65,11 +65,9 @@ class Reconciler:
         self._notebook = Notebook(driver)
         self._rests = Rests(directories.rests)
         self._attempts = Attempts(directories.attempts)
-        self.strays = Strays()
+        self.strays = Strays(driver, events)
         """Lists of all containers are to be noted here."""
-        self._observer = Observer(
-            store, queue, driver, self._notebook, self._rests, self._attempts, self.strays
-        )
+        self._observer = Observer(store, queue, driver, self._notebook, self._rests, self._attempts)
         self._publisher = Publisher(store, driver, prober, events, now)
         self._retries = Retries(queue, now)
         self._ports = AwaitedPorts(store, self._retries)
@@ -144,6 +142,10 @@ class Reconciler:
     async def _reconcile_container(self, key: Key) -> Failure | None:
         object_ = await self._contexts.complete(self._store.get(key) or Object(key, deleting=True))
         desired = self._desired(object_)
+        try:
+            await self.strays.remove(key)
+        except DriverError as error:
+            return await self._not_seen(object_, desired, Failure.of(error))
         wait = self._retries.held_back(object_, desired)
         if wait > 0:
             self._queue.add_after(key, wait)
@@ -166,7 +168,6 @@ class Reconciler:
                 past = await self._past(object_, desired, observed, plan)
                 outcome = replace(await self._execute(object_, desired, plan), past=past)
                 self._ports.released(observed.container, plan.steps[: outcome.done])
-                self.strays.removed(key, plan.steps[: outcome.done])
                 if outcome.failure is None and self._is_outdated(object_):
                     return None  # the key is queued again
                 failed = outcome.failure is not None

@@ -159,8 +159,6 @@ class Observed:
     """Of a job without a container: which attempt comes next."""
     rested: bool = False
     """Whether this run of the container was ended because the manifest asked for it."""
-    strays: tuple[str, ...] = ()
-    """Ids of containers with its labels, but another name."""
 
 
 @dataclass(frozen=True, slots=True)

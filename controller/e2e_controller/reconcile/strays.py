@@ -1,19 +1,25 @@
 """Containers of ours that are not where they are looked for."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Set
 
-from e2e_controller.drivers.base import Key, ListedContainer
-from e2e_controller.reconcile.steps import Remove, Step
+from e2e_controller.drivers.base import Driver, Key, ListedContainer
+from e2e_controller.events import EventLog
+
+log = logging.getLogger(__name__)
 
 
 class Strays:
     """Those with the labels of a key, but another name: renamed by hand, or made with copied labels.
 
-    A look at a key is by name, so only a list of all tells of them.
+    A look at a key is by name, so only a list of all tells of them. They go before anything else is done
+    about the key: one of them may have the name of another key, whose stray has this one's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, driver: Driver, events: EventLog) -> None:
+        self._driver = driver
+        self._events = events
         self._ids: defaultdict[Key, set[str]] = defaultdict(set)
 
     @property
@@ -28,12 +34,13 @@ class Strays:
             if found.is_stray:
                 self._ids[found.key].add(found.id)
 
-    def of(self, key: Key) -> tuple[str, ...]:
-        """The ids of those that have the key's labels."""
-        return tuple(sorted(self._ids.get(key, ())))
-
-    def removed(self, key: Key, done: Iterable[Step]) -> None:
-        """Those steps were done."""
-        gone = {step.container_id for step in done if isinstance(step, Remove)}
-        if left := self._ids.pop(key, set()) - gone:
-            self._ids[key] = left
+    async def remove(self, key: Key) -> None:
+        """Removes those that have the key's labels. Raises `DriverError`."""
+        for container_id in sorted(self._ids.get(key, ())):
+            await self._driver.remove(container_id)
+            self._ids[key].discard(container_id)
+            cause = f"remove {container_id[:12]}: it has the labels of {key.name}, but another name"
+            log.info("%s: %s", key, cause, extra={"key": str(key)})
+            self._events.record(key, "Remove", cause)
+        if not self._ids.get(key):
+            self._ids.pop(key, None)

@@ -128,14 +128,6 @@ def test_nobody_wants_it() -> None:
     assert str(plan(None, None)) == "nothing to do"
 
 
-def test_a_stray_goes_whatever_else_is_done() -> None:
-    wanted = desired()
-    stray = "remove 57ea: it has another name than its key's container"
-    assert str(plan(wanted, matching(wanted), strays=("57ea",))) == stray
-    assert str(plan(wanted, None, strays=("57ea",))).splitlines()[0] == stray
-    assert str(plan(None, None, strays=("57ea",))) == stray
-
-
 def test_what_says_how_to_stop_is_stopped_so_when_nobody_wants_it() -> None:
     assert str(plan(None, container(), grace=5.0)) == lines(
         "stop c0ffee: nobody wants it", "remove c0ffee: nobody wants it"

@@ -77,10 +77,11 @@ class Events:
         if action not in _CONTAINER_ACTIONS:
             return None
         if key is None:
-            return self._foreign_event(action, attributes)
+            return self._freed(action, attributes)
         if attributes.get("name", name := container_name(key)) != name:
             # Whoever looks by its name does not find it.
-            return ContainerEvent(None, "stray") if action in ("create", "rename") else None
+            stray = ContainerEvent(None, "stray") if action in ("create", "rename") else None
+            return self._freed(action, attributes) or stray
         container_id = str(actor.get("ID", ""))
         if action == "destroy":
             self._known.forget(container_id)
@@ -88,7 +89,7 @@ class Events:
             self._known.killed(container_id)
         return ContainerEvent(key, action)
 
-    def _foreign_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
+    def _freed(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
         left = {"destroy": "name", "rename": "oldName"}.get(action, "")
         key = self._known.awaited_names.pop(attributes.get(left, "").lstrip("/"), None)
         return ContainerEvent(key, NAME_IS_FREE) if key else None
