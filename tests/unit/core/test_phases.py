@@ -103,6 +103,8 @@ def test_exit_codes_in_words(code: int, signal: str, says: str) -> None:
 def test_an_end_that_was_asked_for_or_is_known_needs_no_guess() -> None:
     killed = container(ContainerPhase.EXITED, exit_code=137, finished_at=at(2))
     assert how_it_ended(killed, asked=True) == "exited with code 137 (SIGKILL) after 2.0s"
+    short = replace(killed, exit_code=0, finished_at=at(-0.01))
+    assert how_it_ended(short) == "exited with code 0 after 0.0s"
     text = how_it_ended(replace(killed, oom_killed=True))
     assert "raise resources.memory" in text
     assert "docker kill" not in text
