@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 UNATTENDED_SECONDS = 60.0
 """Whoever holds an environment restarts its controller sooner, if that is to be."""
-ATTENDING_SECONDS = 5.0
-"""How often a controller shows that it runs."""
+ATTENDING_SECONDS = 1.0
+"""How often a controller shows that it runs: while its state folder is gone, others take it for dead."""
 
 
 async def attend(lock: StateLock, identity: str) -> None:
