@@ -133,7 +133,7 @@ class Control:
 
     def rename_behind_the_back(self, key: Key, name: str) -> None:
         """As `docker rename` by hand."""
-        self.engine.containers[name] = self.engine.containers.pop(creation.container_name(key))
+        self.engine.rename(creation.container_name(key), name)
         for owner, queue in self.engine.followers:
             if owner == self.controller_id:
                 queue.put_nowait(ContainerEvent(None, "stray"))
