@@ -186,6 +186,8 @@ def test_no_network_at_all() -> None:
     [
         (containers.key_labels(KEY, Owner("me")), KEY),
         (containers.key_labels(KEY, Owner("other")), None),
+        (containers.key_labels(Key("../up", "Workload", "web"), Owner("me")), None),
+        (containers.key_labels(Key("env", "Workload", "A b"), Owner("me")), None),
         ({"io.e2e.controller": "me"}, None),
         ({}, None),
         (None, None),
@@ -193,6 +195,12 @@ def test_no_network_at_all() -> None:
 )
 def test_whose_it_is(labels: dict[str, str] | None, expected: Key | None) -> None:
     assert containers.key_of(labels, "me") == expected
+
+
+def test_who_has_it_in_words() -> None:
+    assert containers.owner_text(None) == "something that e2e did not make"
+    assert containers.owner_text(Owner("me").labels) == "controller me"
+    assert "Workload" in containers.owner_text(containers.key_labels(KEY, Owner("me")))
 
 
 def test_half_made() -> None:

@@ -3,12 +3,14 @@
 import io
 import math
 import posixpath
+import re
 import signal
 import tarfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from e2e_api.manifests import DNS_LABEL
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     LABEL_ENVIRONMENT,
@@ -165,8 +167,10 @@ def key_of(labels: Mapping[str, str] | None, controller_id: str) -> Key | None:
     labels = labels or {}
     if labels.get(LABEL_CONTROLLER) != controller_id:
         return None
-    environment, kind, name = (labels.get(label) for label in (LABEL_ENVIRONMENT, LABEL_KIND, LABEL_NAME))
-    return Key(environment, kind, name) if environment and kind and name else None
+    environment, kind, name = (labels.get(label, "") for label in (LABEL_ENVIRONMENT, LABEL_KIND, LABEL_NAME))
+    if not kind or not all(re.fullmatch(DNS_LABEL, part) for part in (environment, name)):
+        return None  # labels made by hand
+    return Key(environment, kind, name)
 
 
 def owner_text(labels: Mapping[str, str] | None, controller_id: str = "") -> str:
@@ -175,10 +179,11 @@ def owner_text(labels: Mapping[str, str] | None, controller_id: str = "") -> str
     controller = labels.get(LABEL_CONTROLLER)
     if not controller:
         return "something that e2e did not make"
-    what = f"{labels.get(LABEL_KIND, 'something')} {labels.get(LABEL_NAME, '')}"
+    kind, name = labels.get(LABEL_KIND), labels.get(LABEL_NAME)
+    what = f"{kind} {name} of " if kind and name else ""
     if controller == controller_id:
-        return f"{what} of environment {labels.get(LABEL_ENVIRONMENT, '')}"
-    return f"{what} of controller {controller}"
+        return f"{what}environment {labels.get(LABEL_ENVIRONMENT, '')}"
+    return f"{what}controller {controller}"
 
 
 def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int, controller_id: str) -> str:
@@ -261,7 +266,9 @@ def to_listed(item: Mapping[str, Any], controller_id: str) -> ListedContainer | 
     networks = (item.get("NetworkSettings") or {}).get("Networks") or {}
     network = networks.get(network_name(key.environment)) or {}
     phase = _PHASES.get(item["State"], ContainerPhase.DEAD)
-    return ListedContainer(key, item["Id"], phase, network.get("NetworkID", ""))
+    names = item["Names"] or ()
+    is_stray = bool(names) and f"/{container_name(key)}" not in names
+    return ListedContainer(key, item["Id"], phase, network.get("NetworkID", ""), is_stray)
 
 
 def _host_ports(bindings: Mapping[str, Any]) -> dict[str, int]:

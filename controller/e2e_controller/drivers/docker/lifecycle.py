@@ -255,6 +255,7 @@ class Lifecycle:
 
     def _view(self, key: Key, found: Mapping[str, Any]) -> "_Seen":
         if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
+            self._known.awaited_names[containers.container_name(key)] = key
             raise _name_taken(key, found)
         container = containers.to_container(key, found)
         return _Seen(
