@@ -166,6 +166,7 @@ class Core:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.leases.close()
+        await self.reconciler.aclose()
         await self.prober.aclose()
         self.queue.close()
 

@@ -139,7 +139,7 @@ def is_settled(story: Story, core: Core) -> bool:
 
 
 def is_as_asked(core: Core, object_: Object, container: Container | None) -> bool:
-    desired = core.reconciler._desired(object_)
+    desired = core.reconciler._containers._desired(object_)
     assert desired is not None
     if desired.state in ("Stopped", "Killed") and container is None:
         return True

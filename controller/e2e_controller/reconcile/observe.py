@@ -5,12 +5,11 @@ from dataclasses import replace
 from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import Driver, Key, NameTaken
 from e2e_controller.objects import Object, environment_key
-from e2e_controller.reconcile.attempts import Attempts
 from e2e_controller.reconcile.dependencies import Find, network_waiting, waiting_for
 from e2e_controller.reconcile.desired import Desired
+from e2e_controller.reconcile.memory import Memory
 from e2e_controller.reconcile.notes import Notebook
 from e2e_controller.reconcile.plan import may_create
-from e2e_controller.reconcile.rests import Rests
 from e2e_controller.reconcile.steps import Observed, Waiting
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
@@ -25,15 +24,13 @@ class Observer:
         queue: WorkQueue[Key],
         driver: Driver,
         notebook: Notebook,
-        rests: Rests,
-        attempts: Attempts,
+        memory: Memory,
     ) -> None:
         self._store = store
         self._queue = queue
         self._driver = driver
         self._notebook = notebook
-        self._rests = rests
-        self._attempts = attempts
+        self._rests, self._attempts = memory.rests, memory.attempts
 
     async def observe(self, object_: Object, desired: Desired | None, find: Find | None = None) -> Observed:
         """What a plan for the object has to know. Raises `DriverError`.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import Key
+from e2e_controller.instruments import Instruments
 from e2e_controller.objects import Object
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.outcome import Failure
@@ -20,8 +21,9 @@ MOMENT = 0.001
 class Retries:
     """The next attempts, by key."""
 
-    def __init__(self, queue: WorkQueue[Key], now: Callable[[], datetime]) -> None:
+    def __init__(self, queue: WorkQueue[Key], instruments: Instruments, now: Callable[[], datetime]) -> None:
         self._queue = queue
+        self._instruments = instruments
         self._now = now
         self._due: dict[Key, float] = {}  # loop times
 
@@ -31,6 +33,7 @@ class Retries:
         if failure is None:
             self._queue.forget(key)
             return None
+        self._instruments.retried(key.kind, failure.reason)
         if failure.terminal:
             delay = TERMINAL_RETRY
             self._queue.add_after(key, delay)

@@ -17,6 +17,7 @@ from e2e_controller.drivers.docker.images import PULL_SILENCE, Images
 from e2e_controller.drivers.docker.inventory import DockerInventory
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.lifecycle import Lifecycle
+from e2e_controller.drivers.docker.looks import Looks
 from e2e_controller.drivers.docker.networks import Networks
 from e2e_controller.drivers.docker.ports import PortChooser
 from e2e_controller.drivers.docker.processes import DockerExec, Processes
@@ -58,7 +59,10 @@ class DockerDriver:
         self._events = Events(self._engine, known, deaths, controller_id)
         self._networks = Networks(self._engine, known, owner, address_pool, subnet_prefix)
         self._volumes = Volumes(self._engine, owner)
-        self._lifecycle = Lifecycle(self._engine, self._images, known, deaths, owner, ports or PortChooser())
+        self._looks = Looks(self._engine, known, deaths, controller_id)
+        self._lifecycle = Lifecycle(
+            self._engine, self._images, self._looks, known, deaths, owner, ports or PortChooser()
+        )
         self._processes = Processes(self._engine, known)
         self._trees = Trees(self._engine, owner, state_dir)
         self._temporary = TemporaryImages(self._engine, owner)
@@ -88,7 +92,7 @@ class DockerDriver:
 
     async def list_containers(self) -> Sequence[base.ListedContainer]:
         """All our containers."""
-        return await self._lifecycle.listed()
+        return await self._looks.listed()
 
     async def list_environments(self) -> Mapping[str, str]:
         """Environments that have a network, a volume or an image of ours."""
@@ -98,7 +102,7 @@ class DockerDriver:
 
     async def inspect(self, key: Key) -> base.Container | None:
         """A fresh look."""
-        return await self._lifecycle.inspect(key)
+        return await self._looks.inspect(key)
 
     async def ensure_network(self, environment: str) -> str:
         """The id of the environment's network."""
@@ -140,7 +144,7 @@ class DockerDriver:
 
     async def describe(self, container_id: str) -> Mapping[str, Any]:
         """The engine's inspect."""
-        return await self._lifecycle.describe(container_id)
+        return await self._looks.describe(container_id)
 
     async def put_files(self, container_id: str, files: Sequence[base.FileContent]) -> None:
         """Writes files into it."""

@@ -33,6 +33,10 @@ class Known:
         """Whose id that is."""
         return self._keys.get(container_id)
 
+    def text(self, container_id: str) -> str:
+        """What it is called in messages."""
+        return str(self._keys.get(container_id) or container_id[:12])
+
     def environment(self, container_id: str) -> str:
         """In whose turn calls about it are made; empty where that is not known."""
         key = self._keys.get(container_id)

@@ -7,22 +7,18 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from docker import APIClient
 from docker.errors import NotFound
 
 from e2e_controller.drivers.base import (
-    LABEL_CONTROLLER,
-    Container,
-    ContainerGone,
     ContainerNotRunning,
     ContainerSpec,
     Copied,
     DriverError,
     FileContent,
     Key,
-    ListedContainer,
     NameTaken,
     PortTaken,
     SpecRefused,
@@ -34,6 +30,7 @@ from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import EngineRefusal, may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.looks import Looks, name_taken
 from e2e_controller.drivers.docker.owners import names_somebody, owner_of, text_in
 from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
 from e2e_controller.drivers.inventory import Owner
@@ -41,70 +38,33 @@ from e2e_controller.drivers.inventory import Owner
 T = TypeVar("T")
 
 _PORT_IN_MESSAGE = re.compile(r"127\.0\.0\.1:(\d+)")
-_PRESUMED_OUT_OF_MEMORY = "the engine does not say so, but it has a memory limit and nobody asked to kill it"
 _AT_ROOT = {"path": "/", "noOverwriteDirNonDir": "1"}
 """How files are put in; docker-py cannot ask for the second, and a file would replace an image's folder."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.2
 
 
-class _Seen(NamedTuple):
-    container: Container
-    is_half_made: bool
-    is_limited: bool
-    is_killed_at_limit: bool
-
-
 class Lifecycle:
-    """Creates, looks at, starts, stops and removes containers."""
+    """Creates, starts, stops and removes containers."""
 
     def __init__(
-        self, engine: Engine, images: Images, known: Known, deaths: Deaths, owner: Owner, ports: PortChooser
+        self,
+        engine: Engine,
+        images: Images,
+        looks: Looks,
+        known: Known,
+        deaths: Deaths,
+        owner: Owner,
+        ports: PortChooser,
     ) -> None:
         self._engine = engine
         self._images = images
+        self._looks = looks
         self._known = known
         self._deaths = deaths
         self._owner = owner
         self._controller_id = owner.controller_id
         self._ports = ports
         self._departures = Departures()
-
-    async def listed(self) -> Sequence[ListedContainer]:
-        """All containers of ours."""
-        ours = {"label": f"{LABEL_CONTROLLER}={self._controller_id}"}
-
-        def look(client: APIClient) -> Sequence[ListedContainer]:
-            found = client.containers(all=True, filters=ours)
-            listed = (containers.to_listed(item, self._controller_id) for item in found)
-            return [item for item in listed if item is not None]
-
-        return await self._engine.call("list", look)
-
-    async def inspect(self, key: Key) -> Container | None:
-        """A fresh look, or news as fresh. Raises `NameTaken`."""
-        return await self._deaths.first(key, self._inspect(key))
-
-    async def _inspect(self, key: Key) -> Container | None:
-        name = containers.container_name(key)
-        found = await self._look(name, lambda found: self._view(key, found), key.environment)
-        if found is None:
-            self._known.forget_key(key)
-            return None
-        container = found.container
-        self._known.learn(container.id, key, container.host_ports.values())
-        if found.is_half_made and not self._known.is_finished(container.id):
-            return replace(container, spec_hash="")
-        if found.is_killed_at_limit and self._known.is_unkilled(container.id):
-            return replace(container, oom_killed=True, error=_PRESUMED_OUT_OF_MEMORY)
-        self._deaths.saw(container, limited=found.is_limited)
-        return container
-
-    async def describe(self, container_id: str) -> Mapping[str, Any]:
-        """All that the engine says of it."""
-        found = await self._look(container_id, dict, self._environment(container_id))
-        if found is None:
-            raise ContainerGone(f"inspect {self._name(container_id)}: no such container")
-        return found
 
     async def create(
         self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
@@ -169,7 +129,7 @@ class Lifecycle:
             f"/containers/{container_id}/stop",
             params={"t": seconds},
             within=seconds + self._engine.call_timeout,
-            what=f"stop {self._name(container_id)}",
+            what=f"stop {self._known.text(container_id)}",
         ):
             pass
 
@@ -197,7 +157,7 @@ class Lifecycle:
 
     async def remove(self, container_id: str) -> None:
         """Removes it, and returns when its name is free."""
-        what = f"remove {self._name(container_id)}"
+        what = f"remove {self._known.text(container_id)}"
 
         def remove(client: APIClient) -> None:
             with suppress(NotFound):
@@ -214,7 +174,7 @@ class Lifecycle:
         self._deaths.forget(container_id)
 
     async def _file_owner(self, container_id: str) -> tuple[int, int]:
-        user = await self._look(container_id, _user, self._environment(container_id)) or ""
+        user = await self._looks.look(container_id, _user, self._environment(container_id)) or ""
         if not names_somebody(user):
             return owner_of(user)
 
@@ -238,32 +198,9 @@ class Lifecycle:
         self, name: str, container_id: str, function: Callable[[APIClient], T], what: str = ""
     ) -> T:
         """A call about one container, in the turn of its environment."""
-        what = f"{what or name} {self._name(container_id)}"
+        what = f"{what or name} {self._known.text(container_id)}"
         environment = self._environment(container_id)
         return await self._engine.call(name, function, what, environment=environment)
-
-    async def _look(self, name: str, view: Callable[[Mapping[str, Any]], T], environment: str) -> T | None:
-        """What `view` sees in a container, if it is there. Within the call: nonsense is its error."""
-
-        def look(client: APIClient) -> T | None:
-            try:
-                return view(client.inspect_container(name))
-            except NotFound:
-                return None
-
-        return await self._engine.call("inspect", look, f"inspect {name}", environment=environment)
-
-    def _view(self, key: Key, found: Mapping[str, Any]) -> "_Seen":
-        if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
-            self._known.awaited_names[containers.container_name(key)] = key
-            raise _name_taken(key, found)
-        container = containers.to_container(key, found)
-        return _Seen(
-            container,
-            containers.is_half_made(found),
-            containers.has_memory_limit(found),
-            containers.is_killed_at_limit(found),
-        )
 
     async def _with_entrypoint(self, key: Key, spec: ContainerSpec) -> ContainerSpec:
         """Spells out the image's entrypoint where the command is empty: the engine takes its command else."""
@@ -278,12 +215,12 @@ class Lifecycle:
 
     async def _taken_by(self, key: Key, error: NameTaken) -> NameTaken:
         name = containers.container_name(key)
-        return await self._look(name, lambda found: _name_taken(key, found), key.environment) or error
+        return await self._looks.look(name, lambda found: name_taken(key, found), key.environment) or error
 
     async def _port_taken(self, container_id: str, error: PortTaken) -> PortTaken:
         """Finds out whose choice the port was."""
         environment = self._environment(container_id)
-        ports = await self._look(container_id, containers.chosen_ports, environment) or frozenset()
+        ports = await self._looks.look(container_id, containers.chosen_ports, environment) or frozenset()
         number = _PORT_IN_MESSAGE.search(str(error))
         chosen = int(number[1]) in ports if number else bool(ports)
         if chosen or not number:
@@ -308,7 +245,7 @@ class Lifecycle:
         pause, environment = _FIRST_PAUSE, self._environment(container_id)
         try:
             async with asyncio.timeout(self._engine.call_timeout):
-                while await self._look(container_id, lambda _found: True, environment):
+                while await self._looks.look(container_id, lambda _found: True, environment):
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LAST_PAUSE)
         except TimeoutError as error:
@@ -318,9 +255,6 @@ class Lifecycle:
     def _environment(self, container_id: str) -> str:
         return self._known.environment(container_id)
 
-    def _name(self, container_id: str) -> str:
-        return str(self._known.key(container_id) or container_id[:12])
-
 
 def _create(client: APIClient, body: Mapping[str, Any], name: str) -> str:
     made = client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
@@ -329,12 +263,3 @@ def _create(client: APIClient, body: Mapping[str, Any], name: str) -> str:
 
 def _user(found: Mapping[str, Any]) -> str:
     return str(found["Config"]["User"])
-
-
-def _name_taken(key: Key, found: Mapping[str, Any]) -> NameTaken:
-    name = containers.container_name(key)
-    owner = containers.owner_text(found["Config"]["Labels"])
-    return NameTaken(
-        f"the container name {name} is taken by {owner}",
-        remedy=f"`docker rm -f {name}` if nobody needs it, or use another name",
-    )
