@@ -32,6 +32,14 @@ class Line:
     judged: Literal["value", "ratio"] = "value"
     """What the budget is about."""
     note: str = ""
+    contender: str = ""
+    """Who it is about, where there are several."""
+
+    @property
+    def words(self) -> str:
+        """What it is about, in one."""
+        what = f"{self.what}: {self.contender}" if self.contender else self.what
+        return f"{what} ({self.note})" if self.note else what
 
     @property
     def met(self) -> bool | None:
@@ -46,17 +54,25 @@ class Findings:
 
     lines: list[Line] = field(default_factory=list)
     samples: dict[str, list[float]] = field(default_factory=dict)
+    floors: dict[str, str] = field(default_factory=dict)
+    """By name of samples: those of the engine itself, taken in the same rounds."""
     details: dict[str, Any] = field(default_factory=dict)
     note: str = ""
     """Why something was left out."""
+
+    def say(self, text: str) -> None:
+        """Adds to the note."""
+        self.note = "; ".join(filter(None, (self.note, text)))
 
     def add(self, *lines: Line) -> None:
         """Adds lines."""
         self.lines += lines
 
-    def keep(self, name: str, samples: Sequence[float]) -> list[float]:
-        """Keeps raw samples; gives them back."""
+    def keep(self, name: str, samples: Sequence[float], floor: str | None = None) -> list[float]:
+        """Keeps raw samples; gives them back. `floor` names those to compare with, round by round."""
         self.samples[name] = list(samples)
+        if floor is not None:
+            self.floors[name] = floor
         return self.samples[name]
 
 
@@ -92,7 +108,11 @@ def _findings_document(found: Findings) -> dict[str, Any]:
     return {
         "lines": [{**asdict(line), "met": line.met} for line in found.lines],
         "samples": {
-            name: {"values": values, **(asdict(Spread.of(values)) if values else {})}
+            name: {
+                "values": values,
+                **(asdict(Spread.of(values)) if values else {}),
+                **({"floor": found.floors[name]} if name in found.floors else {}),
+            }
             for name, values in found.samples.items()
         },
         "details": found.details,

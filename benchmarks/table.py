@@ -39,9 +39,8 @@ def render(report: Report) -> Iterator[RenderableType]:
 
 
 def _cells(line: Line) -> list[RenderableType]:
-    what = f"{line.what} ({line.note})" if line.note else line.what
     return [
-        what,
+        line.words,
         figure(line.value, line.unit),
         "" if line.count is None else str(line.count),
         "" if line.spread is None else _range(*line.spread, line.unit),

@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.contenders import PAGE, PORT
 
+METRICS = "/metrics"
+"""The page of metrics: the Go framework knows no other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -19,7 +22,7 @@ class Order:
     folder: str = ""
     """Of the host; the containers see it under the same path."""
     metric: str = ""
-    """Waited for by `wait_metric`, on page `/metrics`."""
+    """Waited for by `wait_metric`, on page `METRICS`."""
     period: str = "1s"
     """Of health checks, where the peer lets the engine look."""
 

@@ -141,7 +141,9 @@ def _pinned(file: Path, pattern: str) -> str:
     return found[1]
 
 
-def _run(command: Sequence[str], folder: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
+def _run(
+    command: Sequence[str], folder: Path | None = None, variables: Mapping[str, str] | None = None
+) -> str:
     """What it printed. Raises PeerError with its last lines."""
     try:
         finished = subprocess.run(

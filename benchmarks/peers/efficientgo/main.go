@@ -64,7 +64,10 @@ func (p *peer) do(verb, rest string) error {
 	case "metric":
 		return p.waitMetric(rest)
 	case "story":
+		p.order.Prefix = rest
 		return p.story()
+	case "kept":
+		return nil // its children are seen from outside
 	}
 	return fmt.Errorf("unknown command %q", verb)
 }

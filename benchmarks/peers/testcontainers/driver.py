@@ -1,6 +1,6 @@
 """testcontainers-python as a peer of the benchmark: reads commands, answers each, see `process.py`.
 
-Its documentation starts containers one after the other; with a number as argument, that many threads start them.
+Its documentation starts containers one after the other; the argument is the number of threads that do.
 """
 
 import json
