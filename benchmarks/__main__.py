@@ -11,7 +11,7 @@ from typing import Any
 import docker.errors
 from rich.console import Console
 
-from benchmarks import machine, options
+from benchmarks import machine, markdown, options, page
 from benchmarks.bench import Bench
 from benchmarks.peers.installed import installed
 from benchmarks.peers.scenarios import PEER_SCENARIOS
@@ -41,7 +41,9 @@ def main() -> int:
     for part in render(report):
         console.print(part)
     path = report.write(chosen.output, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
-    console.print(f"all samples: {path}")
+    path.with_suffix(".md").write_text(markdown.document(report))
+    path.with_suffix(".html").write_text(page.document(report))
+    console.print(f"all samples: {path}; with plots: {path.with_suffix('.html')}")
     return EXIT_BROKEN if report.failures else 0
 
 

@@ -10,6 +10,8 @@ from benchmarks.budgets import Budget
 from benchmarks.figures import Spread
 
 Unit = Literal["s", "ms", "MB", "%", ""]
+Curves = dict[str, list[tuple[float, float]]]
+"""Points by name: how many, and what it took."""
 FORMAT = 1
 """Of the JSON document; another number means that older files cannot be compared."""
 
@@ -34,6 +36,8 @@ class Line:
     note: str = ""
     contender: str = ""
     """Who it is about, where there are several."""
+    samples: str = ""
+    """The name of those behind it, where several contenders have them."""
 
     @property
     def words(self) -> str:
@@ -56,6 +60,8 @@ class Findings:
     samples: dict[str, list[float]] = field(default_factory=dict)
     floors: dict[str, str] = field(default_factory=dict)
     """By name of samples: those of the engine itself, taken in the same rounds."""
+    curves: dict[str, Curves] = field(default_factory=dict)
+    """By title, of what grows with a number of things."""
     details: dict[str, Any] = field(default_factory=dict)
     note: str = ""
     """Why something was left out."""
@@ -115,6 +121,7 @@ def _findings_document(found: Findings) -> dict[str, Any]:
             }
             for name, values in found.samples.items()
         },
+        "curves": found.curves,
         "details": found.details,
         "note": found.note,
     }

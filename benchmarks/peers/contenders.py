@@ -52,19 +52,6 @@ class MetricPeer(Peer, Protocol):
         """Until the ordered metric of the first workload is at least that."""
 
 
-@runtime_checkable
-class Teller(Protocol):
-    """Tells the Thanos story."""
-
-    name: str
-
-    def story(self) -> None:
-        """From nothing to the last metric."""
-
-    def down(self) -> None:
-        """Back to nothing."""
-
-
 @dataclass(slots=True)
 class Direct:
     """The engine called directly, with as many threads as the floor has."""
@@ -200,7 +187,7 @@ class Driven:
 
 
 class DrivenGo(Driven):
-    """The Go framework: it also knows metrics, and its own example."""
+    """The Go framework: it also knows metrics, and tells the Thanos story."""
 
     __slots__ = ()
 
@@ -208,16 +195,12 @@ class DrivenGo(Driven):
         """Tells, and waits."""
         self.process.ask(f"metric {value}")
 
-    def story(self) -> None:
-        """Tells, and waits."""
-        self.process.ask(f"story {self.prefix}")
-
 
 @dataclass(slots=True)
 class Compose:
     """A command for each way: `up --wait`, whose health checks the engine makes, and `down`.
 
-    Without a timeout of 0 a stop would take the ten seconds of grace that this server lets pass; all others kill.
+    With the usual timeout a stop would take ten seconds, which this server lets pass; all others kill.
     """
 
     command: Sequence[str]
@@ -280,12 +263,12 @@ def compose_file(order: Order) -> Mapping[str, Any]:
 
 
 def descendants(leader: int) -> list[int]:
-    """All other processes of that one's session."""
+    """All other processes of that one's session that have not ended."""
     found = []
     for file in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             # After the program's name, which may hold anything: state, parent, group, session.
-            session = int(file.read_text().rpartition(")")[2].split()[3])
-            if session == leader and int(file.parent.name) != leader:
+            state, _, _, session = file.read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader != int(file.parent.name) and state != "Z":
                 found.append(int(file.parent.name))
     return found

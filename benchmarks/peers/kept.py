@@ -17,7 +17,7 @@ _ACCOUNTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Memory in MB, pages that several processes share divided among them; processor in percent of one core."""
+    """Memory in MB, in which a shared page counts once; processor in percent of one core."""
 
     processes: int
     memory: float

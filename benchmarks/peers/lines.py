@@ -27,15 +27,17 @@ def add(
             continue
         beside = base if name != FLOOR and all(base) else ()
         rounds = min(len(samples), len(beside))
-        findings.keep(_name(key, name, unit), samples, _name(key, FLOOR, unit) if rounds else None)
+        own_name = _name(key, name, unit)
+        findings.keep(own_name, samples, _name(key, FLOOR, unit) if rounds else None)
         findings.add(
             Line(
                 what=what,
                 contender=name,
+                samples=own_name,
                 value=median(samples),
                 unit=unit,
                 count=len(samples),
-                spread=(min(samples), max(samples)),
+                spread=(min(samples), max(samples)) if len(samples) > 1 else None,
                 floor=median(beside) if rounds else None,
                 ratio=median(pairwise_ratios(samples[:rounds], beside[:rounds])) if rounds else None,
             )

@@ -1,13 +1,15 @@
 """A peer's driver: a process that reads commands and answers each, `ok ...` or `error ...`, one line each.
 
-The commands are `prepare <order>`, `up`, `down`, `metric <value>`, `story`, `kept` and `quit`; a driver need not
-know those that its peer has no word for. When its input ends it takes down what it brought up.
+The commands are `prepare <order>`, `up`, `down`, `metric <value>`, `story <prefix> <flags>`, `kept`
+and `quit`; a driver need not know those that its peer has no word for. When its input ends, it takes
+down what it has up.
 """
 
 import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +17,8 @@ from typing import Self
 
 ANSWER_SECONDS = 900.0
 """The slowest peer brings 200 containers up one after the other."""
-_QUIT_SECONDS = 60.0
+_QUIT_SECONDS = 300.0
+_LOOK_SECONDS = 0.2
 _TOLD_CHARACTERS = 1000
 
 
@@ -24,7 +27,7 @@ class PeerFailedError(Exception):
 
 
 class DriverProcess:
-    """Runs within the block, in a process group of its own: Ctrl+C is for the benchmark, which then ends it."""
+    """Runs within the block, in a session of its own: Ctrl+C is for the benchmark, which then ends it."""
 
     def __init__(self, command: Sequence[str], log: Path, variables: Mapping[str, str]) -> None:
         self._command = command
@@ -38,16 +41,16 @@ class DriverProcess:
 
     def ask(self, line: str, seconds: float = ANSWER_SECONDS) -> str:
         """Gives what stands behind `ok`. Raises PeerFailedError."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        except OSError as error:
-            raise PeerFailedError(f"the driver has ended: {self._said()}") from error
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
-            raise PeerFailedError(f"no answer to {line.split()[0]!r} within {seconds:g} s")
-        word, _, rest = self._process.stdout.readline().strip().partition(" ")
+        with suppress(OSError):  # it has ended, which the wait for the answer tells
+            self._input.write(line + "\n")
+            self._input.flush()
+        deadline = time.monotonic() + seconds
+        while not select.select([self._output], [], [], _LOOK_SECONDS)[0]:
+            if self._process.poll() is not None:  # its children may have its output open for long
+                raise PeerFailedError(f"the driver has ended: {self._said()}")
+            if time.monotonic() > deadline:
+                raise PeerFailedError(f"no answer to {line.split()[0]!r} within {seconds:g} s")
+        word, _, rest = self._output.readline().strip().partition(" ")
         if word != "ok":
             raise PeerFailedError(rest or f"the driver has ended: {self._said()}")
         return rest
@@ -63,15 +66,24 @@ class DriverProcess:
                 env={**os.environ, **self._variables},
                 start_new_session=True,
             )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin, self._process.stdout
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError, subprocess.TimeoutExpired):
-            self._process.communicate("quit\n", _QUIT_SECONDS)
+        with suppress(OSError):
+            self._input.write("quit\n")
+            self._input.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_QUIT_SECONDS)
         # Whatever it started itself is in its group, and may have outlived it.
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        with suppress(OSError):
+            self._input.close()
+        self._output.close()
 
     def _said(self) -> str:
         return self._log.read_text(errors="replace")[-_TOLD_CHARACTERS:]

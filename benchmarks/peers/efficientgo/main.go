@@ -64,8 +64,9 @@ func (p *peer) do(verb, rest string) error {
 	case "metric":
 		return p.waitMetric(rest)
 	case "story":
-		p.order.Prefix = rest
-		return p.story()
+		prefix, flags, _ := strings.Cut(rest, " ")
+		p.order.Prefix = prefix
+		return p.story(flags == "ours")
 	case "kept":
 		return nil // its children are seen from outside
 	}

@@ -1,7 +1,7 @@
 """From the end of a container in its start-up to the moment at which everybody's wait fails.
 
-The program never serves; after a second it writes the moment down, within the 4 ms of the kernel's file times,
-and ends. The floor is the engine's own wait for the end of a container, and one look at its log.
+The program never serves; after a second it writes the moment down, as exactly as the kernel's file times are
+(4 ms), and ends. The floor is the engine's own wait for the end of a container, and one look at its log.
 """
 
 from contextlib import ExitStack

@@ -1,7 +1,7 @@
 """N small HTTP servers up and down, everybody beside the floor, in turns.
 
-The networks of the floor, of e2e and of the Go framework are there before; Compose makes its own on the way up;
-testcontainers uses the engine's default one. On the way down, Compose and the Go framework remove theirs.
+The networks of the floor, of e2e and of the Go framework are there before; Compose makes its own on the way
+up; testcontainers uses the engine's default one. On the way down, Compose and the Go framework remove theirs.
 """
 
 import time
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from benchmarks.bench import Bench
 from benchmarks.contenders import server_command
+from benchmarks.figures import median
 from benchmarks.peers import lines
 from benchmarks.peers.contenders import Peer
 from benchmarks.peers.line_up import line_up
@@ -68,4 +69,8 @@ def _judge(findings: Findings, size: int, found: dict[str, list[Round]]) -> None
     workloads = f"{size} workload{'s' if size > 1 else ''}"
     for direction, words in (("up", "up to all ready"), ("down", "down to all gone")):
         samples = {name: [getattr(each, direction) for each in rounds] for name, rounds in found.items()}
+        curves = findings.curves.setdefault(f"HTTP workloads, {words}, seconds by number", {})
+        for name, seconds in samples.items():
+            if seconds:
+                curves.setdefault(name, []).append((size, median(seconds)))
         lines.add(findings, f"{workloads}, {words}", f"{size}_{direction}", "s", samples)

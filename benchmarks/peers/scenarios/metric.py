@@ -1,6 +1,6 @@
 """From the moment at which a metric reaches a value to the moment at which everybody's wait for it ends.
 
-Only e2e and the Go framework have such a wait. The floor asks for the page all the time, looking for the line.
+Only e2e and the Go framework have such a wait. The floor asks for the page all the time.
 """
 
 import time

@@ -44,7 +44,14 @@ def run(bench: Bench) -> Findings:
             peers = tuple(peer for peer in peers if peer.name not in turns.failures)
             for field, words, unit in _WHAT:
                 found = {name: [getattr(kept, field) for kept in each] for name, each in turns.found.items()}
-                lines.add(findings, f"{size} workloads at rest, {words}", f"{size}_{field}", unit, found)
+                lines.add(
+                    findings,
+                    f"{size} workloads at rest, {words}",
+                    f"{size}_{field}",
+                    unit,
+                    found,
+                    ratios=False,
+                )
     return findings
 
 

@@ -1,23 +1,54 @@
 """The Thanos story: two Prometheus, a sidecar beside each, a querier over both, and what their metrics say.
 
-From nothing to the last metric that is waited for, and back to nothing. The Go framework's own example
-against ours; the programs' images, flags and scrape interval are the same.
+From nothing to the last metric that is waited for, and back to nothing: the Go framework's own example and
+ours. Its Thanos asks again only after some seconds where ours, by e2edb's flags, does so at once, so the
+example is told with those, too. Images and scrape interval are the same.
 """
 
 import time
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import e2e
 import e2edb
 from benchmarks.bench import WAIT_SECONDS, Bench
 from benchmarks.peers import lines
-from benchmarks.peers.contenders import Ours, Teller
+from benchmarks.peers.contenders import DrivenGo, Ours
 from benchmarks.peers.line_up import line_up
 from benchmarks.peers.scenarios.fleet import Round
 from benchmarks.peers.turns import take_turns
 from benchmarks.report import Findings
 
 _ROUNDS, _QUICK_ROUNDS = 5, 1
+
+
+class Teller(Protocol):
+    """Tells the Thanos story."""
+
+    name: str
+
+    def story(self) -> None:
+        """From nothing to the last metric."""
+
+    def down(self) -> None:
+        """Back to nothing."""
+
+
+@dataclass(slots=True)
+class GoStory:
+    """The Go framework's own example; with the programs' flags as it has them, or as e2edb has."""
+
+    peer: DrivenGo
+    name: str
+    flags: str = "own"
+
+    def story(self) -> None:
+        """Makes the environment, too."""
+        self.peer.process.ask(f"story {self.peer.prefix} {self.flags}")
+
+    def down(self) -> None:
+        """Closes it."""
+        self.peer.down()
 
 
 @dataclass(slots=True)
@@ -56,12 +87,12 @@ def run(bench: Bench) -> Findings:
     rounds = bench.options.rounds or (_QUICK_ROUNDS if bench.options.quick else _ROUNDS)
     with line_up(bench, "story") as line:
         findings = Findings(note=line.note)
-        ours = [
-            OurStory(f"{bench.run}-story", peer.controller.address)
-            for peer in line.peers
-            if isinstance(peer, Ours)
-        ]
-        tellers: list[Teller] = [*ours, *(peer for peer in line.peers if isinstance(peer, Teller))]
+        tellers: list[Teller] = []
+        for peer in line.peers:
+            if isinstance(peer, Ours):
+                tellers.append(OurStory(f"{bench.run}-story", peer.controller.address))
+            elif isinstance(peer, DrivenGo):
+                tellers += [GoStory(peer, peer.name), GoStory(peer, f"{peer.name} with our flags", "ours")]
         turns = take_turns(
             tellers,
             _trial,
