@@ -1,5 +1,6 @@
 """Samples and curves as pictures: SVG that needs nothing else."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,7 +12,9 @@ from benchmarks.table import figure
 _WIDE = 20.0
 """Above this ratio of the largest to the least, a scale of equal steps would hide the least."""
 _SCRIPT = re.compile(r"<script.*?</script>", re.DOTALL)
-_SIZE = {"width": 640, "height": 380}
+_WIDTH, _HEIGHT = 720, 320
+_COLUMNS, _ROW = 2, 22
+_STYLE = pygal.style.CleanStyle(legend_font_size=11, title_font_size=14, label_font_size=10)
 
 
 def of(name: str, found: Findings) -> Iterator[str]:
@@ -32,7 +35,7 @@ def of(name: str, found: Findings) -> Iterator[str]:
 def _boxes(title: str, samples: Mapping[str, Sequence[float]]) -> str:
     """The box holds the middle half, its whiskers all."""
     everything = [value for values in samples.values() for value in values]
-    chart = pygal.Box(box_mode="extremes", title=title, logarithmic=_wide(everything), **_look())
+    chart = pygal.Box(box_mode="extremes", title=title, logarithmic=_wide(everything), **_look(len(samples)))
     for name, values in samples.items():
         chart.add(name, list(values))
     return _rendered(chart)
@@ -40,7 +43,7 @@ def _boxes(title: str, samples: Mapping[str, Sequence[float]]) -> str:
 
 def _curves(title: str, curves: Curves) -> str:
     everything = [value for points in curves.values() for point in points for value in point]
-    chart = pygal.XY(title=title, logarithmic=_wide(everything), **_look())
+    chart = pygal.XY(title=title, logarithmic=_wide(everything), **_look(len(curves)))
     for name, points in curves.items():
         chart.add(name, points)
     return _rendered(chart)
@@ -50,15 +53,17 @@ def _wide(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) / min(values) > _WIDE
 
 
-def _look() -> Mapping[str, object]:
+def _look(series: int) -> Mapping[str, object]:
+    """The legend takes its own place, so the picture is as much higher."""
     return {
-        **_SIZE,
+        "width": _WIDTH,
+        "height": _HEIGHT + _ROW * math.ceil(series / _COLUMNS),
         "js": [],  # nothing is fetched when the page is opened
         "truncate_legend": -1,
         "legend_at_bottom": True,
-        "legend_at_bottom_columns": 3,
+        "legend_at_bottom_columns": _COLUMNS,
         "value_formatter": lambda value: figure(value, ""),
-        "style": pygal.style.CleanStyle,
+        "style": _STYLE,
     }
 
 

@@ -113,17 +113,21 @@ def remove_named(engine: APIClient, prefix: str) -> list[str]:
     for item in engine.containers(all=True, filters={"name": prefix}):
         name = item["Names"][0].lstrip("/")
         if name.startswith(prefix):
-            _unless_gone(engine.remove_container, item["Id"], v=True, force=True)
-            found.append(f"container {name}")
+            failure = _attempt(engine.remove_container, item["Id"], v=True, force=True)
+            found.append(f"container {name}{failure}")
     for item in engine.networks(names=[prefix]):
         if item["Name"].startswith(prefix):
-            _unless_gone(engine.remove_network, item["Id"])
-            found.append(f"network {item['Name']}")
+            failure = _attempt(engine.remove_network, item["Id"])
+            found.append(f"network {item['Name']}{failure}")
     return found
 
 
-def _unless_gone(call: Callable[..., object], *arguments: str, **options: bool) -> None:
+def _attempt(call: Callable[..., object], *arguments: str, **options: bool) -> str:
+    """Why it could not be done; nothing where it could, or where somebody else does it."""
     try:
         call(*arguments, **options)
     except docker.errors.NotFound:
-        return
+        return ""
+    except docker.errors.APIError as error:
+        return f", which stays: {error}"
+    return ""

@@ -18,6 +18,8 @@ from typing import Self
 ANSWER_SECONDS = 900.0
 """The slowest peer brings 200 containers up one after the other."""
 _QUIT_SECONDS = 300.0
+_QUIT_SECONDS_WHEN_BROKEN = 5.0
+"""It may be in the midst of an order; what it leaves behind is found by name."""
 _LOOK_SECONDS = 0.2
 _TOLD_CHARACTERS = 1000
 
@@ -71,12 +73,12 @@ class DriverProcess:
         self._input, self._output = self._process.stdin, self._process.stdout
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         with suppress(OSError):
             self._input.write("quit\n")
             self._input.close()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_QUIT_SECONDS)
+            self._process.wait(_QUIT_SECONDS if failure is None else _QUIT_SECONDS_WHEN_BROKEN)
         # Whatever it started itself is in its group, and may have outlived it.
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
