@@ -1,8 +1,4 @@
-"""N small HTTP servers up and down, everybody beside the floor, in turns.
-
-The networks of the floor, of e2e and of the Go framework are there before; Compose makes its own on the way
-up; testcontainers uses the engine's default one. On the way down, Compose and the Go framework remove theirs.
-"""
+"""N small HTTP servers up and down, everybody beside the floor, in turns."""
 
 import time
 from collections.abc import Callable
@@ -18,6 +14,13 @@ from benchmarks.peers.order import Order
 from benchmarks.peers.turns import take_turns
 from benchmarks.report import Findings
 
+_HOW = (
+    "the networks of the floor, e2e and the Go framework are there before; Compose makes its own on the way "
+    "up, testcontainers uses the engine's default one; Compose and the Go framework remove theirs on the way "
+    "down. Compose has a health check every second, and `down --timeout 0`: this server does not end on "
+    "SIGTERM, and all others kill it"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -32,6 +35,7 @@ def run(bench: Bench) -> Findings:
     options = bench.options
     with line_up(bench, "fleet") as line:
         findings = Findings(note=line.note)
+        findings.say(_HOW)
         warm = take_turns(line.peers, lambda peer: trial(peer, _order(1, options.image)), 1)
         findings.say(warm.note())
         peers = line.but(*warm.failures)
