@@ -1,5 +1,6 @@
 """Who takes part, started and ended; and what is left behind by one that crashed."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from benchmarks.peers.process import DriverProcess
 
 _RYUK = "testcontainers/ryuk:0.8.1"
 """Which that version of testcontainers asks for."""
+_SWEEPS, _SWEEP_PAUSE = 10, 2.0
 IN_THREADS = "testcontainers in threads"
 
 
@@ -71,7 +73,7 @@ def _ours(bench: Bench, scenario: str) -> Iterator[Ours]:
 def _start(stack: ExitStack, bench: Bench, name: str, peer: peers.Installed, shared: Path) -> Iterator[Peer]:
     variables = {"DOCKER_HOST": engine_url()}
     prefix = f"{bench.run}-{name[:2]}"  # the Go framework allows 16 characters
-    stack.callback(_sweep, bench, prefix)
+    stack.push(_Sweep(bench, prefix))
     if name == peers.COMPOSE:
         yield Compose(peer.command, prefix, shared, variables)
     elif name == peers.EFFICIENTGO:
@@ -102,9 +104,27 @@ def _has_ryuk(engine: APIClient) -> bool:
     return bool(engine.images(name=_RYUK, quiet=True))
 
 
-def _sweep(bench: Bench, prefix: str) -> None:
-    for thing in remove_named(bench.engine, prefix):
-        bench.say(f"a peer left behind: {thing}")
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """The end of a peer's part.
+
+    Where something broke, the engine may still be at what the peer asked for: then it takes two looks, one
+    after the other, that find nothing.
+    """
+
+    bench: Bench
+    prefix: str
+
+    def __call__(self, failure: type[BaseException] | None, *_: object) -> None:
+        again = failure is not None
+        for _look in range(_SWEEPS):
+            found = remove_named(self.bench.engine, self.prefix)
+            for thing in found:
+                self.bench.say(f"a peer left behind: {thing}")
+            if not found and not again:
+                return
+            again = bool(found)
+            time.sleep(_SWEEP_PAUSE)
 
 
 def remove_named(engine: APIClient, prefix: str) -> list[str]:

@@ -1,8 +1,11 @@
+from types import SimpleNamespace
 from typing import Any
 
 import docker.errors
+import pytest
 
-from benchmarks.peers.line_up import remove_named
+from benchmarks.peers import line_up
+from benchmarks.peers.line_up import _Sweep, remove_named
 
 
 class Engine:
@@ -39,3 +42,36 @@ def test_only_what_begins_with_the_name_is_removed() -> None:
         "container bench-1-go-stuck, which stays: in use",
         "network bench-1-go",
     ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "found", "looks"),
+    [
+        (None, [], 1),
+        (None, [["a"], []], 3),
+        (KeyboardInterrupt, [[], []], 2),
+        (KeyboardInterrupt, [["a"], ["b"], []], 4),
+        (KeyboardInterrupt, [[], ["made late"], []], 4),
+        (None, [["stays"]] * 99, 10),
+    ],
+)
+def test_what_the_engine_makes_late_is_removed_too(
+    monkeypatch: pytest.MonkeyPatch,
+    failure: type[BaseException] | None,
+    found: list[list[str]],
+    looks: int,
+) -> None:
+    answers = iter([*found, []])
+    seen: list[list[str]] = []
+
+    def remove(*_: object) -> list[str]:
+        seen.append(next(answers))
+        return seen[-1]
+
+    monkeypatch.setattr(line_up, "remove_named", remove)
+    monkeypatch.setattr(line_up.time, "sleep", lambda _: None)
+    said: list[str] = []
+    bench: Any = SimpleNamespace(engine=None, say=said.append)
+    _Sweep(bench, "bench-1-go")(failure)
+    assert len(seen) == looks
+    assert len(said) == sum(map(len, seen))
