@@ -18,7 +18,7 @@ from benchmarks.controller_process import ControllerProcess
 from benchmarks.peers.order import METRICS, Order
 from benchmarks.peers.process import ANSWER_SECONDS, DriverProcess, PeerFailedError
 
-_TOLD_CHARACTERS = 300
+_TOLD_LINES = 4
 _UNHEALTHY_AFTER = "10m"
 
 
@@ -240,7 +240,7 @@ class Compose:
             env={**os.environ, **self.variables},
         )
         if finished.returncode:
-            raise PeerFailedError(finished.stdout.strip()[-_TOLD_CHARACTERS:])
+            raise PeerFailedError("; ".join(finished.stdout.split("\n")[-_TOLD_LINES:]))
 
 
 def compose_file(order: Order) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import docker.errors
@@ -149,5 +150,5 @@ def _attempt(call: Callable[..., object], *arguments: str, **options: bool) -> s
     except docker.errors.NotFound:
         return ""
     except docker.errors.APIError as error:
-        return f", which stays: {error}"
+        return "" if error.status_code == HTTPStatus.CONFLICT else f", which stays: {error}"
     return ""

@@ -21,7 +21,7 @@ _QUIT_SECONDS = 300.0
 _QUIT_SECONDS_WHEN_BROKEN = 5.0
 """It may be in the midst of an order; what it leaves behind is found by name."""
 _LOOK_SECONDS = 0.2
-_TOLD_CHARACTERS = 1000
+_TOLD_LINES = 4
 
 
 class PeerFailedError(Exception):
@@ -88,4 +88,4 @@ class DriverProcess:
         self._output.close()
 
     def _said(self) -> str:
-        return self._log.read_text(errors="replace")[-_TOLD_CHARACTERS:]
+        return "; ".join(self._log.read_text(errors="replace").split("\n")[-_TOLD_LINES:])
