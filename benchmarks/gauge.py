@@ -1,6 +1,7 @@
 """What a process uses, as the kernel tells it."""
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,3 +25,8 @@ def usage(pid: int) -> Usage:
     ticks, threads = int(fields[11]) + int(fields[12]), int(fields[17])
     pages = int((folder / "statm").read_text().split()[1])
     return Usage(ticks / _TICKS, pages * os.sysconf("SC_PAGE_SIZE") / 1e6, threads)
+
+
+def peak_resident() -> float:
+    """The most memory in MB that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

@@ -7,6 +7,7 @@ from benchmarks.report import Findings
 from benchmarks.scenarios import (
     at_once,
     calls,
+    crowd,
     died,
     dropped_file,
     fleet,
@@ -15,6 +16,7 @@ from benchmarks.scenarios import (
     ready,
     rest,
     restart,
+    scale,
     start,
 )
 
@@ -32,4 +34,6 @@ SCENARIOS: dict[str, Scenario] = {
     "start": start.run,
     "rest": rest.run,
     "restart": restart.run,
+    "crowd": crowd.run,
+    "scale": scale.run,
 }

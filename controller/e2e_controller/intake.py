@@ -45,7 +45,7 @@ class Intake:
         file_key = self._file_key(environment, file.relative, file.path)
         if file.problem is not None:
             source = Source(file.path, file.problem.line, managed)
-            message = f"{file.path}: {file.problem}"[:MAX_MESSAGE]
+            message = file.problem.in_file(file.path)[:MAX_MESSAGE]
             rejection = Rejection(Reason(file.reason), message, source)
             self._store.reject_file(file.path, file_key, rejection)
             return
@@ -87,7 +87,7 @@ class Intake:
         for document in file.documents:
             source = Source(file.path, document.line, managed)
             key = document_key(document, file_key.environment)
-            text = "; ".join(f"{file.path}:{problem}" for problem in document.problems)
+            text = "; ".join(problem.in_file(file.path) for problem in document.problems)
             if key is not None and key in lines:
                 text = f"{file.path}:{document.line} defines {key} again; line {lines[key]} has it already"
                 key, document = None, Document(document.line)

@@ -145,6 +145,7 @@ class Manager:
         reconciler = Reconciler(
             store, queue, driver, prober, events, directories, info, instruments, self._now
         )
+        stack.push_async_callback(reconciler.aclose)
         upkeep = self._upkeep = Upkeep(store, queue, driver, directories)
         instruments.collect_gauges(
             lambda: len(queue), lambda: queue.failing, upkeep.object_conditions, leases.count

@@ -177,13 +177,13 @@ class Object:
         return self.status.observed_generation == self.generation
 
 
-def acceptance(object_: Object) -> Condition:
-    """The `Accepted` condition."""
+def acceptance(object_: Object, remark: str = "") -> Condition:
+    """The `Accepted` condition; with a remark on what is accepted and yet unwise."""
     if object_.rejection is not None:
         return Condition(
             ConditionType.ACCEPTED, Status.FALSE, object_.rejection.reason, object_.rejection.message
         )
-    return Condition(ConditionType.ACCEPTED, Status.TRUE, Reason.VALID)
+    return Condition(ConditionType.ACCEPTED, Status.TRUE, Reason.VALID, remark)
 
 
 __all__ = [

@@ -70,6 +70,7 @@ class Reason(StrEnum):
     EXITED = "Exited"
     OOM_KILLED = "OOMKilled"
     PROBE_TIMEOUT = "ProbeTimeout"
+    NO_HEALTHCHECK = "NoHealthcheck"
     DEPENDENCY_FAILED = "DependencyFailed"
     DEPENDENCY_CYCLE = "DependencyCycle"
     ENGINE_UNAVAILABLE = "EngineUnavailable"
@@ -85,6 +86,7 @@ _FIX_MANIFEST = frozenset(
     {
         *("Rejected", "ParseError", "ReadError", "Conflict", "CreateFailed", "StartFailed", "MountFailed"),
         *("ImagePullFailed", "ImageBuildFailed", "OOMKilled", "NotAsked", "DependencyCycle"),
+        "NoHealthcheck",
     }
 )
 _FIX_MACHINE = frozenset(

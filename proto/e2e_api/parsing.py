@@ -101,11 +101,11 @@ def _field_problems(node: yaml.Node, model: type[BaseModel], error: ValidationEr
 
 def _explain(model: type[BaseModel], location: tuple[str | int, ...], item: Any) -> str:
     """What was expected, in our words; pydantic's name the Python type."""
-    given = str(item["input"])[:80]
+    given = _as_written(item["input"])[:80]
     match item["type"]:
         case "extra_forbidden":
             fields = _field_names(model, location[:-1])
-            return f"unknown field{_suggestion(str(location[-1]), fields)}; known are {', '.join(fields)}"
+            return f"unknown field{_hint(location, fields)}; known are {', '.join(fields)}"
         case "missing":
             return "missing; it is required"
         case "string_pattern_mismatch":
@@ -114,6 +114,12 @@ def _explain(model: type[BaseModel], location: tuple[str | int, ...], item: Any)
             return f"expected {wanted}, not {given!r}"
         case "string_type":
             return f"expected text, not {given}; if it is meant as text, put quotes around it"
+        case "string_too_short":
+            return "expected text, not an empty one"
+        case "string_too_long":
+            return f"expected at most {item['ctx']['max_length']} characters, not {len(item['input'])}"
+        case "too_short":
+            return "expected at least one item, not an empty list"
         case "value_error":
             return str(item["msg"]).removeprefix("Value error, ")
         case error if error == FIELD_ERROR:
@@ -123,6 +129,20 @@ def _explain(model: type[BaseModel], location: tuple[str | int, ...], item: Any)
         case _:
             wanted = str(item["msg"]).removeprefix("Input should be ")
             return f"expected {wanted}, not {given!r}"
+
+
+def _as_written(value: Any) -> str:
+    """A value as YAML has it, where Python writes it in another way."""
+    return {"True": "true", "False": "false", "None": "null"}.get(str(value), str(value))
+
+
+def _hint(location: tuple[str | int, ...], fields: Sequence[str]) -> str:
+    """What may have been meant by an unknown field."""
+    name = str(location[-1])
+    others = [kind for kind, other in KINDS.items() if name in _field_names(other, location[:-1])]
+    if location[0] == "spec" and others:
+        return f" of this kind; known to {' and '.join(others)}"
+    return _suggestion(name, fields)
 
 
 def _field_names(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:

@@ -16,6 +16,10 @@ class Problem:
         place = f"{self.line}:{self.column}: " if self.line else ""
         return f"{place}{self.field}: {self.message}" if self.field else f"{place}{self.message}"
 
+    def in_file(self, name: str) -> str:
+        """With the file's name before it: `a.yaml:3:5: ...`."""
+        return f"{name}:{self}" if self.line else f"{name}: {self}"
+
 
 class UnreadableError(Exception):
     """The file as a whole cannot be read, so nothing in it counts."""

@@ -3,7 +3,10 @@
 Sizes, depth and aliases are bounded before anything is built from them.
 """
 
+import json
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -15,6 +18,7 @@ MAX_NODES = 200_000
 MAX_DEPTH = 50
 MAX_DOCUMENTS = 5_000
 
+_TWO_ESCAPES = re.compile(r"((?<!\\)(?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -32,7 +36,7 @@ class _Loader(_Base):  # type: ignore[misc]
 
 def read_nodes(data: bytes) -> list[yaml.Node]:
     """The documents of a file that are not empty. Raises `UnreadableError`: no YAML, or out of bounds."""
-    text = _decode(data)
+    text = _with_whole_characters(_decode(data))
     try:
         nodes = _bounded_nodes(text)
     except yaml.MarkedYAMLError as error:
@@ -75,8 +79,9 @@ def problem_at(
         if child is None:
             break
         found = child
-    mark = found.start_mark
-    return Problem(message, ".".join(str(part) for part in location), mark.line + 1, mark.column + 1)
+    mark, field = found.start_mark, ".".join(str(part) for part in location)
+    field = "".join(letter if letter.isprintable() else "?" for letter in field)
+    return Problem(message, field, mark.line + 1, mark.column + 1)
 
 
 def yaml_problem(error: yaml.MarkedYAMLError, text: str = "") -> Problem:
@@ -101,6 +106,16 @@ def _decode(data: bytes) -> str:
         raise UnreadableError(Problem("not UTF-8 text; save the file as UTF-8", "", line, column)) from error
     if "\0" in text:
         raise UnreadableError(Problem("not a text file: it has a NUL byte"))
+    return text
+
+
+def _with_whole_characters(text: str) -> str:
+    """The text with those characters that JSON writes as two escapes, which YAML does not know."""
+    if not _TWO_ESCAPES.search(text):
+        return text
+    with suppress(ValueError, RecursionError):
+        json.loads(text)  # in other YAML, such text may stand for itself
+        return _TWO_ESCAPES.sub(lambda found: found[1] + json.loads(f'"{found[2]}"'), text)
     return text
 
 

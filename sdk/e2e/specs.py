@@ -72,7 +72,7 @@ def changed_manifest(manifest: Workload, options: WorkloadOptions) -> Workload:
 
     def change() -> Workload:
         fields = {field: getattr(manifest.spec, field) for field in manifest.spec.model_fields_set}
-        for given, other in (("image", "build"), ("build", "image")):
+        for given, other in (("image", "build"), ("build", "image"), ("build", "image_pull_policy")):
             if given in options:
                 fields.pop(other, None)
         fields |= _workload_fields(options, manifest.spec)

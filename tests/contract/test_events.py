@@ -2,6 +2,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import docker
 import pytest
@@ -110,9 +111,23 @@ async def test_a_signal_of_its_own_and_an_end(docker_bench: Bench, docker_client
         container_id = await docker_bench.up()
         await asyncio.to_thread(docker_client.kill, container_id, "SIGKILL")
         await found.until(is_action("die"))
-        assert "kill" in found.actions(docker_bench)
+        assert "die" in found.actions(docker_bench)
         await asyncio.to_thread(docker_client.remove_container, container_id)
         await found.until(is_action("destroy"))
+
+
+async def test_a_death_is_known_as_it_is_told(docker_bench: Bench, docker_client: docker.APIClient) -> None:
+    async with following(docker_bench) as found:
+        await docker_bench.up(command=("sh", "-c", "sleep 1; exit 3"))
+        running = await docker_bench.look()
+        await found.until(is_action("die"))
+        told = await docker_bench.look()
+        await found.until(is_action("network_disconnect"))
+        looked = await docker_bench.look()
+        assert looked.exit_code == 3
+        assert looked.started_at == running.started_at
+        assert told == replace(looked, finished_at=told.finished_at)
+        assert told.is_same_end(looked)
 
 
 async def test_taken_out_of_the_network(docker_bench: Bench, docker_client: docker.APIClient) -> None:

@@ -140,6 +140,19 @@ async def test_files_leave_their_directories_as_they_were(docker_bench: Bench) -
     assert (await docker_bench.run(container_id, "cat", files[-1].path))[0] == b"d"
 
 
+async def test_a_private_file_belongs_to_a_user_by_name(docker_bench: Bench) -> None:
+    files = (FileContent("/secret", b"s", 0o400),)
+    for user in ("nobody", "nobody:nobody", "1000:nobody"):
+        container_id = await docker_bench.up(user.replace(":", "-"), user=user, files=files)
+        assert (await docker_bench.run(container_id, "cat", "/secret")) == (b"s", b"", 0)
+
+
+async def test_a_file_replaces_no_folder_of_the_image(docker_bench: Bench) -> None:
+    with pytest.raises(SpecRefused, match=r'cannot overwrite directory "/etc".*; correct files\[\]\.path'):
+        await docker_bench.create(files=(FileContent("/etc", b"x"),))
+    assert await docker_bench.driver.inspect(docker_bench.key()) is None
+
+
 async def test_a_private_file_belongs_to_the_images_user(docker_bench: Bench) -> None:
     tag = f"{docker_bench.controller_id}:user"
     (docker_bench.state_dir / "Dockerfile").write_text("FROM busybox:1.36\nUSER 4321\n")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from e2e_controller.drivers.base import ContainerSpec
+from e2e_controller.drivers.base import ContainerSpec, Key
 from e2e_controller.drivers.fake import FakeProcess
 from e2e_controller.objects import environment_key
 
@@ -158,6 +158,19 @@ async def job_with_retries(story: Story) -> None:
     assert program.runs == 3
 
 
+async def job_removed_after_its_end(story: Story) -> None:
+    """By somebody who tidies up; it has run all the same, also for the controller that comes next."""
+    program = story.world.engine.programs["done"] = Ends(0)
+    await story.write("a.json", document("migrate", "Job", command=["done"]))
+    await story.settle()
+    runs = program.runs
+    story.core.driver.remove_behind_the_back(Key("test", "Job", "migrate"))
+    await story.settle()
+    await story.restart()
+    await story.settle()
+    assert program.runs == runs
+
+
 async def dependencies(story: Story) -> None:
     story.world.engine.programs["done"] = Ends(0)
     needs = [{"name": "migrate"}, {"name": "db", "condition": "Started"}]
@@ -197,6 +210,7 @@ SCENARIOS = (
     Scenario("half made", half_made),
     Scenario("lease ends", lease_ends),
     Scenario("job", job),
+    Scenario("job removed after its end", job_removed_after_its_end),
     Scenario("job with retries", job_with_retries, most_extra_creates=4),
     Scenario("dependencies", dependencies),
     Scenario("live files", live_files),

@@ -143,6 +143,8 @@ def is_as_asked(core: Core, object_: Object, container: Container | None) -> boo
         return True
     # Of what is built, the hash depends on the build context as the reconciler has read it.
     spec_hash = object_.status.spec_hash if desired.build else desired.spec_hash
+    if container is None and desired.is_job:
+        return object_.status.is_true(ConditionType.COMPLETED)
     if container is None or container.spec_hash != spec_hash:
         return False
     if desired.is_job:

@@ -119,6 +119,11 @@ async def call(channel: grpc.aio.Channel, method: MethodDescriptor, payloads: li
         else:
             async for _ in begun:
                 pass
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return grpc.StatusCode.CANCELLED  # the server's side of the deadline came first
     except grpc.aio.AioRpcError as error:
         if error.details() == CLIENT_IS_LATE:
             return grpc.StatusCode.CANCELLED

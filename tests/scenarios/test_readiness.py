@@ -126,6 +126,14 @@ def test_the_images_own_healthcheck(e2e_environment: e2e.Environment, tmp_path: 
     checked.start_and_wait_ready()
 
 
+def test_an_image_without_a_healthcheck_ends_the_wait_at_once(e2e_environment: e2e.Environment) -> None:
+    readiness = Readiness(healthcheck=HealthcheckProbe(), startup_timeout=50)
+    plain = e2e_environment.workload("plain", image=BUSYBOX, command=["sleep", "600"], readiness=readiness)
+    with pytest.raises(e2e.WaitFailed) as failed:
+        plain.start_and_wait_ready(timeout=40)
+    assert failed.value.reason == "NoHealthcheck"
+
+
 def test_ready_goes_back_when_the_program_stops_answering(e2e_environment: e2e.Environment) -> None:
     readiness = Readiness(
         exec=ExecProbe(command=("test", "!", "-e", "/tmp/sick")), period=0.1, failure_threshold=2

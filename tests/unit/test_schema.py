@@ -48,6 +48,7 @@ def test_the_examples_are_valid_and_name_the_schema(path: Path) -> None:
         {"resources": {"memory": "256Mi", "cpus": 0.5}},
         {"stop": {"gracePeriod": "1m30s"}},
         {"readiness": {"log": {"pattern": "x"}, "timeout": "250ms"}},
+        {"volumes": [{"source": source, "target": "/x"} for source in ("data", "/a b", "./x", "..", "../x")]},
     ],
 )
 def test_what_the_models_accept_the_schema_accepts(spec: dict[str, Any]) -> None:
@@ -63,6 +64,11 @@ def test_what_the_models_accept_the_schema_accepts(spec: dict[str, Any]) -> None
         {"stop": {"gracePeriod": "10 minutes"}},
         {"env": {"A": 1}},
         {"state": "Sleeping"},
+        {"env": {"A=B": "c"}},
+        {"ports": {"Http": 80}},
+        {"volumes": [{"source": "A B", "target": "/x"}]},
+        {"stop": {"signal": "SIGFOO"}},
+        {"image": "UPPER/Case"},
     ],
 )
 def test_what_the_models_reject_the_schema_rejects(spec: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ what is not are no errors. Every call is bounded in time by the driver. Objects 
 invisible to a driver, but for names that they occupy: those raise `NameTaken`.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -224,13 +224,13 @@ class Driver(Protocol):
         tail: int | None = None,
         since: datetime | None = None,
         timestamps: bool = False,
-    ) -> AsyncIterator[Output]:
+    ) -> AsyncGenerator[Output, None]:
         """What the container wrote; with `follow` until it ends or the iterator is closed."""
 
     async def copy_in(self, container_id: str, directory: str, tar: AsyncIterator[bytes]) -> None:
         """Unpacks a tar stream below a directory."""
 
-    def copy_out(self, container_id: str, path: str) -> AsyncIterator[bytes]:
+    def copy_out(self, container_id: str, path: str) -> AsyncGenerator[bytes, None]:
         """A tar stream of a path. Raises `ContainerGone` where there is no such path."""
 
     async def remove_tree(self, path: str) -> None:

@@ -137,7 +137,7 @@ class Container:
         """Whether both have ended, and are the same run of the same container."""
         if other is None or self.phase is not ContainerPhase.EXITED or other.phase is not self.phase:
             return False
-        return (self.id, self.finished_at) == (other.id, other.finished_at)
+        return (self.id, self.started_at) == (other.id, other.started_at)
 
 
 @dataclass(frozen=True, slots=True)

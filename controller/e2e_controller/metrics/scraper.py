@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from e2e_api.quantities import format_duration
+from e2e_controller.flight import SingleFlight
 from e2e_controller.httpclient import LazySession, explain, shorten
 from e2e_controller.metrics.page import QUICK, Page, ScrapeError, decode, ensure_metrics
 from e2e_controller.offload import offload
@@ -25,13 +28,27 @@ _ACCEPT = (
 )
 
 
+@dataclass(slots=True, weakref_slot=True)
+class _Turn:
+    """Requests for one page, one after the other."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    begun: int = 0
+
+
 class Scraper:
-    """Fetches pages over connections that are kept open in between."""
+    """Fetches pages over connections that are kept open in between.
+
+    However many ask for a page, there is one request for it at a time. Whoever asks while one is under way
+    shares the next: a page may be no older than the question.
+    """
 
     def __init__(self, *, limit: int = 64 * _MEBIBYTE) -> None:
         self._limit = limit
         self._session = LazySession(keep_alive=True)
         self._last: OrderedDict[str, Page] = OrderedDict()
+        self._flights: SingleFlight[tuple[str, float, int], Page] = SingleFlight()
+        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
 
     def remember(self, name: str, page: Page) -> None:
         """Keeps the page as evidence, should it be the last; only the newest few, and no huge ones."""
@@ -47,6 +64,21 @@ class Scraper:
 
     async def fetch(self, url: str, timeout: float = 5.0) -> Page:
         """The page at an address, in `timeout` seconds. Raises `ScrapeError` that says why not."""
+        turn = self._turns.setdefault(url, _Turn())
+        key = (url, timeout, turn.begun)
+        return await self._flights.run(key, lambda: self._fetch_in_turn(url, timeout, turn))
+
+    async def aclose(self) -> None:
+        """Ends what is under way, and closes the connections."""
+        await self._flights.cancel_all()
+        await self._session.aclose()
+
+    async def _fetch_in_turn(self, url: str, timeout: float, turn: _Turn) -> Page:
+        async with turn.lock:
+            turn.begun += 1
+            return await self._fetch(url, timeout)
+
+    async def _fetch(self, url: str, timeout: float) -> Page:
         import aiohttp
 
         received = bytearray()
@@ -64,10 +96,6 @@ class Scraper:
             return await offload(_page, received, content_type)
         except ScrapeError as error:
             raise ScrapeError(f"GET {url}: {error}") from None
-
-    async def aclose(self) -> None:
-        """Closes the connections."""
-        await self._session.aclose()
 
     async def _read(self, url: str, received: bytearray) -> str:
         """Reads the answer's body, following redirects on the same host; returns its content type."""

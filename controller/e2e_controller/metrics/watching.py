@@ -13,7 +13,7 @@ from e2e_controller.offload import offload
 _FIRST_INTERVAL = 0.02
 _GROWTH = 0.02
 """The interval as a part of the time waited so far."""
-_LAST_INTERVAL = 0.1
+_LAST_INTERVAL = 0.06
 _COST_FACTOR = 4
 """How many times its own length a scrape is rested from, so that a large page never takes the machine."""
 _LONGEST_REST = 1.0
@@ -82,7 +82,7 @@ async def watch(
 ) -> AsyncGenerator[Sample, None]:
     """A sample of each scrape, for as long as it is iterated.
 
-    The first comes at once, then one every 20 ms growing to 100 ms, less often where scrapes take long.
+    The first comes at once, then one every 20 ms growing to 60 ms, less often where scrapes take long.
     """
     clock = clock or asyncio.get_running_loop().time
     started = clock()

@@ -1,7 +1,8 @@
 """Readiness by a line in the output."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from e2e_api.manifests import LogProbe
@@ -58,12 +59,10 @@ class LogCheck(PushedCheck):
 
     async def _read(self) -> bool:
         outputs = self._driver.logs(self._container_id, follow=True, since=self._since)
-        try:
+        async with aclosing(outputs):
             async for output in outputs:
                 if await self._count(self._complete(output)):
                     return True
-        finally:
-            await _close(outputs)
         return await self._count(list(self._rests.values()))
 
     def _complete(self, output: Output) -> list[bytes]:
@@ -107,9 +106,3 @@ def logs_since(container: Container) -> datetime | None:
     if started is None or finished is None or finished >= started:
         return None
     return max(started - _HEAD_START, finished + (started - finished) / 2)
-
-
-async def _close(outputs: AsyncIterator[Output]) -> None:
-    close = getattr(outputs, "aclose", None)
-    if close is not None:
-        await close()

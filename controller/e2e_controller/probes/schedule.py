@@ -10,28 +10,44 @@ to show, and shall not be slowed down by being asked all the time."""
 _GROWTH = 0.05
 """The interval as a part of the time waited so far, so that the lag stays in proportion."""
 _SOON = 1.0
+_REST_OF_EACH = 0.1
+"""What each that is watched adds to the time between looks at what is ready, where its manifest says none: at
+rest, however many there are, ten looks are made in a second."""
 _LONGEST_REST = 1.0
 ADOPTION_GRACE = 5.0
 """Seconds that a container is given which runs for longer than its `startupTimeout` when first seen."""
 
 
 def pause(
-    readiness: Readiness, *, ready: bool, failures: int, waited: float, rest: float, crowd: int
+    readiness: Readiness,
+    *,
+    ready: bool,
+    failures: int,
+    waited: float,
+    rest: float,
+    crowd: int,
+    watched: int,
 ) -> float:
     """Seconds from one attempt to the next.
 
     `failures`: in a row; `waited`: how long it is not ready by now; `rest`: what the cost of an attempt asks;
-    `crowd`: how many are not ready.
+    `crowd`: how many are not ready; `watched`: how many there are in all.
     """
     soon = min(readiness.period, _SOON)
     if ready:
-        interval = soon if failures else readiness.period
+        interval = soon if failures else _period(readiness, watched)
     elif waited > readiness.startup_timeout:
         interval = soon
     else:
         longest = min(max(crowd * _INTERVAL_OF_EACH, _INTERVAL_OF_ONE), _LAST_INTERVAL)
         interval = min(max(waited * _GROWTH, _FIRST_INTERVAL), longest)
     return max(interval, min(rest, _LONGEST_REST))
+
+
+def _period(readiness: Readiness, watched: int) -> float:
+    if "period" in readiness.model_fields_set:
+        return readiness.period
+    return max(readiness.period, watched * _REST_OF_EACH)
 
 
 def deadline(readiness: Readiness, *, started: float, seen: float) -> float:

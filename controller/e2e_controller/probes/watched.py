@@ -44,7 +44,8 @@ class Watched:
     """Asks until stopped.
 
     `changed` is called when `ready` or `timed_out` flips, and only then; `answered` now and then, when it is
-    not ready and another answer came than the one told of before. `crowd` tells how many are hurried.
+    not ready and another answer came than the one told of before. `others` tells how many are watched, and
+    how many of them are hurried.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Watched:
         answered: Callable[[], None],
         now: Callable[[], datetime],
         attempted: Attempted,
-        crowd: Callable[[], int],
+        others: Callable[[], tuple[int, int]],
     ) -> None:
         self.check = check
         self._container = container
@@ -65,7 +66,7 @@ class Watched:
         self._answered = answered
         self._now = now
         self._attempted = attempted
-        self._crowd = crowd
+        self._others = others
         self._loop = asyncio.get_running_loop()
         self._ready = False
         self._ever_ready = False
@@ -127,6 +128,7 @@ class Watched:
             cost = self._loop.time() - began
             self._attempted(cost, answer.ready)
             self._record(answer, threshold=self._readiness.failure_threshold)
+            watched, crowd = self._others()
             await asyncio.sleep(
                 pause(
                     self._readiness,
@@ -134,7 +136,8 @@ class Watched:
                     failures=self._failures,
                     waited=self._loop.time() - self._unready_since,
                     rest=cost * check.rest,
-                    crowd=self._crowd(),
+                    crowd=crowd,
+                    watched=watched,
                 )
             )
 

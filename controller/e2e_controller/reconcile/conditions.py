@@ -1,14 +1,16 @@
 """The conditions of a workload or job, each from what is wanted, seen and tried. Pure."""
 
+from dataclasses import replace
+
 from e2e_api.conditions import Condition, ConditionType, Reason, Status
-from e2e_controller.drivers.base import Container, ContainerPhase
+from e2e_controller.drivers.base import Container, ContainerPhase, Health
 from e2e_controller.objects import ObjectStatus
 from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.endings import how_it_ended
 from e2e_controller.reconcile.outcome import Failure, Outcome
 from e2e_controller.reconcile.plan import restart_delay, will_restart
-from e2e_controller.reconcile.steps import Observed, Waiting
+from e2e_controller.reconcile.steps import JobEnd, Observed, Waiting
 
 
 def running_and_failed(
@@ -74,6 +76,13 @@ def _ended(desired: Desired, container: Container, restarts: int) -> tuple[Condi
     return told(reason, message), Condition(ConditionType.FAILED, Status.TRUE, reason, message)
 
 
+def ended_before(end: JobEnd) -> tuple[Condition, Condition | None]:
+    """Of a job whose container was removed after its end: nothing but a note tells of it."""
+    running = not_running(end.reason, end.message)
+    succeeded = end.reason == Reason.SUCCEEDED
+    return running, None if succeeded else replace(running, type=ConditionType.FAILED, status=Status.TRUE)
+
+
 def completed_condition(running: Condition) -> Condition:
     """`Completed` of a job."""
     status = Status.TRUE if running.reason == Reason.SUCCEEDED else Status.FALSE
@@ -97,6 +106,19 @@ def ready_condition(
     if report.ready:
         return told(Status.TRUE, Reason.PROBE_SUCCEEDED, report.answer)
     return told(Status.FALSE, Reason.PROBE_FAILED, f"{report.request}: {report.answer}")
+
+
+def no_healthcheck(desired: Desired | None, container: Container | None) -> Condition | None:
+    """`Failed` of what runs, and whose image has no word on its health and never will."""
+    readiness = desired.readiness if desired else None
+    if readiness is None or readiness.healthcheck is None or container is None:
+        return None
+    if container.phase is not ContainerPhase.RUNNING or container.health is not Health.NONE:
+        return None
+    message = (
+        f"image {container.image} has no HEALTHCHECK: take another probe for readiness, or another image"
+    )
+    return Condition(ConditionType.FAILED, Status.TRUE, Reason.NO_HEALTHCHECK, message)
 
 
 def probe_timeout(desired: Desired | None, report: ProbeReport) -> Condition:

@@ -18,6 +18,7 @@ from e2e_api.manifests import (
     State,
     Volume,
     WorkloadSpec,
+    normal_path,
 )
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import BuildSpec, ContainerSpec, FileContent, Mount, PortSpec
@@ -115,8 +116,8 @@ def _container_spec(
 ) -> ContainerSpec:
     manifest = environment.manifest if environment else None
     defaults = manifest.spec if manifest and isinstance(manifest.spec, EnvironmentSpec) else EnvironmentSpec()
-    targets = {volume.target for volume in spec.volumes}
-    inherited = [volume for volume in defaults.volumes if volume.target not in targets]
+    targets = {normal_path(volume.target) for volume in spec.volumes}
+    inherited = [volume for volume in defaults.volumes if normal_path(volume.target) not in targets]
     return ContainerSpec(
         image=build.tag if build else spec.image or "",
         entrypoint=spec.entrypoint,

@@ -34,7 +34,8 @@ def how_it_ended(container: Container, *, asked: bool = False) -> str:
     if name := signal_name(code):
         text += f" ({name})"
     if container.started_at and container.finished_at:
-        text += f" after {(container.finished_at - container.started_at).total_seconds():.1f}s"
+        # The engine notes the end of a short run before its beginning.
+        text += f" after {max(0.0, (container.finished_at - container.started_at).total_seconds()):.1f}s"
     if container.oom_killed:
         text += "; it ran out of memory: raise resources.memory"
     elif code in _MEANINGS and not asked:

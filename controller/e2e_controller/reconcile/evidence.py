@@ -1,8 +1,9 @@
 """What is kept of a container that ended, or is about to go."""
 
 import asyncio
+from collections.abc import Iterable
 
-from e2e_controller.drivers.base import Container, ContainerPhase, Driver, DriverError
+from e2e_controller.drivers.base import Container, Driver, DriverError
 from e2e_controller.objects import ObjectStatus, PastContainer
 from e2e_controller.reconcile.steps import Plan, Remove, Start
 
@@ -13,9 +14,7 @@ LOG_SECONDS = 5.0
 
 async def last_log_lines(driver: Driver, container: Container, status: ObjectStatus) -> tuple[str, ...]:
     """The end of its log; read once for each end of a container."""
-    known = status.container
-    ended = container.phase is ContainerPhase.EXITED
-    if ended and known and (known.id, known.finished_at) == (container.id, container.finished_at):
+    if container.is_same_end(status.container):
         return status.last_log_lines
     pieces = []
     try:
@@ -24,6 +23,11 @@ async def last_log_lines(driver: Driver, container: Container, status: ObjectSta
                 pieces.append(output.data)
     except (DriverError, TimeoutError) as error:
         return (f"(the log could not be read: {error or 'timeout'})",)
+    return cut_lines(pieces)
+
+
+def cut_lines(pieces: Iterable[bytes]) -> tuple[str, ...]:
+    """As many of the last lines, and as much of each, as is kept."""
     lines = b"".join(pieces).decode(errors="replace").splitlines()
     return tuple(line[:LOG_LINE_LENGTH] for line in lines[-LOG_LINES:])
 

@@ -56,15 +56,15 @@ class Observer:
         if desired is None:
             return observed
         if container is not None and not may_create(desired, observed):
+            observed = replace(observed, cycle=self._cycle(object_, find))
             if desired.live_files:  # costs a call, once for each container
                 observed = replace(observed, notes=await self._notebook.read(container.id))
             return observed
-        attempt = self._attempts.next(key, desired.spec_hash) if container is None and desired.is_job else 0
+        if container is None and desired.is_job:
+            attempt = self._attempts.next(key, desired.spec_hash)
+            observed = replace(observed, attempt=attempt, end=self._attempts.end(key, desired.spec_hash))
         observed = replace(
-            observed,
-            waiting=self.waiting(object_, find),
-            network_waiting=network_waiting(environment),
-            attempt=attempt,
+            observed, waiting=self.waiting(object_, find), network_waiting=network_waiting(environment)
         )
         if desired.build or desired.state in ("Stopped", "Killed"):
             return observed
@@ -105,6 +105,11 @@ class Observer:
             f"{rival.key.kind} {key.name} of this environment has that name, which workloads and jobs share",
             remedy="rename one of them",
         )
+
+    def _cycle(self, object_: Object, find: Find | None) -> str:
+        waiting = self.waiting(object_, find)
+        cyclic = waiting is not None and waiting.reason == Reason.DEPENDENCY_CYCLE
+        return f"once its container is gone, {waiting.message}" if waiting and cyclic else ""
 
     def waiting(self, object_: Object, find: Find | None = None) -> Waiting | None:
         """For which other objects its creation waits, if it does."""

@@ -70,7 +70,7 @@ def plan_job(desired: Desired, observed: Observed, previous: ObjectStatus, now: 
     """It runs to its end, and again if that was none that it should have; once it is over nothing is done."""
     container = observed.container
     if container is None:
-        if is_over(desired, previous):
+        if observed.end is not None or is_over(desired, previous):
             return Plan()
         return _fresh(desired, observed, (), "it is not there", observed.attempt)
     if container.spec_hash == desired.spec_hash and container.phase is ContainerPhase.EXITED:

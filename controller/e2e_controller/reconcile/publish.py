@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from e2e_api.conditions import Condition, ConditionType, Reason, Status, set_condition
-from e2e_controller.drivers.base import ContainerPhase, Driver, Key
+from e2e_controller.drivers.base import Container, ContainerPhase, Driver, Key
 from e2e_controller.events import EventLog
 from e2e_controller.objects import Object, ObjectStatus
 from e2e_controller.probes import Prober
@@ -14,6 +14,7 @@ from e2e_controller.reconcile.evidence import last_log_lines
 from e2e_controller.reconcile.outcome import MAX_MESSAGE, Failure, Outcome
 from e2e_controller.reconcile.status import workload_status
 from e2e_controller.reconcile.steps import Observed
+from e2e_controller.reconcile.tails import LogTails
 from e2e_controller.store import Store
 
 
@@ -28,6 +29,16 @@ class Publisher:
         self._prober = prober
         self._events = events
         self._now = now
+        self._tails = LogTails(driver)
+
+    async def aclose(self) -> None:
+        """Ends what follows logs."""
+        await self._tails.aclose()
+
+    def gone(self, key: Key) -> None:
+        """Nothing is left that could be told of."""
+        self._prober.forget(key)
+        self._tails.forget(key)
 
     async def status(
         self, object_: Object, desired: Desired | None, observed: Observed, outcome: Outcome
@@ -43,9 +54,17 @@ class Publisher:
         else:
             self._prober.forget(key)
         if container is not None and container.phase is ContainerPhase.EXITED:
-            lines = await last_log_lines(self._driver, container, object_.status)
-            outcome = replace(outcome, log_lines=lines)
-        return workload_status(object_, desired, observed, outcome, report, self._now())
+            outcome = replace(outcome, log_lines=await self._last_log_lines(object_, container))
+        status = workload_status(object_, desired, observed, outcome, report, self._now())
+        if container is not None and running and not status.is_true(ConditionType.READY):
+            self._tails.follow(container)
+        else:
+            self._tails.forget(key)
+        return status
+
+    async def _last_log_lines(self, object_: Object, container: Container) -> tuple[str, ...]:
+        lines = await self._tails.lines(container)
+        return await last_log_lines(self._driver, container, object_.status) if lines is None else lines
 
     def publish(self, object_: Object, status: ObjectStatus, failure: Failure | None = None) -> None:
         """Stores the status, unless it is about a manifest of the past: then the key is queued again."""

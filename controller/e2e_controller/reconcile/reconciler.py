@@ -11,7 +11,14 @@ from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import ContainerPhase, Driver, DriverError, EngineInfo, Key
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
-from e2e_controller.objects import ENVIRONMENT, FILE, Object, PastContainer, Phase, environment_key
+from e2e_controller.objects import (
+    ENVIRONMENT,
+    FILE,
+    Object,
+    PastContainer,
+    Phase,
+    environment_key,
+)
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.attempts import Attempts
 from e2e_controller.reconcile.contexts import Contexts
@@ -54,7 +61,6 @@ class Reconciler:
         self._store = store
         self._queue = queue
         self._driver = driver
-        self._prober = prober
         self._events = events
         self._directories = directories
         self._info = info
@@ -69,6 +75,10 @@ class Reconciler:
         self._retries = Retries(queue, now)
         self._ports = AwaitedPorts(store, self._retries)
         self._environments = EnvironmentReconciler(store, queue, driver, events, directories, info, now)
+
+    async def aclose(self) -> None:
+        """Ends what was begun; to be called when nobody works any more."""
+        await self._publisher.aclose()
 
     async def work(self) -> None:
         """One worker: until the queue is closed."""
@@ -176,6 +186,7 @@ class Reconciler:
             self._gone(object_)
             return None
         status = await self._publisher.status(object_, desired, observed, outcome)
+        self._attempts.note_end(key, desired, observed.container, status)
         # No event need tell of a program that has ended already.
         left = make_plan(desired, observed, status, self._now()) if plan.steps else plan
         self._publisher.publish(object_, unfinished(status) if left.steps else status)
@@ -289,7 +300,7 @@ class Reconciler:
     def _gone(self, object_: Object) -> None:
         self._rests.forget(object_.key)
         self._attempts.forget(object_.key)
-        self._prober.forget(object_.key)
+        self._publisher.gone(object_.key)
         current = self._store.get(object_.key)
         if current is not None and not current.deleting:
             if current.generation != object_.generation:

@@ -18,7 +18,9 @@ from e2e_controller.objects import Object, ObjectStatus, Probe, acceptance
 from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.conditions import (
     completed_condition,
+    ended_before,
     image_ready_condition,
+    no_healthcheck,
     not_running,
     probe_timeout,
     ready_condition,
@@ -56,14 +58,19 @@ def workload_status(
     if container is None and outcome.failure is None and desired and is_over(desired, previous):
         return _still_over(object_, now)
     trouble = failing(object_, outcome.failure, now)
-    running, failed = running_and_failed(
-        desired, container, outcome, previous.restart_count, hopeless=trouble.hopeless
-    )
+    if container is None and outcome.failure is None and observed.end is not None:
+        running, failed = ended_before(observed.end)
+    else:
+        running, failed = running_and_failed(
+            desired, container, outcome, previous.restart_count, hopeless=trouble.hopeless
+        )
+    failed = failed or no_healthcheck(desired, container)
     ready = ready_condition(desired, container, running, report)
     if failed is None and report is not None and report.timed_out and running.status is Status.TRUE:
         failed = probe_timeout(desired, report)
     goal = completed_condition(running) if desired is not None and desired.is_job else ready
-    wanted = [acceptance(object_), image_ready_condition(observed, outcome, previous), running, goal, failed]
+    accepted = acceptance(object_, observed.cycle)
+    wanted = [accepted, image_ready_condition(observed, outcome, previous), running, goal, failed]
     phases = start_phases(
         previous,
         outcome.phases,
@@ -79,7 +86,7 @@ def workload_status(
         summary=_summary(object_, desired, running, goal, failed),
         progress=_progress(running, goal, failed),
         container=container,
-        restart_count=_restart_count(previous, desired, container, outcome),
+        restart_count=_restart_count(previous, desired, observed, outcome),
         failed_attempts=trouble.attempts,
         failing_since=trouble.since,
         retry_at=outcome.retry_at,
@@ -179,8 +186,11 @@ def _with_times(
 
 
 def _restart_count(
-    previous: ObjectStatus, desired: Desired | None, container: Container | None, outcome: Outcome
+    previous: ObjectStatus, desired: Desired | None, observed: Observed, outcome: Outcome
 ) -> int:
+    container = observed.container
+    if container is None and observed.end is not None:
+        return observed.end.attempt
     if container is not None and desired is not None and desired.is_job:
         return container.attempt
     return 0 if outcome.created else previous.restart_count + outcome.restarted

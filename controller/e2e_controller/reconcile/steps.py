@@ -141,6 +141,15 @@ NO_NETWORK = Waiting(Reason.PENDING, "waits for the environment's network")
 
 
 @dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended for good."""
+
+    reason: str
+    message: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What a fresh look found."""
 
@@ -153,10 +162,14 @@ class Observed:
     """What is told while there is no network."""
     waiting: Waiting | None = None
     """For which other objects its creation waits, if it does."""
+    cycle: str = ""
+    """How what is there depends on itself, so that it could not be created anew."""
     notes: Notes | None = None
     """Looked up only where there are live files; None too where nothing is noted."""
     attempt: int = 0
     """Of a job without a container: which attempt comes next."""
+    end: JobEnd | None = None
+    """Of a job without a container: how it ended, if it did."""
     rested: bool = False
     """Whether this run of the container was ended because the manifest asked for it."""
 

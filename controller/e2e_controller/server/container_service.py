@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,11 +63,9 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
             since=_moment(request.since) if request.HasField("since") else None,
             timestamps=request.timestamps,
         )
-        try:
+        async with aclosing(outputs):
             async for output in outputs:
                 yield pb.LogsResponse(stream=_STREAMS[output.stream], data=output.data)
-        finally:
-            await _close(outputs)
 
     async def CopyIn(
         self, request_iterator: AsyncIterator[pb.CopyInRequest], context: Any
@@ -86,12 +85,9 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
 
     async def CopyOut(self, request: pb.CopyOutRequest, context: Any) -> AsyncIterator[pb.CopyOutResponse]:
         container = await self._container(key_from_proto(request.key))
-        pieces = self._driver.copy_out(container.id, request.path)
-        try:
+        async with aclosing(self._driver.copy_out(container.id, request.path)) as pieces:
             async for piece in pieces:
                 yield pb.CopyOutResponse(tar=piece)
-        finally:
-            await _close(pieces)
 
     async def Inspect(self, request: pb.InspectRequest, context: Any) -> pb.InspectResponse:
         container = await self._container(key_from_proto(request.key))
@@ -119,12 +115,6 @@ async def _feed(session: ExecSession, requests: AsyncIterator[pb.ExecRequest]) -
     async for request in requests:
         await session.write(request.stdin)
     await session.close_stdin()
-
-
-async def _close(iterator: Any) -> None:
-    close = getattr(iterator, "aclose", None)
-    if close is not None:
-        await close()
 
 
 def _exec_response(piece: Output | ExitCode) -> pb.ExecResponse:

@@ -43,6 +43,7 @@ from e2e_api.manifests.probes import (
     TcpProbe,
 )
 from e2e_api.manifests.specs import ContainerFields, EnvironmentSpec, JobSpec, State, WorkloadSpec
+from e2e_api.manifests.texts import normal_path
 
 __all__ = [
     "API_VERSION",
@@ -83,6 +84,7 @@ __all__ = [
     "dependency_names",
     "environment_of",
     "json_schema",
+    "normal_path",
     "to_document",
     "with_host_paths",
 ]

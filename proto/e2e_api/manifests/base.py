@@ -13,7 +13,6 @@ DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
 NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/")]
 PortName = DnsLabel
 
 

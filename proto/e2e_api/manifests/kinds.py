@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from e2e_api.manifests.base import DnsLabel, Model, NonEmpty, field_error
+from e2e_api.manifests.base import DnsLabel, Model, field_error
 from e2e_api.manifests.specs import ContainerFields, EnvironmentSpec, JobSpec, WorkloadSpec
+from e2e_api.manifests.texts import LabelName
 
 API_VERSION: Literal["e2e/v1"] = "e2e/v1"
 
@@ -17,7 +18,7 @@ class Metadata(Model):
     name: DnsLabel
     environment: DnsLabel | None = None
     """Default: the first-level folder's name, else `default`."""
-    labels: dict[NonEmpty, str] = {}
+    labels: dict[LabelName, str] = {}
 
 
 class _ContainerKind(Model):
@@ -120,4 +121,17 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"]["Port"] = {
         "anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, schema["$defs"]["Port"]]
     }
+    _close(schema)
     return schema
+
+
+def _close(schema: Any) -> None:
+    """A key that matches none of the patterns is wrong; pydantic leaves it open."""
+    if isinstance(schema, dict):
+        if "patternProperties" in schema:
+            schema["additionalProperties"] = False
+        for part in schema.values():
+            _close(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _close(part)

@@ -1,13 +1,11 @@
 """The parts that the specs of workloads and jobs are made of."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from e2e_api.manifests.base import (
     DNS_LABEL,
-    AbsolutePath,
     DnsLabel,
     Model,
     NonEmpty,
@@ -16,9 +14,24 @@ from e2e_api.manifests.base import (
     as_tuple,
     field_error,
 )
-from e2e_api.quantities import Bytes, Cpus, Duration
+from e2e_api.manifests.texts import (
+    AbsolutePath,
+    Matching,
+    OnChange,
+    Signal,
+    UrlPath,
+    VariableName,
+    is_below,
+    normal_path,
+)
+from e2e_api.quantities import Bytes, Cpus, Duration, format_duration
 
-_ON_CHANGE = r"^(Recreate|Restart|None|Signal\(SIG[A-Z0-9+-]+\))$"
+_HIDDEN = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+"""Where the engine puts its own over whatever is there."""
+_DECIMAL_MODES = (550, 555, 600, 640, 644, 660, 664, 666, 700, 750, 755, 775, 777)
+"""Modes that nobody means, as octal they are 1046 and more: permissions whose leading 0 was forgotten."""
+_LEAST_MEMORY = 6 * 2**20
+_LONGEST_GRACE = 3600.0
 
 
 class Build(Model):
@@ -27,7 +40,7 @@ class Build(Model):
     context: NonEmpty = "."
     """Folder of the build context; relative to the manifest's folder."""
     dockerfile: NonEmpty = "Dockerfile"
-    args: dict[str, str] = {}
+    args: dict[VariableName, str] = {}
     target: str = ""
 
 
@@ -56,7 +69,7 @@ class File(Model):
     path: AbsolutePath
     content: str
     mode: Annotated[int, Field(ge=0, le=0o7777)] = 0o644
-    on_change: Annotated[str, StringConstraints(pattern=_ON_CHANGE)] = "Recreate"
+    on_change: OnChange = "Recreate"
     """What another `content` does: Recreate the container, or write the file into the one that is there and
     Restart it, send it a signal as in `Signal(SIGHUP)`, or do nothing more (None)."""
 
@@ -72,19 +85,34 @@ class File(Model):
             raise field_error("from", "not supported yet; give the `content`")
         return value
 
-    @field_validator("on_change", mode="before")
+    @field_validator("path")
     @classmethod
-    def _names_what_is_done(cls, value: Any) -> Any:
-        if not isinstance(value, str) or not re.match(_ON_CHANGE, value):
-            expected = "Recreate, Restart, None or a signal such as Signal(SIGHUP)"
-            raise ValueError(f"expected {expected}, not {str(value)[:40]!r}")
+    def _can_be_a_file(cls, value: str) -> str:
+        normal = normal_path(value)
+        if normal == "/" or value.endswith(("/", "/.", "/..")):
+            raise ValueError(f"expected the path of a file, not of a folder: {value!r}")
+        if hiding := next((folder for folder in _HIDDEN if is_below(normal, folder)), None):
+            raise ValueError(f"would not be seen: the engine puts its own {hiding} over the image's")
+        return value
+
+    @field_validator("mode")
+    @classmethod
+    def _is_octal(cls, value: int) -> int:
+        if value in _DECIMAL_MODES:
+            raise ValueError(f"{value} is {value:#o}: write 0{value} in YAML, {int(str(value), 8)} in JSON")
         return value
 
 
 class Volume(Model):
     """A named volume or a host path, mounted into the container."""
 
-    source: NonEmpty
+    source: Annotated[
+        str,
+        Matching(
+            rf"({DNS_LABEL}|^\.{{0,2}}/.*$|^\.{{1,2}}$)",
+            "a volume name (a DNS label) or a path beginning with / or ./",
+        ),
+    ]
     """A volume's name (kept for the environment's life), or a host path beginning with `/`, `./` or `../`."""
     target: AbsolutePath
     read_only: bool = False
@@ -94,12 +122,15 @@ class Volume(Model):
         """Whether `source` is a path rather than a name."""
         return _is_path(self.source)
 
-    @field_validator("source")
+    @field_validator("target")
     @classmethod
-    def _name_or_path(cls, value: str) -> str:
-        if _is_path(value) or re.fullmatch(DNS_LABEL, value):
-            return value
-        raise ValueError("expected a volume name (a DNS label) or a path beginning with / or ./")
+    def _can_be_mounted(cls, value: str) -> str:
+        normal = normal_path(value)
+        if normal == "/" or is_below(normal, "/proc"):
+            raise ValueError(f"nothing can be mounted at {normal}: take another folder")
+        if ":" in value:
+            raise ValueError(f"expected a path without ':', not {value[:80]!r}; for :ro give readOnly: true")
+        return value
 
 
 def _is_path(source: str) -> bool:
@@ -119,19 +150,28 @@ class Metrics(Model):
     """Where the workload serves Prometheus metrics; makes it instrumented."""
 
     port: PortName
-    path: Annotated[str, StringConstraints(pattern=r"^/")] = "/metrics"
+    path: UrlPath = "/metrics"
     scheme: Literal["http", "https"] = "http"
 
 
 class Resources(Model):
     """Limits; absent means none, or the environment's default."""
 
-    memory: Annotated[Bytes, Field(ge=6 * 2**20)] | None = None
+    memory: Bytes | None = None
     """At least 6Mi, as the engine asks."""
-    cpus: Annotated[Cpus, Field(ge=0.01)] | None = None
+    cpus: Annotated[Cpus, Field(ge=0.01, le=10_000)] | None = None
+
+    @field_validator("memory")
+    @classmethod
+    def _enough(cls, value: int | None) -> int | None:
+        if value is not None and value < _LEAST_MEMORY:
+            raise ValueError(f"expected at least 6Mi, which is what the engine asks, not {value} bytes")
+        return value
 
 
-_Capability = Annotated[str, StringConstraints(pattern=r"^[A-Z_]+$")]
+_Capability = Annotated[
+    str, Matching(r"^[A-Z][A-Z0-9_]*$", "a capability such as SYS_ADMIN, see capabilities(7)")
+]
 
 
 class Security(Model):
@@ -146,6 +186,15 @@ class Security(Model):
 class Stop(Model):
     """How the container is asked to end."""
 
-    signal: Annotated[str, StringConstraints(pattern=r"^(SIG[A-Z0-9+-]+|[0-9]+)$")] = "SIGTERM"
-    grace_period: Annotated[Duration, Field(le=3600)] = 30.0
-    """Then it is killed."""
+    signal: Signal = "SIGTERM"
+    grace_period: Duration = 30.0
+    """Then it is killed. At most 1h."""
+
+    @field_validator("grace_period")
+    @classmethod
+    def _ends(cls, value: float) -> float:
+        if value > _LONGEST_GRACE:
+            raise ValueError(
+                f"expected at most {format_duration(_LONGEST_GRACE)}, not {format_duration(value)}"
+            )
+        return value

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from e2e_api.manifests.base import Model, NonEmpty, PortName, as_tuple, field_error
+from e2e_api.manifests.texts import HeaderName, HeaderValue, UrlPath
 from e2e_api.patterns import compile_pattern
 from e2e_api.quantities import Duration
 
@@ -13,13 +14,13 @@ class HttpProbe(Model):
     """Ready when a GET answers with a status in the range and all texts in the body."""
 
     port: PortName
-    path: Annotated[str, StringConstraints(pattern=r"^/")] = "/"
+    path: UrlPath = "/"
     scheme: Literal["HTTP", "HTTPS"] = "HTTP"
     """HTTPS certificates are not verified, as in Kubernetes."""
     status_min: Annotated[int, Field(ge=100, le=599)] = 200
     status_max: Annotated[int, Field(ge=100, le=599)] = 299
     contains: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
-    headers: dict[str, str] = {}
+    headers: dict[HeaderName, HeaderValue] = {}
 
     @model_validator(mode="after")
     def _range(self) -> Self:
@@ -38,6 +39,13 @@ class ExecProbe(Model):
     """Ready when the command exits with 0 inside the container."""
 
     command: Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+
+    @field_validator("command")
+    @classmethod
+    def _names_a_program(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value[0]:
+            raise ValueError("expected a program's name as the first text, not an empty one")
+        return value
 
 
 class GrpcProbe(Model):
@@ -89,7 +97,8 @@ class Readiness(Model):
     startup_timeout: Annotated[Duration, Field(gt=0)] = 60.0
     """From the container's start; then the workload has failed."""
     period: Annotated[Duration, Field(ge=0.01)] = 10.0
-    """Between attempts once ready; until then attempts come every 10 to 100 ms."""
+    """Between attempts once ready, longer by default where very many are watched; until then attempts come
+    every 10 to 100 ms."""
     failure_threshold: Annotated[int, Field(ge=1)] = 3
     """Failed attempts in a row that make a ready workload not ready."""
 
@@ -107,6 +116,9 @@ class Readiness(Model):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         given = [name for name in PROBES if getattr(self, name) is not None]
+        empty = [name for name in PROBES if name in self.model_fields_set and name not in given]
+        if empty and not given:
+            raise field_error(empty[0], f"is empty; give its fields, or {empty[0]}: {{}} if it needs none")
         if len(given) != 1:
             raise ValueError(f"expected exactly one of {', '.join(PROBES)}; got {', '.join(given) or 'none'}")
         reason = _PUSHED.get(given[0])

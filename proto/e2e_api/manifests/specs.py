@@ -1,11 +1,11 @@
 """The specs of the kinds."""
 
-import posixpath
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from e2e_api.manifests.base import Model, NonEmpty, PortName, as_tuple, field_error
+from e2e_api.manifests.base import Model, PortName, as_tuple, field_error
 from e2e_api.manifests.parts import (
     Build,
     Dependency,
@@ -18,6 +18,15 @@ from e2e_api.manifests.parts import (
     Volume,
 )
 from e2e_api.manifests.probes import Readiness
+from e2e_api.manifests.texts import (
+    ImageReference,
+    LabelName,
+    Matching,
+    User,
+    VariableName,
+    is_below,
+    normal_path,
+)
 from e2e_api.quantities import Duration
 
 State = Literal["Running", "Stopped", "Killed", "Paused"]
@@ -27,16 +36,18 @@ Words = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
 class ContainerFields(Model):
     """What a container is; workloads and jobs have it in common."""
 
-    image: NonEmpty | None = None
+    image: ImageReference | None = None
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     build: Build | None = None
     entrypoint: Words | None = None
     """Absent: the image's; empty: none."""
     command: Words | None = None
     """Absent: the image's, unless `entrypoint` is given."""
-    env: dict[NonEmpty, str] = {}
-    user: str = ""
-    working_dir: str = ""
+    env: dict[VariableName, str] = {}
+    user: User = ""
+    working_dir: Annotated[
+        str, Matching(r"^(/[^\x00-\x1f\x7f]*)?$", "an absolute path: it begins with /")
+    ] = ""
     ports: dict[PortName, Port] = {}
     files: Annotated[tuple[File, ...], BeforeValidator(as_tuple)] = ()
     volumes: Annotated[tuple[Volume, ...], BeforeValidator(as_tuple)] = ()
@@ -50,16 +61,45 @@ class ContainerFields(Model):
     @classmethod
     def _env_names(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
-            if "=" in name or "\0" in name + text:
-                raise ValueError(f"{name[:40]!r} is not a variable's name, or its value has a NUL")
+            if "\0" in text:
+                raise ValueError(f"the value of {name[:40]!r} has a NUL")
+        return value
+
+    @field_validator("entrypoint")
+    @classmethod
+    def _names_a_program(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value and not value[0]:
+            raise ValueError("expected a program's name as the first text, not an empty one; [] is for none")
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.image is None) == (self.build is None):
             raise ValueError("expected exactly one of image and build")
-        self._check_unique()
+        if self.build is not None and "image_pull_policy" in self.model_fields_set:
+            raise field_error(
+                "imagePullPolicy", "has no effect with build: it is built, not pulled; leave it out"
+            )
+        check_unique("ports", ((name, _container_port(port)) for name, port in self.ports.items()))
+        check_unique("ports", ((name, _host_port(port)) for name, port in self.ports.items()), ".hostPort")
+        check_unique("files", _numbered(normal_path(file.path) for file in self.files))
+        check_unique("volumes", _numbered(normal_path(volume.target) for volume in self.volumes))
+        check_unique("dependsOn", _numbered(dependency.name for dependency in self.depends_on))
+        self._check_files()
         return self
+
+    def _check_files(self) -> None:
+        """Whether each can be written beside the others, and where the volumes are."""
+        paths = [normal_path(file.path) for file in self.files]
+        for number, path in enumerate(paths):
+            if above := next((other for other in paths if other != path and is_below(path, other)), None):
+                raise field_error(f"files.{number}.path", f"{above} is a file, too: it cannot hold {path}")
+            for volume in self.volumes:
+                target = normal_path(volume.target)
+                if is_below(target, path):
+                    raise field_error(f"files.{number}.path", f"the volume at {target} is in its place")
+                if volume.read_only and is_below(path, target):
+                    raise field_error(f"files.{number}.path", f"the volume at {target} is readOnly")
 
     def _check_port(self, field: str, port: str) -> None:
         if port not in self.ports:
@@ -67,20 +107,26 @@ class ContainerFields(Model):
         if self.ports[port].protocol != "tcp":
             raise field_error(field, f"port {port!r} is not tcp")
 
-    def _check_unique(self) -> None:
-        numbers = [f"{port.container_port}/{port.protocol}" for port in self.ports.values()]
-        paths = [posixpath.normpath(file.path) for file in self.files]
-        targets = [posixpath.normpath(volume.target) for volume in self.volumes]
-        names = [dependency.name for dependency in self.depends_on]
-        for what, values in (
-            ("ports", numbers),
-            ("files", paths),
-            ("volumes", targets),
-            ("dependsOn", names),
-        ):
-            twice = next((value for value in values if values.count(value) > 1), None)
-            if twice is not None:
-                raise field_error(what, f"{twice} stands there twice")
+
+def check_unique(field: str, values: Iterable[tuple[str, str | None]], below: str = "") -> None:
+    """Whether no two parts have the same value, None aside. Each is given with its place in the field."""
+    seen = set[str | None]()
+    for place, value in values:
+        if value in seen and value is not None:
+            raise field_error(f"{field}.{place}{below}", f"{value} stands there twice")
+        seen.add(value)
+
+
+def _numbered(values: Iterable[str]) -> Iterator[tuple[str, str]]:
+    return ((str(number), value) for number, value in enumerate(values))
+
+
+def _container_port(port: Port) -> str:
+    return f"{port.container_port}/{port.protocol}"
+
+
+def _host_port(port: Port) -> str | None:
+    return f"host port {port.host_port}/{port.protocol}" if port.host_port is not None else None
 
 
 class WorkloadSpec(ContainerFields):
@@ -123,9 +169,14 @@ class EnvironmentSpec(Model):
     resources: Resources = Resources()
     volumes: Annotated[tuple[Volume, ...], BeforeValidator(as_tuple)] = ()
     """Added to every workload and job."""
-    labels: dict[NonEmpty, str] = {}
+    labels: dict[LabelName, str] = {}
     """Added to every workload and job, unless it has the label."""
     ttl: Annotated[Duration, Field(gt=0)] | None = None
     """After that long without a lease, what the API applied is deleted."""
     keep_on_failure: bool = False
     """Keep the environment when its last lease ends while an object has failed, for `ttl` if given."""
+
+    @model_validator(mode="after")
+    def _unique_targets(self) -> Self:
+        check_unique("volumes", _numbered(normal_path(volume.target) for volume in self.volumes))
+        return self

@@ -8,13 +8,13 @@ from __future__ import annotations  # gRPC's generic types exist for type checke
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
 
 from e2e.addresses import CHANNEL_OPTIONS, Target
-from e2e.failures import typed_error
+from e2e.failures import cut_off, typed_error
 from e2e_api.errors import Unavailable, WaitTimeout
 from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
 from e2e_api.v1.environment_service_pb2_grpc import EnvironmentServiceStub
@@ -114,10 +114,8 @@ class AsyncTransport:
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request, timeout: float
     ) -> _Response:
         """One request, one response. `timeout` in seconds is the call's deadline."""
-        try:
+        with self._typed_errors():
             return await method(request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise typed_error(error, self._target) from None
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -129,9 +127,8 @@ class AsyncTransport:
         """The responses to one request; leaving the block ends the call."""
         call = method(request, timeout=timeout)
         try:
-            yield aiter(call)
-        except grpc.RpcError as error:
-            raise typed_error(error, self._target) from None
+            with self._typed_errors():
+                yield aiter(call)
         finally:
             call.cancel()
 
@@ -160,9 +157,8 @@ class AsyncTransport:
         """The responses to several requests; leaving the block ends the call."""
         call = method(iter(requests), timeout=timeout)
         try:
-            yield aiter(call)
-        except grpc.RpcError as error:
-            raise typed_error(error, self._target) from None
+            with self._typed_errors():
+                yield aiter(call)
         finally:
             call.cancel()
 
@@ -175,9 +171,8 @@ class AsyncTransport:
         """Opens a stream without a deadline, whose first response comes within `timeout` seconds."""
         call = method(request)
         try:
-            first: Any = await asyncio.wait_for(call.read(), timeout)
-        except grpc.RpcError as error:
-            raise typed_error(error, self._target) from None
+            with self._typed_errors():
+                first: Any = await asyncio.wait_for(call.read(), timeout)
         except TimeoutError:
             call.cancel()
             raise WaitTimeout(f"the controller did not answer within {timeout:g} s") from None
@@ -187,6 +182,19 @@ class AsyncTransport:
         if first is grpc.aio.EOF:
             raise Unavailable("the controller ended the stream at once")
         return AsyncHeld(call, first)
+
+    @contextlib.contextmanager
+    def _typed_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise typed_error(error, self._target) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # gRPC raises it as well where the controller cancelled the call: its own caller did not.
+            raise cut_off() from None
 
 
 async def _repeated(responses: AsyncIterator[_Response], interval: float) -> AsyncGenerator[_Response, None]:

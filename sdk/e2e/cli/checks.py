@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import tempfile
 import tomllib
@@ -20,6 +21,7 @@ from e2e_api.manifests import ContainerFields
 
 _ENGINE_SECONDS = 90.0
 _GIGABYTE = 10**9
+_FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)(?:[ \t]+AS[ \t]+(\S+))?", re.I | re.M)
 _LITTLE_SPACE = 2 * _GIGABYTE
 _NO_SPACE = _GIGABYTE // 5
 _INOTIFY = Path("/proc/sys/fs/inotify")
@@ -120,13 +122,29 @@ def check_controller(address: str | None, *, engine_answers: bool) -> Iterator[F
 
 
 def wanted_images(given: Iterable[Given]) -> dict[str, bool]:
-    """The images that these manifests name; False for one that may not be pulled."""
+    """The images that these manifests name or build on; False for one that may not be pulled."""
     images: dict[str, bool] = {}
     for found in given:
         spec = found.manifest.spec
         if isinstance(spec, ContainerFields) and spec.image is not None:
             images[spec.image] = images.get(spec.image, True) and spec.image_pull_policy != "Never"
+        if isinstance(spec, ContainerFields) and spec.build is not None:
+            for base in _bases(Path(spec.build.context, spec.build.dockerfile)):
+                images.setdefault(base, True)
     return images
+
+
+def _bases(dockerfile: Path) -> Iterator[str]:
+    """What a build begins with, its own stages and what depends on arguments aside."""
+    try:
+        text = dockerfile.read_text(errors="replace")
+    except OSError:
+        return
+    stages = {"scratch"}
+    for base, stage in _FROM.findall(text):
+        if base.lower() not in stages and "$" not in base:
+            yield base
+        stages.add(stage.lower())
 
 
 def check_images(wanted: Mapping[str, bool], answer: Mapping[str, Any]) -> Iterator[Finding]:
@@ -163,7 +181,7 @@ def how_to_get(reference: str, recipes: Path = _RECIPES) -> str:
 
 
 def check_builds(given: Iterable[Given]) -> Iterator[Finding]:
-    """Whether what the manifests build from is there; the bases of builds are pulled by the engine."""
+    """Whether what the manifests build from is there."""
     for found in given:
         build = getattr(found.manifest.spec, "build", None)
         if build is None:

@@ -51,6 +51,14 @@ def read_manifests(paths: Sequence[str], environment: str | None) -> list[Given]
 
     Raises InvalidArgument that lists all that is wrong in any of them, each with file, line and column.
     """
+    given, problems = find_manifests(paths, environment)
+    if problems:
+        raise InvalidArgument(problems)
+    return given
+
+
+def find_manifests(paths: Sequence[str], environment: str | None) -> tuple[list[Given], str]:
+    """The manifests that are valid, and what is wrong with the others; "" where there is nothing."""
     problems: list[str] = []
     given: dict[Key, Given] = {}
     for text in _texts(paths, problems):
@@ -63,11 +71,9 @@ def read_manifests(paths: Sequence[str], environment: str | None) -> list[Given]
                 problems.append(f"{place}: {found.key} stands in {first.place} already")
     if not given and not problems:
         problems.append(f"{', '.join(paths)}: there is no manifest ({', '.join(_SUFFIXES)})")
-    if problems:
-        shown = problems[:_MOST_PROBLEMS]
-        more = len(problems) - len(shown)
-        raise InvalidArgument("\n".join([*shown, f"and {more} more"] if more else shown))
-    return list(given.values())
+    shown = problems[:_MOST_PROBLEMS]
+    more = len(problems) - len(shown)
+    return list(given.values()), "\n".join([*shown, f"and {more} more"] if more else shown)
 
 
 def batches(given: Iterable[Given], most: int = _BATCH_BYTES) -> Iterator[str]:
@@ -131,10 +137,10 @@ def _documents(text: _Text, problems: list[str]) -> Iterator[tuple[str, Document
     try:
         documents = parse_documents(text.data)
     except UnreadableError as error:
-        problems.append(f"{text.label}:{'' if error.problem.line else ' '}{error.problem}")
+        problems.append(error.problem.in_file(text.label))
         return
     for document in documents:
-        problems += [f"{text.label}:{problem}" for problem in document.problems]
+        problems += [problem.in_file(text.label) for problem in document.problems]
         yield f"{text.label}:{document.line}", document
 
 

@@ -4,6 +4,7 @@ On a terminal the lines are redrawn in place; elsewhere each change is a line of
 It is fed by a watch of its own, in a thread, beside whatever the caller waits for.
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -27,7 +28,10 @@ _GOOD = frozenset({"Ready", "Running", "Completed", "Gone"})
 _BAD = frozenset({"Failed", "Rejected"})
 _QUIET = frozenset({"Stopped", "Killed", "Paused"})
 _REST = _GOOD | _BAD | _QUIET
-_DETAILED = _BAD | {"Pulling", "Building", "NotReady", "Restarting", "Retrying", "WaitingForDependencies"}
+_DETAILED = _BAD | {
+    *("Pulling", "Building", "NotReady", "Restarting", "Retrying", "WaitingForDependencies"),
+    *("ImagePullFailed", "ImageBuildFailed", "PortTaken", "NameConflict", "EngineUnavailable", "EngineError"),
+}
 _NOTHING_YET = "not probed yet"
 _PLAIN_INTERVAL = 5.0
 _FRAMES_A_SECOND = 10
@@ -50,7 +54,8 @@ class Line:
 
     def text(self) -> str:
         """What is said of it."""
-        word = {"NotReady": "not ready yet"}.get(self.word, self.word.lower())
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.word).lower()
+        word = {"NotReady": "not ready yet"}.get(self.word, words)
         if self.word in _DETAILED and self.detail not in ("", _NOTHING_YET):
             detail = self.detail.splitlines()[0][:_LONGEST_DETAIL]
             return detail if detail.lower().startswith(word) else f"{word}: {detail}"

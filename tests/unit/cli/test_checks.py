@@ -123,11 +123,14 @@ def test_doctor_tells_all_and_ends_with_1_when_something_is_missing(
     assert "(as named)" in out
     monkeypatch.setattr(checks, "ask_engine", lambda _: {"error": "no socket; start the engine"})
     (tmp_path / "wrong.yaml").write_text("apiVersion: e2e/v1\nkind: Wrongload\n")
-    code, out, _ = e2e("doctor", "-f", tmp_path / "wrong.yaml")
+    right = "apiVersion: e2e/v1\nkind: Job\nmetadata: {name: a}\nspec: {image: of-the-right-one:1}\n"
+    (tmp_path / "right.yaml").write_text(right)
+    code, out, _ = e2e("doctor", "-f", tmp_path)
     assert code == 1
     assert "✗ engine: no socket; start the engine" in out
     assert "✗ manifests:" in out
     assert "wrong.yaml:2:" in out
+    assert "image of-the-right-one:1: not looked for" in out
 
 
 def test_builds_are_looked_at(tmp_path: Path) -> None:
@@ -140,6 +143,17 @@ def test_builds_are_looked_at(tmp_path: Path) -> None:
     assert good == Finding(Mark.GOOD, f"build of a from {tmp_path}/Dockerfile: present")
     assert bad.mark is Mark.BAD
     assert "b.yaml:1" in bad.remedy
+
+
+def test_what_builds_begin_with_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "ARG TAG=1\nFROM --platform=linux/amd64 golang:1.22 AS build\nRUN echo FROM here\n"
+        "FROM build as second\nFROM base:$TAG\nFROM scratch\nfrom debian:12\n"
+    )
+    text = "apiVersion: e2e/v1\nkind: Workload\nmetadata: {name: a}\nspec: {build: {context: .}}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    wanted = checks.wanted_images(read_manifests([str(tmp_path)], None))
+    assert wanted == {"golang:1.22": True, "debian:12": True}
 
 
 def test_an_image_with_a_recipe_can_be_built(tmp_path: Path) -> None:

@@ -77,6 +77,12 @@ def test_a_failure_is_told_by_its_first_line(board: Board) -> None:
     assert show(board, "Failed", "exited with code 3\nmore") == "failed: exited with code 3"
 
 
+def test_why_it_is_tried_again_is_told_in_words(board: Board) -> None:
+    assert show(board, "ImagePullFailed", "no such host") == "image pull failed: no such host"
+    waits = "waits for db to be Ready"
+    assert show(board, "WaitingForDependencies", waits) == f"waiting for dependencies: {waits}"
+
+
 def test_time_begins_anew_when_what_was_at_rest_moves(board: Board, clock: Clock) -> None:
     show(board, "Ready")
     clock.now += 50

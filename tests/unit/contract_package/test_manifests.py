@@ -30,21 +30,25 @@ PORTS = st.one_of(
         {"containerPort": st.integers(1, 65535)}, optional={"hostPort": st.integers(1, 65535)}
     ),
 )
+WORDS = st.lists(TEXT, min_size=1, max_size=3).filter(lambda words: bool(words[0]))
+IMAGES = st.from_regex(
+    r"([a-z]{1,5}\.io(:5000)?/)?[a-z0-9]{1,9}(:[A-Za-z0-9][A-Za-z0-9._]{0,8})?", fullmatch=True
+)
 SPECS = st.fixed_dictionaries(
-    {"image": TEXT.filter(bool)},
+    {"image": IMAGES},
     optional={
         "imagePullPolicy": st.sampled_from(["Always", "IfNotPresent", "Never"]),
-        "entrypoint": st.lists(TEXT, max_size=3),
+        "entrypoint": WORDS,
         "command": st.lists(TEXT, max_size=3),
         "env": st.dictionaries(NAMES, TEXT, max_size=3),
-        "user": TEXT,
-        "workingDir": TEXT,
+        "user": st.sampled_from(["", "root", "1000:1000"]),
+        "workingDir": TEXT.map(lambda text: f"/{text}"),
         "ports": st.dictionaries(LABELS, PORTS, max_size=1),
         "files": st.lists(st.fixed_dictionaries({"path": st.just("/a"), "content": TEXT}), max_size=1),
         "volumes": st.lists(st.fixed_dictionaries({"source": LABELS, "target": st.just("/x")}), max_size=1),
         "resources": st.fixed_dictionaries({}, optional={"memory": st.just("1Gi"), "cpus": st.just("500m")}),
         "readiness": st.fixed_dictionaries(
-            {"exec": st.fixed_dictionaries({"command": st.lists(TEXT, min_size=1, max_size=2)})},
+            {"exec": st.fixed_dictionaries({"command": WORDS})},
             optional={"timeout": DURATIONS, "startupTimeout": DURATIONS},
         ),
         "security": st.fixed_dictionaries({"privileged": st.booleans()}),

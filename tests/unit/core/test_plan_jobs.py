@@ -10,8 +10,11 @@ from e2e_api.conditions import Condition, ConditionType, Reason, Status
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import ObjectStatus
+from e2e_controller.reconcile.attempts import Attempts
 from e2e_controller.reconcile.desired import Desired, desired_container
+from e2e_controller.reconcile.outcome import Outcome
 from e2e_controller.reconcile.plan import make_plan, restart_delay
+from e2e_controller.reconcile.status import workload_status
 from e2e_controller.reconcile.steps import NO_NETWORK, Create, Observed, Plan
 
 from .builders import NOW, container, job, object_of
@@ -50,6 +53,35 @@ def test_nothing_is_done_while_it_runs_or_when_it_has_run(phase: ContainerPhase)
 def test_one_that_failed_is_left_alone_without_retries() -> None:
     wanted = desired()
     assert str(plan(wanted, ended(wanted, 1))) == "nothing to do"
+
+
+@pytest.mark.parametrize(("reason", "failed"), [(Reason.SUCCEEDED, False), (Reason.OOM_KILLED, True)])
+def test_one_that_has_ended_stays_so_when_only_a_note_tells_of_it(
+    tmp_path: Path, reason: Reason, failed: bool
+) -> None:
+    wanted, wish = desired(retries=2), object_of(job(retries=2))
+    running = Condition(ConditionType.RUNNING, Status.FALSE, reason, "exited\nas it did")
+    told = Condition(ConditionType.FAILED if failed else ConditionType.COMPLETED, Status.TRUE, reason)
+    before = ObjectStatus(conditions=(running, told), spec_hash=wanted.spec_hash)
+    Attempts(tmp_path).note_end(wish.key, wanted, ended(wanted, int(failed), attempt=2), before)
+    end = Attempts(tmp_path).end(wish.key, wanted.spec_hash)
+    observed = Observed(image_present=True, network_id="net", end=end)
+    assert str(make_plan(wanted, observed, ObjectStatus(), NOW)) == "nothing to do"
+    status = workload_status(wish, wanted, observed, Outcome(), None, NOW)
+    assert status.is_true(ConditionType.FAILED) == failed
+    assert status.is_true(ConditionType.COMPLETED) != failed
+    assert (status.progress, status.restart_count) == ("exited as it did", 2)
+    assert Attempts(tmp_path).end(wish.key, "another") is None
+
+
+def test_no_end_is_noted_of_one_that_is_tried_again(tmp_path: Path) -> None:
+    wanted = desired(retries=2)
+    running = Condition(ConditionType.RUNNING, Status.FALSE, Reason.RETRYING)
+    status = ObjectStatus(conditions=(running,), spec_hash=wanted.spec_hash)
+    attempts, at = Attempts(tmp_path), object_of(job()).key
+    attempts.note(at, wanted.spec_hash, 1)
+    attempts.note_end(at, wanted, ended(wanted, 1), status)
+    assert (attempts.next(at, wanted.spec_hash), attempts.end(at, wanted.spec_hash)) == (1, None)
 
 
 def test_a_retry_is_a_new_container() -> None:

@@ -14,7 +14,7 @@ from e2e_controller.drivers.base import (
     Mount,
     PortSpec,
 )
-from e2e_controller.drivers.docker import containers
+from e2e_controller.drivers.docker import containers, owners
 from e2e_controller.drivers.inventory import Owner
 
 KEY = Key("env", "Workload", "web")
@@ -205,7 +205,27 @@ def test_chosen_ports() -> None:
     ],
 )
 def test_owners(user: str, owner: tuple[int, int]) -> None:
-    assert containers.numeric_owner(user) == owner
+    assert owners.owner_of(user) == owner
+
+
+PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:82:83:web:/:/bin/false\nbroken:x\n"
+GROUP = "root:x:0:\nstaff:x:50:web\n"
+
+
+@pytest.mark.parametrize(
+    ("user", "owner"),
+    [
+        ("web", (82, 83)),
+        ("web:staff", (82, 50)),
+        ("web:7", (82, 7)),
+        ("1000:staff", (1000, 50)),
+        ("broken", (0, 0)),
+        ("nobody:nobody", (0, 0)),
+    ],
+)
+def test_owners_by_name(user: str, owner: tuple[int, int]) -> None:
+    assert owners.names_somebody(user)
+    assert owners.owner_of(user, PASSWD, GROUP) == owner
 
 
 def test_the_archive_of_files() -> None:

@@ -63,6 +63,19 @@ START = "OCI runtime create failed: runc create failed: unable to start containe
         (400, START + 'exec: "/x": stat /x: no such file or directory', SpecRefused, Reason.START_FAILED),
         (500, "unable to find user x: no matching entries in passwd file", SpecRefused, Reason.START_FAILED),
         (500, START + "unable to apply caps: operation not permitted", SpecRefused, Reason.START_FAILED),
+        (500, "uids and gids must be in range 0-2147483647", SpecRefused, Reason.START_FAILED),
+        (
+            500,
+            'Error processing tar file(exit status 1): cannot overwrite directory "/etc" with non-directory',
+            SpecRefused,
+            Reason.CREATE_FAILED,
+        ),
+        (
+            500,
+            "Error processing tar file(exit status 1): unlinkat //data: device or resource busy",
+            SpecRefused,
+            Reason.CREATE_FAILED,
+        ),
         (400, "Minimum memory limit allowed is 6MB", SpecRefused, Reason.CREATE_FAILED),
         (500, "mkdir /x: no space left on device", DriverError, Reason.ENGINE_ERROR),
         (403, "network x has active endpoints", DriverError, Reason.ENGINE_ERROR),
@@ -74,7 +87,8 @@ START = "OCI runtime create failed: runc create failed: unable to start containe
 def test_refusals(status: int, message: str, kind: type[DriverError], reason: str | None) -> None:
     error = refusal_to_error("start a/b/c", status, message)
     assert type(error) is kind
-    assert str(error).startswith(f"start a/b/c: {message}")
+    reason_only = message.removeprefix(START).removesuffix(": unknown")
+    assert str(error).startswith(f"start a/b/c: {reason_only}")
     if reason is not None:
         assert error.reason == reason
     assert error.retry is (kind is not SpecRefused)

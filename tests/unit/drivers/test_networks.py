@@ -10,6 +10,7 @@ import requests
 
 from e2e_controller.drivers.base import ContainerEvent, DriverError, Key
 from e2e_controller.drivers.docker.containers import key_labels
+from e2e_controller.drivers.docker.deaths import Deaths
 from e2e_controller.drivers.docker.endpoint import Endpoint
 from e2e_controller.drivers.docker.events import Events
 from e2e_controller.drivers.docker.failures import to_driver_error
@@ -131,12 +132,13 @@ class TestEvents:
         return known
 
     def translated(self, known: Known, document: Mapping[str, Any]) -> ContainerEvent | None:
-        return Events(None, known, "me")._translate(document)  # type: ignore[arg-type]
+        return Events(None, known, Deaths(), "me")._translate(document)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
         ("action", "expected"),
         [
             ("start", "start"),
+            ("kill", None),
             ("health_status: healthy", "health_status"),
             ("exec_create: x", None),
             ("top", None),

@@ -8,9 +8,9 @@ import pytest
 
 from e2e_controller.drivers.base import DriverError, Key
 from e2e_controller.drivers.docker.engine import Engine
-from e2e_controller.drivers.docker.flight import SingleFlight
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.threads import DaemonPool
+from e2e_controller.flight import SingleFlight
 
 KEY = Key("env", "Workload", "web")
 

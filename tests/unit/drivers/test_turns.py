@@ -41,6 +41,7 @@ def engine_client() -> MagicMock:
     client.inspect_network.return_value = network
     client.networks.return_value = [network]
     client.inspect_container.return_value = {"Config": {"Labels": LABELS, "User": "1000"}}
+    client.put.return_value.status_code = 200
     client.inspect_image.return_value = {"Config": {"Entrypoint": ["/run"]}}
     client.create_container_from_config.return_value = {"Id": CONTAINER}
     client.create_volume.return_value = {"Labels": LABELS}

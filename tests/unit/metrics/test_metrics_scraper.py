@@ -64,6 +64,47 @@ async def test_what_is_asked_for(scraper: Scraper, serve: Serve) -> None:
     assert first == second  # the connection is kept
 
 
+async def test_who_asks_together_shares_a_request_that_begins_after_they_asked(
+    scraper: Scraper, serve: Serve
+) -> None:
+    value, begun, go_on = 1, asyncio.Event(), asyncio.Event()
+    served = []
+
+    async def handle(request: web.Request) -> web.Response:
+        served.append(value)
+        begun.set()
+        text = f"m {value}\n"
+        await go_on.wait()
+        return web.Response(text=text)
+
+    url = await serve(handle)
+    early = asyncio.create_task(scraper.fetch(url))
+    await begun.wait()
+    value = 2
+    late = [asyncio.create_task(scraper.fetch(url)) for _ in range(50)]
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await early).text == "m 1\n"
+    assert {page.text for page in await asyncio.gather(*late)} == {"m 2\n"}
+    assert served == [1, 2]
+
+
+async def test_who_leaves_takes_no_page_from_the_others(scraper: Scraper, serve: Serve) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: web.Request) -> web.Response:
+        begun.set()
+        await go_on.wait()
+        return web.Response(text="m 1\n")
+
+    url = await serve(handle)
+    first, *others = [asyncio.create_task(scraper.fetch(url)) for _ in range(3)]
+    await begun.wait()
+    first.cancel()
+    go_on.set()
+    assert {page.text for page in await asyncio.gather(*others)} == {"m 1\n"}
+
+
 async def test_an_empty_page_has_no_metrics(scraper: Scraper, serve: Serve) -> None:
     assert (await scraper.fetch(await serve(answering("")))).text == ""
 

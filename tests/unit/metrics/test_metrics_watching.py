@@ -60,7 +60,7 @@ async def test_the_first_look_is_at_once_then_often_then_less_often() -> None:
     assert times[0] == 0
     assert gaps[0] == pytest.approx(0.02)
     assert all(gap < 0.11 for gap, time in zip(gaps, times, strict=False) if time <= 5)
-    assert gaps[-1] == pytest.approx(0.1)
+    assert gaps[-1] == pytest.approx(0.06)
 
 
 @pytest.mark.looptime

@@ -49,8 +49,19 @@ async def test_the_first_attempt_is_at_once_and_the_next_in_proportion(make_watc
 @pytest.mark.parametrize(("crowd", "longest"), [(1, 0.02), (5, 0.02), (10, 0.04), (25, 0.1), (400, 0.1)])
 def test_a_crowd_is_asked_less_often(crowd: int, longest: float) -> None:
     readiness = Readiness.model_validate({"exec": EXEC})
-    later = pause(readiness, ready=False, failures=9, waited=30, rest=0, crowd=crowd)
+    later = pause(readiness, ready=False, failures=9, waited=30, rest=0, crowd=crowd, watched=crowd)
     assert later == pytest.approx(longest)
+
+
+@pytest.mark.parametrize(
+    ("given", "watched", "period"), [({}, 1, 10), ({}, 100, 10), ({}, 200, 20), ({"period": "10s"}, 200, 10)]
+)
+def test_a_multitude_at_rest_is_asked_less_often_unless_a_period_is_given(
+    given: dict[str, str], watched: int, period: float
+) -> None:
+    readiness = Readiness.model_validate({"exec": EXEC, **given})
+    assert pause(readiness, ready=True, failures=0, waited=0, rest=0, crowd=0, watched=watched) == period
+    assert pause(readiness, ready=True, failures=1, waited=0, rest=0, crowd=0, watched=watched) == 1
 
 
 @pytest.mark.looptime

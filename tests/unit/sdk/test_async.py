@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 import e2e
@@ -15,6 +16,10 @@ from e2e import AsyncClient, AsyncEnvironment, AsyncWorkload, Conflict, WaitFail
 from e2e_api.v1 import container_service_pb2, environment_service_pb2, metric_service_pb2, wait_service_pb2
 
 from .fake_controller import FakeController, ready_object, sample
+
+
+class BrokenOff(e2e.E2EError):
+    code = grpc.StatusCode.CANCELLED
 
 
 async def test_a_story(controller: FakeController, tmp_path: Path) -> None:
@@ -44,6 +49,20 @@ async def test_a_story(controller: FakeController, tmp_path: Path) -> None:
             await AsyncEnvironment(env.name).start()
     assert controller.asked(environment_service_pb2.DeleteEnvironmentRequest)
     assert live.live == {}
+
+
+async def test_a_call_that_the_controller_breaks_off_is_no_cancelled_task(controller: FakeController) -> None:
+    def broken_off(_: Any) -> Iterator[Any]:
+        raise BrokenOff("enough")
+        yield
+
+    async with AsyncEnvironment("env") as env:
+        controller.answers.update(dict.fromkeys(("Get", "WaitConditions"), broken_off))
+        web = env.workload("web", image="x")
+        for broken in (web.status(), env.wait_ready(web)):
+            with pytest.raises(e2e.Unavailable, match="the controller broke the call off"):
+                await broken
+        controller.answers.clear()
 
 
 async def test_waits_run_beside_each_other(controller: FakeController) -> None:

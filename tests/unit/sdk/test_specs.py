@@ -113,7 +113,7 @@ def test_a_startup_timeout_needs_a_probe() -> None:
         ({"image": "x", "readiness": 5}, "readiness: 5 is no probe"),
         ({"image": "x", "ports": {"http": 0}}, "greater than or equal to 1"),
         ({"image": "x", "comand": ["x"]}, "unknown option of a workload: comand"),
-        ({"image": "x", "files": {"etc/x": ""}}, "files.0.path: String should match"),
+        ({"image": "x", "files": {"etc/x": ""}}, "files.0.path: expected an absolute path"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(options: WorkloadOptions, message: str) -> None:
@@ -150,7 +150,7 @@ def test_changing_keeps_the_rest() -> None:
         **to_document(manifest),
         "spec": {"image": "x:2", "env": {"A": "1"}, "files": [{"path": "/a", "content": "b"}]},
     }
-    built = changed_manifest(changed, {"build": "/app"})
+    built = changed_manifest(changed_manifest(changed, {"image_pull_policy": "Never"}), {"build": "/app"})
     assert (built.spec.image, built.spec.build) == (None, Build(context="/app"))
 
 

@@ -170,7 +170,7 @@ async def test_a_bad_file_leaves_others_alone_and_is_told(harness: Harness) -> N
         await client.wait()
         first = harness.driver.container(WEB).view.id
         harness.write("test/web.json", "{not: [yaml")
-        with pytest.raises(Exception, match="not YAML"):
+        with pytest.raises(Exception, match=r"json:\d+:\d+: not YAML"):
             await client.wait()
         assert harness.driver.container(WEB).view.id == first
         harness.write("test/web.json", document())

@@ -2,6 +2,7 @@
 
 import pytest
 
+from e2e_api.conditions import ConditionType
 from e2e_api.errors import Conflict, InvalidArgument
 from e2e_api.v1 import manifest_service_pb2 as pb
 from e2e_controller.drivers.base import Key
@@ -177,6 +178,24 @@ async def test_a_cycle_is_refused_by_apply_and_told_of_files(client: Client, har
     assert failed.value.reason == "DependencyCycle"  # type: ignore[attr-defined]
     harness.write("test/b.json", document("b"))
     await client.wait(key("a"), key("b"))
+
+
+async def test_a_cycle_of_what_runs_already_is_told_and_stops_nothing(
+    client: Client, harness: Harness
+) -> None:
+    harness.write("test/a.json", document("a", dependsOn=[{"name": "b"}]))
+    harness.write("test/b.json", document("b"))
+    await client.wait(key("a"), key("b"))
+    harness.write("test/b.json", document("b", dependsOn=[{"name": "a"}]))
+
+    message = "once its container is gone, it waits for itself: b -> a -> b; take one dependsOn away"
+
+    def told() -> bool:
+        found = harness.manager._store.get(Key("test", "Workload", "b"))
+        accepted = found and found.status.condition(ConditionType.ACCEPTED)
+        return bool(found and accepted and (found.status.summary, accepted.message) == ("Running", message))
+
+    await eventually(told)
 
 
 async def test_workloads_and_jobs_share_their_names(client: Client, harness: Harness) -> None:

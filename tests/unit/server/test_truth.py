@@ -137,6 +137,8 @@ async def test_at_rest_a_resync_is_lists_alone(harness: Harness) -> None:
     async with harness.running(resync_interval=0.05) as client:
         await client.wait()
         await eventually(lambda: harness.manager._queue.idle)
+        # Once: the log of what may still end badly is followed.
+        await eventually(lambda: "logs test/Job/job" in harness.driver.calls)
         before = len(harness.driver.calls)
         await eventually(lambda: harness.driver.calls[before:].count("list_containers") > 3)
         assert {call.partition(" ")[0] for call in harness.driver.calls[before:]} == {

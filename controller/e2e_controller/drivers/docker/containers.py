@@ -142,12 +142,6 @@ def _mount(environment: str, mount: Mount) -> dict[str, Any]:
     return {"Type": kind, "Source": source, "Target": mount.target, "ReadOnly": mount.read_only}
 
 
-def numeric_owner(user: str) -> tuple[int, int]:
-    """User and group of a `1000` or `1000:1000`; root where it is a name, or none."""
-    uid, _, gid = user.partition(":")
-    return (int(uid) if uid.isdigit() else 0, int(gid) if gid.isdigit() else 0)
-
-
 def is_private(files: Sequence[FileContent]) -> bool:
     """Whether a file is not for everybody to read, so that its owner matters."""
     return any(not file.mode & 0o004 for file in files)
@@ -204,6 +198,11 @@ def is_half_made(inspected: Mapping[str, Any]) -> bool:
     return started is None and LABEL_HAS_FILES in (inspected["Config"]["Labels"] or {})
 
 
+def has_memory_limit(inspected: Mapping[str, Any]) -> bool:
+    """Whether the kernel may kill it for its memory."""
+    return bool(inspected["HostConfig"].get("Memory"))
+
+
 def is_killed_at_limit(inspected: Mapping[str, Any]) -> bool:
     """Whether it has a memory limit and ended by SIGKILL, which the engine does not say was the kernel's.
 
@@ -211,7 +210,7 @@ def is_killed_at_limit(inspected: Mapping[str, Any]) -> bool:
     """
     state = inspected["State"]
     killed = state["Status"] == "exited" and state["ExitCode"] == _SIGKILLED
-    return killed and bool(inspected["HostConfig"].get("Memory")) and not state.get("OOMKilled")
+    return killed and has_memory_limit(inspected) and not state.get("OOMKilled")
 
 
 def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:

@@ -1,6 +1,6 @@
 """The Docker driver: the parts, put together."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from e2e_controller.drivers.base import BuildSpec, ContainerSpec, Copied, Key, P
 from e2e_controller.drivers.docker.about import engine_info
 from e2e_controller.drivers.docker.builds import Builds
 from e2e_controller.drivers.docker.contexts import context_digest
+from e2e_controller.drivers.docker.deaths import Deaths
 from e2e_controller.drivers.docker.engine import Engine, Observe
 from e2e_controller.drivers.docker.events import Events
 from e2e_controller.drivers.docker.images import PULL_SILENCE, Images
@@ -50,14 +51,14 @@ class DockerDriver:
         observe: Observe | None = None,
         ports: PortChooser | None = None,
     ) -> None:
-        known, owner = Known(), Owner(controller_id, str(state_dir), host)
+        known, deaths, owner = Known(), Deaths(), Owner(controller_id, str(state_dir), host)
         self._engine = Engine(engine, parallelism, call_timeout, observe)
         self._images = Images(self._engine, pull_silence, image_mirror)
         self._builds = Builds(self._engine, owner)
-        self._events = Events(self._engine, known, controller_id)
+        self._events = Events(self._engine, known, deaths, controller_id)
         self._networks = Networks(self._engine, known, owner, address_pool, subnet_prefix)
         self._volumes = Volumes(self._engine, owner)
-        self._lifecycle = Lifecycle(self._engine, self._images, known, owner, ports or PortChooser())
+        self._lifecycle = Lifecycle(self._engine, self._images, known, deaths, owner, ports or PortChooser())
         self._processes = Processes(self._engine, known)
         self._trees = Trees(self._engine, owner, state_dir)
         self._temporary = TemporaryImages(self._engine, owner)
@@ -192,7 +193,7 @@ class DockerDriver:
         tail: int | None = None,
         since: datetime | None = None,
         timestamps: bool = False,
-    ) -> AsyncIterator[base.Output]:
+    ) -> AsyncGenerator[base.Output, None]:
         """What the container wrote."""
         return self._processes.logs(
             container_id, follow=follow, tail=tail, since=since, timestamps=timestamps
@@ -202,7 +203,7 @@ class DockerDriver:
         """Unpacks a tar stream below a directory."""
         await self._processes.copy_in(container_id, directory, tar)
 
-    def copy_out(self, container_id: str, path: str) -> AsyncIterator[bytes]:
+    def copy_out(self, container_id: str, path: str) -> AsyncGenerator[bytes, None]:
         """A tar stream of a path."""
         return self._processes.copy_out(container_id, path)
 

@@ -5,10 +5,12 @@ import json
 import signal
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any
 
 from e2e_controller.drivers.base import ContainerEvent, DriverError, Key
 from e2e_controller.drivers.docker.containers import environment_of_network, key_of
+from e2e_controller.drivers.docker.deaths import Deaths
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.lines import documents
@@ -37,10 +39,11 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
 class Events:
     """Follows the engine's events; comes back by itself after the engine was away."""
 
-    def __init__(self, engine: Engine, known: Known, controller_id: str) -> None:
+    def __init__(self, engine: Engine, known: Known, deaths: Deaths, controller_id: str) -> None:
         self._engine = engine
         self._known = known
         """Events of a network tell only the container's id."""
+        self._deaths = deaths
         self._controller_id = controller_id
 
     async def follow(self) -> AsyncGenerator[ContainerEvent, None]:
@@ -61,6 +64,7 @@ class Events:
     async def _stream(self, action: str) -> AsyncGenerator[ContainerEvent, None]:
         async with self._engine.request("events", "GET", "/events", params={"filters": _FILTERS}) as response:
             self._known.events_missed()
+            self._deaths.clear()
             yield ContainerEvent(None, action)
             async for document in documents(response, silence=None):
                 if (event := self._translate(document)) is not None:
@@ -76,11 +80,29 @@ class Events:
         if key is None or action not in _CONTAINER_ACTIONS:
             return None
         container_id = str(actor.get("ID", ""))
-        if action == "destroy":
-            self._known.forget(container_id)
-        if action == "kill" and attributes.get("signal") == str(int(signal.SIGKILL)):
-            self._known.killed(container_id)
+        match action:
+            case "kill":
+                if attributes.get("signal") == str(int(signal.SIGKILL)):
+                    self._known.killed(container_id)
+                return None  # no more than a wish; a look now would hang until all that follows is over
+            case "start":
+                self._deaths.forget(container_id)
+            case "die":
+                self._note_death(key, container_id, attributes, document)
+            case "destroy":
+                self._deaths.forget(container_id)
+                self._known.forget(container_id)
         return ContainerEvent(key, action)
+
+    def _note_death(
+        self, key: Key, container_id: str, attributes: Mapping[str, str], document: Mapping[str, Any]
+    ) -> None:
+        try:
+            exit_code = int(attributes["exitCode"])
+            time = datetime.fromtimestamp(document["timeNano"] / 1e9, UTC)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return  # a look at it tells as much
+        self._deaths.died(key, container_id, exit_code, time)
 
     def _network_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
         environment = environment_of_network(attributes.get("name", ""))

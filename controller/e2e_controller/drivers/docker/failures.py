@@ -36,7 +36,11 @@ _TEXT_LIMIT = 4000
 _CONNECTIVITY = re.compile(
     r"driver failed programming external connectivity on endpoint \S+( \([0-9a-f]+\))?: "
 )
-"""What the engine puts before the reason, of use to nobody."""
+_RUNTIME = re.compile(
+    r"(failed to create shim task|OCI runtime create failed|runc create failed"
+    r"|unable to start container process|error during container init): |: unknown$"
+)
+"""What the engine puts around the reason, of use to nobody."""
 START_THE_ENGINE = "start the Docker engine, or name another one with DOCKER_HOST or `docker context use`"
 
 SEE_WHETHER_IT_HANGS = "see whether the engine hangs: `docker info`"
@@ -97,12 +101,18 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
         (
             r"executable file not found|exec: \".*(permission denied|no such file or directory)"
             r"|exec format error|chdir to cwd|unable to find user|no matching entries in (passwd|group)"
-            r"|Cannot mkdir",
+            r"|uids and gids must be|Cannot mkdir",
             _start_failed,
         ),
         (
             r"no space left on device",
             lambda message: DriverError(message, remedy="free disk space on the engine's host"),
+        ),
+        (
+            r"tar file.*(cannot overwrite dir|not a directory|is a directory|busy|read-only file system)",
+            lambda message: SpecRefused(
+                message, remedy="correct files[].path: a folder, a volume or another file is in its place"
+            ),
         ),
         (r"is already in use by container|is ambiguous", NameTaken),
         (r"marked for removal", ContainerGone),
@@ -113,7 +123,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
 
 def refusal_to_error(what: str, status: int, message: str) -> DriverError:
     """What an error answer of the engine means."""
-    text = f"{what}: {message}"
+    text = f"{what}: {_RUNTIME.sub('', message)}"
     for pattern, build in _RULES:
         if pattern.search(message):
             return build(text)

@@ -11,10 +11,10 @@ from docker.errors import ImageNotFound
 from e2e_controller.drivers.base import DriverError, ImageFailed, PullProgress
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import EngineRefusal
-from e2e_controller.drivers.docker.flight import SingleFlight
 from e2e_controller.drivers.docker.lines import documents
 from e2e_controller.drivers.docker.progress import PullLines, error_of
 from e2e_controller.drivers.docker.registry import mirrored, pull_headers, registry_of, split_reference
+from e2e_controller.flight import SingleFlight
 
 PULL_SILENCE = 120.0
 """Seconds without any message after which a pull is given up."""

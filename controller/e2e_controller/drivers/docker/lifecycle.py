@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from docker import APIClient
 from docker.errors import NotFound
@@ -28,11 +28,13 @@ from e2e_controller.drivers.base import (
     SpecRefused,
 )
 from e2e_controller.drivers.docker import containers
+from e2e_controller.drivers.docker.deaths import Deaths
 from e2e_controller.drivers.docker.departures import Departures
 from e2e_controller.drivers.docker.engine import Engine
-from e2e_controller.drivers.docker.failures import may_lock_up
+from e2e_controller.drivers.docker.failures import EngineRefusal, may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.owners import names_somebody, owner_of, text_in
 from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
 from e2e_controller.drivers.inventory import Owner
 
@@ -40,18 +42,28 @@ T = TypeVar("T")
 
 _PORT_IN_MESSAGE = re.compile(r"127\.0\.0\.1:(\d+)")
 _PRESUMED_OUT_OF_MEMORY = "the engine does not say so, but it has a memory limit and nobody asked to kill it"
+_AT_ROOT = {"path": "/", "noOverwriteDirNonDir": "1"}
+"""How files are put in; docker-py cannot ask for the second, and a file would replace an image's folder."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.2
+
+
+class _Seen(NamedTuple):
+    container: Container
+    is_half_made: bool
+    is_limited: bool
+    is_killed_at_limit: bool
 
 
 class Lifecycle:
     """Creates, looks at, starts, stops and removes containers."""
 
     def __init__(
-        self, engine: Engine, images: Images, known: Known, owner: Owner, ports: PortChooser
+        self, engine: Engine, images: Images, known: Known, deaths: Deaths, owner: Owner, ports: PortChooser
     ) -> None:
         self._engine = engine
         self._images = images
         self._known = known
+        self._deaths = deaths
         self._owner = owner
         self._controller_id = owner.controller_id
         self._ports = ports
@@ -69,18 +81,22 @@ class Lifecycle:
         return await self._engine.call("list", look)
 
     async def inspect(self, key: Key) -> Container | None:
-        """A fresh look. Raises `NameTaken`."""
+        """A fresh look, or news as fresh. Raises `NameTaken`."""
+        return await self._deaths.first(key, self._inspect(key))
+
+    async def _inspect(self, key: Key) -> Container | None:
         name = containers.container_name(key)
         found = await self._look(name, lambda found: self._view(key, found), key.environment)
         if found is None:
             self._known.forget_key(key)
             return None
-        container, is_half_made, is_killed_at_limit = found
+        container = found.container
         self._known.learn(container.id, key, container.host_ports.values())
-        if is_half_made and not self._known.is_finished(container.id):
+        if found.is_half_made and not self._known.is_finished(container.id):
             return replace(container, spec_hash="")
-        if is_killed_at_limit and self._known.is_unkilled(container.id):
+        if found.is_killed_at_limit and self._known.is_unkilled(container.id):
             return replace(container, oom_killed=True, error=_PRESUMED_OUT_OF_MEMORY)
+        self._deaths.saw(container, limited=found.is_limited)
         return container
 
     async def describe(self, container_id: str) -> Mapping[str, Any]:
@@ -123,19 +139,21 @@ class Lifecycle:
 
     async def put_files(self, container_id: str, files: Sequence[FileContent]) -> None:
         """Writes files into it, running or not."""
-        user = ""
-        if containers.is_private(files):
-            user = await self._look(container_id, _user, self._environment(container_id)) or ""
-        archive = containers.files_archive(files, containers.numeric_owner(user), time.time())
+        owner = await self._file_owner(container_id) if containers.is_private(files) else (0, 0)
+        archive = containers.files_archive(files, owner, time.time())
 
         def put(client: APIClient) -> None:
-            client.put_archive(container_id, "/", archive)
+            url = f"{client.base_url}/v{client.api_version}/containers/{container_id}/archive"
+            answer = client.put(url, params=_AT_ROOT, data=archive, timeout=client.timeout)
+            if answer.status_code >= 400:
+                raise EngineRefusal.from_answer(answer.status_code, answer.content)
 
         await self._call("put files", container_id, put, "put files into")
 
     async def start(self, container_id: str) -> None:
         """Starts, or starts again."""
         self._known.started(container_id)
+        self._deaths.forget(container_id)
         try:
             await self._call("start", container_id, lambda client: client.start(container_id))
         except PortTaken as error:
@@ -193,6 +211,19 @@ class Lifecycle:
                 raise
             await self._wait_until_gone(container_id, what)
         self._known.forget(container_id)
+        self._deaths.forget(container_id)
+
+    async def _file_owner(self, container_id: str) -> tuple[int, int]:
+        user = await self._look(container_id, _user, self._environment(container_id)) or ""
+        if not names_somebody(user):
+            return owner_of(user)
+
+        def read(client: APIClient) -> tuple[int, int]:
+            return owner_of(
+                user, *(text_in(client, container_id, path) for path in ("/etc/passwd", "/etc/group"))
+            )
+
+        return await self._call("copy out", container_id, read, "look for the user of")
 
     @asynccontextmanager
     async def _leaving(self, container_id: str) -> AsyncIterator[None]:
@@ -222,11 +253,16 @@ class Lifecycle:
 
         return await self._engine.call("inspect", look, f"inspect {name}", environment=environment)
 
-    def _view(self, key: Key, found: Mapping[str, Any]) -> tuple[Container, bool, bool]:
+    def _view(self, key: Key, found: Mapping[str, Any]) -> "_Seen":
         if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
             raise _name_taken(key, found)
         container = containers.to_container(key, found)
-        return container, containers.is_half_made(found), containers.is_killed_at_limit(found)
+        return _Seen(
+            container,
+            containers.is_half_made(found),
+            containers.has_memory_limit(found),
+            containers.is_killed_at_limit(found),
+        )
 
     async def _with_entrypoint(self, key: Key, spec: ContainerSpec) -> ContainerSpec:
         """Spells out the image's entrypoint where the command is empty: the engine takes its command else."""

@@ -20,9 +20,9 @@ from e2e_controller.drivers.base import (
 )
 from e2e_controller.drivers.docker.containers import network_name, owner_text
 from e2e_controller.drivers.docker.engine import Engine
-from e2e_controller.drivers.docker.flight import SingleFlight
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.inventory import Owner
+from e2e_controller.flight import SingleFlight
 
 _FRESH = 2.0
 """Seconds."""

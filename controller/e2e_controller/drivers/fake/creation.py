@@ -103,7 +103,7 @@ def add(
         arguments=arguments(engine, spec) if spec.image in engine.images else ("foreign",),
         files={posixpath.normpath(file.path): (file.content, file.mode) for file in spec.files},
     )
-    engine.containers[container.name] = container
+    engine.add(container)
     engine.emit(container, "create")
     return container
 

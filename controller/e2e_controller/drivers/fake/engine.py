@@ -94,6 +94,8 @@ class FakeEngine:
     taken_ports: set[int] = field(default_factory=set)
     """Host ports that somebody else has."""
     followers: list[tuple[str, asyncio.Queue[ContainerEvent]]] = field(default_factory=list)
+    _names: dict[str, str] = field(default_factory=dict)
+    """Of containers that were added, by id: what is asked for all the time must not take a search."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _port: int = 20000
 
@@ -103,7 +105,13 @@ class FakeEngine:
 
     def find(self, container_id: str) -> FakeContainer | None:
         """The container of that id."""
-        return next((found for found in self.containers.values() if found.view.id == container_id), None)
+        found = self.containers.get(self._names.get(container_id, ""))
+        return found if found is not None and found.view.id == container_id else None
+
+    def add(self, container: FakeContainer) -> None:
+        """It is there from now on."""
+        self.containers[container.name] = container
+        self._names[container.view.id] = container.name
 
     def emit(self, container: FakeContainer, action: str) -> None:
         """Tells the owner's drivers."""
@@ -121,9 +129,12 @@ class FakeEngine:
 
     def check_ports(self, container: FakeContainer) -> None:
         """Raises `PortTaken` where a host port of the container is in use."""
+        wanted = set(container.view.host_ports.values())
+        if not wanted:
+            return
         others = [found for found in self.containers.values() if found.lives and found is not container]
         used = self.taken_ports.union(*(found.view.host_ports.values() for found in others))
-        for port in used & set(container.view.host_ports.values()):
+        for port in used & wanted:
             raise PortTaken(
                 f"start {container.view.key}: Bind for 127.0.0.1:{port} failed: port is already allocated",
                 chosen=port in container.chosen_ports,

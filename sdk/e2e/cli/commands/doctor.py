@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 import click
 
-from e2e import E2EError
 from e2e.cli import checks
 from e2e.cli.checks import Finding, Mark
-from e2e.cli.files import Given, read_manifests
+from e2e.cli.files import Given, find_manifests
 from e2e.cli.options import files_option
 
 _COLOURS = {Mark.GOOD: "green", Mark.WARNING: "yellow", Mark.BAD: "red"}
@@ -24,8 +23,9 @@ def command(context: click.Context, files: tuple[str, ...]) -> int:
     given: list[Given] = []
     worst = [_show(checks.check_package())]
     if files:
-        given, finding = _manifests(files)
-        worst.append(_show([finding]))
+        given, problems = find_manifests(files, None)
+        valid = Finding(Mark.GOOD, f"manifests: {len(given)} are valid")
+        worst.append(_show([Finding(Mark.BAD, f"manifests:\n{problems}") if problems else valid]))
     images = checks.wanted_images(given)
     answer = checks.ask_engine(list(images))
     worst += [
@@ -40,14 +40,6 @@ def command(context: click.Context, files: tuple[str, ...]) -> int:
         )
     ]
     return int(any(worst))
-
-
-def _manifests(files: tuple[str, ...]) -> tuple[list[Given], Finding]:
-    try:
-        given = read_manifests(files, None)
-    except E2EError as error:
-        return [], Finding(Mark.BAD, f"manifests:\n{error}")
-    return given, Finding(Mark.GOOD, f"manifests: {len(given)} are valid")
 
 
 def _show(findings: Iterable[Finding]) -> bool:

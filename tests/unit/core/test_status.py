@@ -1,0 +1,52 @@
+"""What is told of a workload, from what is wanted and seen."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from e2e_api.conditions import ConditionType
+from e2e_controller.directories import Directories
+from e2e_controller.drivers.base import ContainerPhase, Health
+from e2e_controller.objects import ObjectStatus
+from e2e_controller.reconcile.desired import desired_container
+from e2e_controller.reconcile.endings import how_it_ended
+from e2e_controller.reconcile.outcome import Outcome
+from e2e_controller.reconcile.status import workload_status
+from e2e_controller.reconcile.steps import Observed
+
+from .builders import NOW, container, object_of, workload
+
+
+def status_with_health(health: Health, phase: ContainerPhase) -> ObjectStatus:
+    wanted = object_of(workload(readiness={"healthcheck": {}}))
+    desired = desired_container(wanted, None, Directories(Path("/state")), mount_shared=False)
+    observed = Observed(container(phase, health=health, exit_code=None), network_id="net")
+    return workload_status(wanted, desired, observed, Outcome(), None, NOW)
+
+
+def test_an_image_without_a_healthcheck_never_is_healthy() -> None:
+    status = status_with_health(Health.NONE, ContainerPhase.RUNNING)
+    failed = status.condition(ConditionType.FAILED)
+    assert failed is not None
+    assert (failed.reason, status.action) == ("NoHealthcheck", "fix-manifest")
+    assert "image busybox:1.36 has no HEALTHCHECK: take another probe" in failed.message
+
+
+@pytest.mark.parametrize(
+    ("health", "phase"),
+    [
+        (Health.STARTING, ContainerPhase.RUNNING),
+        (Health.UNHEALTHY, ContainerPhase.RUNNING),
+        (Health.NONE, ContainerPhase.PAUSED),
+        (Health.NONE, ContainerPhase.CREATED),
+    ],
+)
+def test_one_that_may_become_healthy_has_not_failed(health: Health, phase: ContainerPhase) -> None:
+    assert not status_with_health(health, phase).is_true(ConditionType.FAILED)
+
+
+def test_no_run_is_shorter_than_nothing() -> None:
+    """The engine may note the end of a short run as before its beginning."""
+    ended = container(ContainerPhase.EXITED, exit_code=0, finished_at=NOW - timedelta(seconds=0.05))
+    assert how_it_ended(ended) == "exited with code 0 after 0.0s"
