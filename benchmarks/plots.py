@@ -2,12 +2,16 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 import pygal
 
 from benchmarks.report import Curves, Findings
 from benchmarks.table import figure
+
+# pygal has every import of this process ask it for plug-ins, in a way that Python warns of.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 _WIDE = 20.0
 """Above this ratio of the largest to the least, a scale of equal steps would hide the least."""
