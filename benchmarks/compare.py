@@ -124,7 +124,7 @@ def _floor(run: Document, name: str) -> Sequence[float]:
 
 
 def _figures(run: Document, name: str, *, by_floor: bool) -> Sequence[float]:
-    values = run["samples"][name]["values"]
+    values: Sequence[float] = run["samples"][name]["values"]
     if not by_floor:
         return values
     floor = _floor(run, name)

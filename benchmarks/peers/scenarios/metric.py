@@ -29,16 +29,18 @@ def run(bench: Bench) -> Findings:
     with line_up(bench, "metric") as line:
         findings = Findings(note=line.note)
         peers = [peer for peer in line.peers if isinstance(peer, MetricPeer)]
-        for peer in peers:
-            served[peer.name] = _up(peer, bench.options.image)
+
+        def trial(peer: MetricPeer) -> float:
+            if peer.name not in served:
+                served[peer.name] = _up(peer, bench.options.image)
+            return _trial(peer, served[peer.name], next(values))
+
         turns = take_turns(
-            peers,
-            lambda peer: _trial(peer, served[peer.name], next(values)),
-            trials,
-            lambda number: bench.say(f"peers: metric, trial {number + 1} of {trials}"),
+            peers, trial, trials, lambda number: bench.say(f"peers: metric, trial {number + 1} of {trials}")
         )
         for peer in peers:
-            peer.down()
+            if peer.name not in turns.failures:
+                peer.down()
     findings.say(turns.note())
     lines.add(findings, "metric reaches value to waiter told", "metric", "ms", turns.found, ratios=False)
     return findings
