@@ -17,6 +17,7 @@ from benchmarks.contenders import Floor, remove_all, wait_for_page
 from benchmarks.controller_process import ControllerProcess
 from benchmarks.peers.order import METRICS, Order
 from benchmarks.peers.process import ANSWER_SECONDS, DriverProcess, PeerFailedError
+from benchmarks.scenarios.died import Deaths
 
 _TOLD_LINES = 4
 _UNHEALTHY_AFTER = "10m"
@@ -59,8 +60,8 @@ class Direct:
     floor: Floor
     shared: Path
     name: str = "floor"
-    learns_ends: bool = False
-    """Waits for the containers to end instead: the least that it takes to learn of that."""
+    deaths: Deaths | None = None
+    """Waits for the containers to end instead, which the engine's events are the first to tell."""
     _order: Order | None = None
     _names: list[str] = field(default_factory=list)
     _address: str = ""
@@ -93,9 +94,9 @@ class Direct:
         assert order is not None
         binds = [f"{order.folder}:{order.folder}"] if order.folder else []
         address = self.floor.start(name, order.command, binds)
-        if self.learns_ends:
-            code = self.floor.engine.wait(name)["StatusCode"]
-            raise PeerFailedError(f"{name} has ended with {code}: {self.floor.engine.logs(name, tail=100)!r}")
+        if self.deaths is not None:
+            self.deaths.instant(self.floor.engine.inspect_container(name)["Id"])
+            raise PeerFailedError(f"{name} has ended")
         self._address = address
         wait_for_page(address, order.page)
 

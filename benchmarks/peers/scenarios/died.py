@@ -1,7 +1,7 @@
 """From the end of a container in its start-up to the moment at which everybody's wait fails.
 
 The program never serves; after a second it writes the moment down, as exactly as the kernel's file times are
-(4 ms), and ends. The floor is the engine's own wait for the end of a container, and one look at its log.
+(4 ms), and ends. The floor is the engine's own event.
 """
 
 from contextlib import ExitStack
@@ -15,6 +15,7 @@ from benchmarks.peers.order import Order
 from benchmarks.peers.served import ENDED, ending, folder
 from benchmarks.peers.turns import take_turns
 from benchmarks.report import Findings
+from benchmarks.scenarios.died import Deaths
 from benchmarks.waiting import Waiting
 
 _LIVES, _CODE = 1.0, 3
@@ -25,9 +26,9 @@ _LONGEST = 300.0
 def run(bench: Bench) -> Findings:
     """A line for everybody."""
     trials = max(1, bench.options.trials // 15)
-    with line_up(bench, "died") as line:
+    with line_up(bench, "died") as line, Deaths() as deaths:
         findings = Findings(note=line.note)
-        peers = [_learning(peer) for peer in line.but(IN_THREADS)]
+        peers = [_learning(peer, deaths) for peer in line.but(IN_THREADS)]
         turns = take_turns(
             peers,
             lambda peer: _trial(peer, bench.options.image),
@@ -39,8 +40,8 @@ def run(bench: Bench) -> Findings:
     return findings
 
 
-def _learning(peer: Peer) -> Peer:
-    return replace(peer, learns_ends=True) if isinstance(peer, Direct) else peer
+def _learning(peer: Peer, deaths: Deaths) -> Peer:
+    return replace(peer, deaths=deaths) if isinstance(peer, Direct) else peer
 
 
 def _trial(peer: Peer, image: str) -> float:
