@@ -1,6 +1,7 @@
 """What clients had claimed of a controller that does not run: theirs alone, and nobody came back for it."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,20 +11,46 @@ from e2e_controller.directories import Directories
 from e2e_controller.drivers.inventory import Owner, Thing, ThingKind
 from e2e_controller.marks import Marks
 from e2e_controller.objects import CONTAINER_KINDS
-from e2e_controller.state_folder import StateLock, attended_at, is_own
+from e2e_controller.state_folder import (
+    StateFolderError,
+    StateFolderInUse,
+    StateLock,
+    attended_at,
+    is_own,
+    write_controller_id,
+)
+
+log = logging.getLogger(__name__)
 
 UNATTENDED_SECONDS = 60.0
 """Whoever holds an environment restarts its controller sooner, if that is to be."""
-ATTENDING_SECONDS = 15.0
-"""How often a controller shows that it runs."""
+ATTENDING_SECONDS = 1.0
+"""How often a controller shows that it runs: while its state folder is gone, others take it for dead."""
 
 
-async def attend(lock: StateLock) -> None:
-    """Shows that this controller runs, so that its end is known though it may be killed."""
+async def attend(lock: StateLock, identity: str) -> None:
+    """Shows that this controller runs, so that its end is known though it may be killed.
+
+    Without a state folder it would be garbage to all others. Raises `StateFolderInUse`.
+    """
     while True:
         with suppress(OSError):
+            if lock.is_lost():
+                await _take_again(lock, identity)
             lock.attend()
         await asyncio.sleep(ATTENDING_SECONDS)
+
+
+async def _take_again(lock: StateLock, identity: str) -> None:
+    try:
+        await asyncio.to_thread(lock.renew)
+        write_controller_id(lock.folder, identity)
+    except StateFolderInUse:
+        raise
+    except StateFolderError as error:
+        log.error("the state folder was removed, and cannot be made again: %s", error)
+    else:
+        log.warning("the state folder %s was removed; made again, without what was in it", lock.folder)
 
 
 def is_unattended(owner: Owner, now: Callable[[], float] = time.time) -> bool:

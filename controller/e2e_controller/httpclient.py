@@ -54,7 +54,7 @@ def explain(error: Exception) -> str:
         case aiohttp.ClientConnectorDNSError():
             return f"no such host: {error.host}"
         case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
-            return f"TLS handshake failed: {error}"
+            return f"TLS handshake failed: {_tls_reason(error.os_error)}"
         case aiohttp.ClientConnectorError():
             return explain_os_error(error.os_error)
         case aiohttp.ServerDisconnectedError():
@@ -66,6 +66,11 @@ def explain(error: Exception) -> str:
         case OSError():
             return explain_os_error(error)
     return _first_line(error) or type(error).__name__
+
+
+def _tls_reason(error: OSError) -> str:
+    reason = (getattr(error, "reason", None) or str(error)).replace("_", " ").lower()
+    return f"{reason}: the port may not speak TLS" if reason == "wrong version number" else reason
 
 
 def explain_os_error(error: OSError) -> str:

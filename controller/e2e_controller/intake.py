@@ -1,6 +1,7 @@
 """From what files say to claims in the store, and from Apply to files. The only writer of manifest files."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from e2e_controller.sources.scan import environment_of as folder_environment
 from e2e_controller.store import Claim, Store
 
 MAX_MESSAGE = 4_000
+_UNLIKE_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters of JSON's texts that YAML refuses, or takes for the end of a line."""
 
 
 class Intake:
@@ -115,9 +118,10 @@ class Intake:
 
     async def write(self, key: Key, manifest: Manifest) -> None:
         """Makes the manifest the desired state; it is in the store when this returns."""
-        document = to_document(manifest)
+        text = json.dumps(to_document(manifest), indent=2, ensure_ascii=False)
+        text = _UNLIKE_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         path = self._directories.manifest(key.environment, key.kind, key.name)
-        _replace_file(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        _replace_file(path, text + "\n")
         if self._managed is not None:
             await self._managed.ingest(path)
 

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 
 from e2e_controller.atomic_file import sweep
@@ -146,7 +146,9 @@ class Manager:
             store, queue, driver, prober, events, directories, info, instruments, self._now
         )
         stack.push_async_callback(reconciler.aclose)
-        upkeep = self._upkeep = Upkeep(store, queue, driver, directories)
+        upkeep = self._upkeep = Upkeep(
+            store, queue, driver, directories, reconciler.strays, reconciler.retry_now
+        )
         instruments.collect_gauges(
             lambda: len(queue), lambda: queue.failing, upkeep.object_conditions, leases.count
         )
@@ -202,7 +204,7 @@ class Manager:
     def _spawn_chores(self, driver: Driver, identity: str, instruments: Instruments) -> None:
         self._tasks.spawn(self._leases.follow())
         if self._lock is not None:
-            self._tasks.spawn(attend(self._lock))
+            self._tasks.spawn(attend(self._lock, identity))
         mode = self._settings.collect_garbage
         if mode != "none":
             garbage = Garbage(driver.inventory, host_identity())
@@ -274,7 +276,8 @@ class Manager:
     def _tell_ready(self) -> None:
         descriptor = self._settings.ready_fd
         if descriptor >= 0:
-            os.write(descriptor, b"ready\n")
+            with suppress(BrokenPipeError):  # whoever started it is gone
+                os.write(descriptor, b"ready\n")
             os.close(descriptor)
 
 

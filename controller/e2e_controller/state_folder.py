@@ -145,6 +145,11 @@ class StateLock:
         self._holder = holder or f"process {os.getpid()}"
         self._file: IO[str] | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._path.parent
+
     def __enter__(self) -> Self:
         folder = self._path.parent
         try:
@@ -167,6 +172,22 @@ class StateLock:
         """Shows that its holder still takes care; see `attended_at`. Raises OSError."""
         if self._file is not None:
             os.utime(self._file.fileno())
+
+    def is_lost(self) -> bool:
+        """Whether folder or lock were removed, so that others take the holder for dead. Raises OSError."""
+        if self._file is None:
+            return False
+        try:
+            return not os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+
+    def renew(self) -> None:
+        """Takes the folder that is there now. Raises `StateFolderError`."""
+        lost = self._file
+        self.__enter__()
+        if lost is not None:
+            lost.close()
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:

@@ -9,8 +9,16 @@ from typing import Any, TypeVar
 
 from e2e_api.manifests import WorkloadSpec
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import ContainerPhase, Driver, DriverError, Key, ListedContainer
+from e2e_controller.drivers.base import (
+    NAME_IS_FREE,
+    ContainerPhase,
+    Driver,
+    DriverError,
+    Key,
+    ListedContainer,
+)
 from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, Object, environment_key
+from e2e_controller.reconcile.strays import Strays
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
@@ -86,7 +94,17 @@ def _is_as_known(object_: Object, listing: Listing) -> bool:
 class Upkeep:
     """Queues what has to be looked at, whoever changed it."""
 
-    def __init__(self, store: Store, queue: WorkQueue[Key], driver: Driver, directories: Directories) -> None:
+    def __init__(
+        self,
+        store: Store,
+        queue: WorkQueue[Key],
+        driver: Driver,
+        directories: Directories,
+        strays: Strays,
+        retry_now: Callable[[Key], None],
+    ) -> None:
+        self._strays = strays
+        self._retry_now = retry_now
         self._store = store
         self._queue = queue
         self._driver = driver
@@ -100,6 +118,8 @@ class Upkeep:
         async for event in self._driver.events():
             if event.key is None:
                 await self.enqueue_all()
+            elif event.action == NAME_IS_FREE:
+                self._retry_now(event.key)
             elif event.key.kind == ENVIRONMENT:
                 self._queue.add(event.key)
             else:
@@ -131,7 +151,7 @@ class Upkeep:
     async def _list(self) -> Listing | None:
         """What there is by lists alone; None where the engine does not tell."""
         try:
-            containers = {found.key: found for found in await self._driver.list_containers()}
+            listed = await self._driver.list_containers()
             environments = await self._driver.list_environments()
         except DriverError as error:
             if str(error) != self.engine_trouble:
@@ -139,6 +159,8 @@ class Upkeep:
             self.engine_trouble = str(error)
             return None
         self.engine_trouble = ""
+        self._strays.note(listed)
+        containers = {found.key: found for found in listed if not found.is_stray}
         folders = {path.name for path in self._directories.environments.glob("*") if path.is_dir()}
         return Listing(containers, environments, folders)
 
@@ -146,7 +168,8 @@ class Upkeep:
         self._note_networks(listing)
         self._looked.set()
         keys = {environment_key(name) for name in listing.environments.keys() | listing.folders}
-        self._enqueue({*keys, *listing.containers, *(object_.key for object_ in self._store.select())})
+        objects = (object_.key for object_ in self._store.select())
+        self._enqueue({*keys, *listing.containers, *self._strays.keys, *objects})
 
     def _note_networks(self, listing: Listing) -> None:
         """Of environments not looked at yet: their workloads need not wait for that."""
@@ -160,7 +183,7 @@ class Upkeep:
         objects = {object_.key: object_ for object_ in self._store.select()}
         there = {environment_key(name) for name in listing.environments.keys() | listing.folders}
         changed = {key for key, object_ in objects.items() if not _is_as_known(object_, listing)}
-        self._enqueue(changed | ((there | listing.containers.keys()) - objects.keys()))
+        self._enqueue(changed | self._strays.keys | ((there | listing.containers.keys()) - objects.keys()))
 
     def _enqueue(self, keys: Iterable[Key]) -> None:
         for key in sorted(keys):
@@ -194,7 +217,7 @@ class Upkeep:
                 return None
 
         found = await attempt("containers", self._driver.list_containers()) or ()
-        await asyncio.gather(*(attempt(f"container of {it.key}", self._remove(it.key)) for it in found))
+        await asyncio.gather(*(attempt(f"container of {it.key}", self._remove(it)) for it in found))
         for environment in await attempt("networks", self._driver.list_environments()) or ():
             await attempt(f"network of {environment}", self._driver.remove_environment(environment))
         for directory in sorted(self._directories.environments.glob("*")):
@@ -215,7 +238,6 @@ class Upkeep:
         # Whoever started it looks at it afterwards; only a start behind our back is news.
         self._queue.add_after(key, ECHO_DELAY if action == "start" else 0)
 
-    async def _remove(self, key: Key) -> None:
-        container = await self._driver.inspect(key)
-        if container is not None:
-            await self._driver.remove(container.id)
+    async def _remove(self, found: ListedContainer) -> None:
+        container = None if found.is_stray else await self._driver.inspect(found.key)
+        await self._driver.remove(container.id if container else found.id)

@@ -208,7 +208,8 @@ def from_rpc_error(error: grpc.RpcError) -> E2EError:
     if status is None:
         code: grpc.StatusCode = call.code()
         cls = _CLASSES.get(code.value[0], E2EError)
-        return cls(call.details() or code.name, reason=code.name)
+        reason = "Timeout" if cls is WaitTimeout else code.name
+        return cls(call.details() or code.name, reason=reason)
     reason, violations, details = "", [], []
     for packed in status.details:
         if packed.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from google.protobuf.message import Message
 
@@ -10,7 +11,7 @@ from e2e.values import Goal
 from e2e_api.errors import E2EError, WaitFailed, WaitTimeout
 from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
 
-_LOG_LINES = 20
+LOG_LINES = 20
 _SAMPLES = 10
 _TRUE = object_pb2.CONDITION_STATUS_TRUE
 _FALSE = object_pb2.CONDITION_STATUS_FALSE
@@ -29,20 +30,26 @@ def explain_wait(
     goal: Goal,
     seconds: float,
     seen: Mapping[str, wait_service_pb2.WaitConditionsResponse],
+    logs: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> E2EError:
     """The error of a wait for conditions, with all that is known put into its text.
 
     `seconds` is how long was waited; `seen` has the last response about each object, by its name: they
-    have the full logs, for which an error's details have no room.
+    have the full logs, for which an error's details have no room. `logs` has those of what runs.
     """
     failures = [detail for detail in error.details if isinstance(detail, wait_service_pb2.WaitFailure)]
     failed = [_fuller(found, seen) for failure in failures for found in failure.failed]
     unmet = [response.object for response in seen.values() if not response.met]
     if not failed or (isinstance(error, WaitTimeout) and len(unmet) > len(failed)):
         failed = unmet  # the details have room for a few only
-    lines = [f"{_names(keys)} {'are' if len(keys) > 1 else 'is'} not {goal}: {_outcome(error, seconds)}"]
     for found in failed:
-        lines += [f"  {reason_line(found, goal)}", *_indented(object_lines(found))]
+        if found.key.name in logs and not found.status.container.last_log_lines:
+            found.status.container.last_log_lines.extend(logs.get(found.key.name, ()))
+    lines = [f"{_names(keys)} {'are' if len(keys) > 1 else 'is'} not {goal}: {_outcome(error, seconds)}"]
+    said = error.message.splitlines()[1:] if goal is Goal.DELETED else []
+    for found in failed if not said else ():
+        lines += _reason_and_evidence(found, goal)
+    lines += said  # what keeps it is known there alone
     if not failed or not isinstance(error, WaitFailed | WaitTimeout):
         lines.insert(1, f"  {error.message}")
     missing = [key.name for key in keys if key.name not in seen] if failed == [] and seen else []
@@ -72,22 +79,24 @@ def explain_metrics(
             failure.history.extend(history)
         history = failure.history
     lines = [f"{', '.join(names)} of {workload} did not become {expected}: {_outcome(error, seconds)}"]
-    if not isinstance(error, WaitTimeout) or not history:
+    stands_in_the_way = failure is not None and _stands_in_the_way(failure.object)
+    if not stands_in_the_way and (not isinstance(error, WaitTimeout) or not history):
         lines.append(f"  {error.message}")
+    if failure is not None and stands_in_the_way:
+        lines += _reason_and_evidence(failure.object, Goal.RUNNING)
     lines += [f"  {line}" for line in history_lines(history)]
     if failure is not None:
         if failure.similar:
             lines.append(f"  names on the page like it: {', '.join(failure.similar)}")
         if failure.scrapes:
-            lines.append(f"  looked {failure.scrapes} times")
-        if failure.HasField("object") and not _is_running(failure.object):
-            reason = reason_line(failure.object, Goal.RUNNING)
-            lines += [f"  {reason}", *_indented(object_lines(failure.object))]
+            lines.append(f"  looked {_times(failure.scrapes)}")
     return _renewed(error, lines, [failure] if failure is not None else error.details)
 
 
 def reason_line(found: object_pb2.Object, goal: Goal) -> str:
     """One line on why an object is not as wanted: the manifest, or the condition that stands in the way."""
+    if (found.deleting and goal is not Goal.DELETED) or not found.HasField("status"):
+        return f"{found.key.name}: Deleted: it was deleted meanwhile"
     state = _asked_state(found)
     if state not in _STATES_OF.get(goal, (state,)):
         return f"{found.key.name}: its manifest asks for state {state}"
@@ -104,21 +113,22 @@ def _asked_state(found: object_pb2.Object) -> str:
     return str(document.get("spec", {}).get("state", "Running"))
 
 
-def object_lines(found: object_pb2.Object) -> list[str]:
-    """The evidence about one object: conditions, probe, container, log, each where there is one."""
+def object_lines(found: object_pb2.Object, told: str = "") -> list[str]:
+    """The evidence about one object: conditions, probe, container, log, each where there is one.
+
+    What stands in the `told` line already is not said again.
+    """
     status = found.status
     lines = []
     if status.conditions:
-        lines.append(f"conditions: {', '.join(_condition(item) for item in status.conditions)}")
+        lines.append(f"conditions: {', '.join(_condition(item, told) for item in status.conditions)}")
     if status.HasField("last_probe") and status.last_probe.request:
-        probe = status.last_probe
-        answered = "succeeded" if probe.success else "failed"
-        lines.append(f"last probe {answered}: {probe.request}: {probe.answer} (attempt {probe.attempts})")
+        lines += _probe_lines(status.last_probe, told)
     if status.HasField("container"):
-        lines += _container_lines(status.container)
+        lines += _container_lines(status.container, told)
     if status.HasField("previous_container") and _tells_more(status):
-        lines += _container_lines(status.previous_container, "container before it")
-    if found.source:
+        lines += _container_lines(status.previous_container, name="container before it")
+    if found.source and not found.managed_by_api:
         lines.append(f"defined in {found.source}")
     return lines
 
@@ -145,8 +155,15 @@ def describe(objects: Iterable[object_pb2.Object]) -> str:
     lines = [f"{item.key.name:<{width}}  {item.status.summary or 'Pending'}" for item in found]
     for item in found:
         if not _holds(item, "Ready"):
-            lines += [f"{item.key.name}:", *(f"  {line}" for line in object_lines(item))]
+            reason = reason_line(item, Goal.READY)
+            lines += [reason, *(f"  {line}" for line in object_lines(item, reason))]
     return "\n".join(lines)
+
+
+def _reason_and_evidence(found: object_pb2.Object, goal: Goal) -> list[str]:
+    reason = reason_line(found, goal)
+    first, *more = reason.splitlines()
+    return [f"  {first}", *_indented([*more, *object_lines(found, reason)])]
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
@@ -187,27 +204,34 @@ def _decisive(found: object_pb2.Object, goal: Goal) -> object_pb2.Condition | No
     return next(iter(unmet), by_type.get("Ready"))
 
 
-def _condition(condition: object_pb2.Condition) -> str:
+def _condition(condition: object_pb2.Condition, told: str) -> str:
     status = {_TRUE: "True", _FALSE: "False"}.get(condition.status, "Unknown")
-    return (
-        f"{condition.type}={status} ({condition.reason})"
-        if condition.reason
-        else f"{condition.type}={status}"
-    )
+    is_new = condition.reason and f"{condition.reason}:" not in told
+    return f"{condition.type}={status}" + (f" ({condition.reason})" if is_new else "")
 
 
-def _container_lines(container: object_pb2.ContainerState, name: str = "container") -> list[str]:
+def _probe_lines(probe: object_pb2.ProbeResult, told: str) -> list[str]:
+    said = f"{probe.request}: {probe.answer or 'no answer yet'}"
+    if said in told:
+        return []
+    answered = "" if not probe.answer else " succeeded" if probe.success else " failed"
+    return [f"last probe{answered}: {said}" + (f" (attempt {probe.attempts})" if probe.attempts else "")]
+
+
+def _container_lines(
+    container: object_pb2.ContainerState, told: str = "", name: str = "container"
+) -> list[str]:
     said = container.state or "not created"
     if container.HasField("exit_code") and container.state not in ("running", "paused"):
         said += f" with code {container.exit_code}" + (f" ({container.signal})" if container.signal else "")
     if container.oom_killed:
         said += ", out of memory (OOM killed)"
     if container.restart_count:
-        said += f", restarted {container.restart_count} times"
-    if container.error:
+        said += f", restarted {_times(container.restart_count)}"
+    if container.error and container.error not in told:
         said += f"; {container.error}"
-    lines = [f"{name}: {said}"]
-    log = container.last_log_lines[-_LOG_LINES:]
+    lines = [] if said in told else [f"{name}: {said}"]
+    log = container.last_log_lines[-LOG_LINES:]
     if log:
         lines += ["last log lines:", *(f"  {line}" for line in log)]
     return lines
@@ -229,8 +253,13 @@ def _holds(found: object_pb2.Object, kind: str) -> bool:
     return any(item.type == kind and item.status == _TRUE for item in found.status.conditions)
 
 
-def _is_running(found: object_pb2.Object) -> bool:
-    return found.status.container.state == "running"
+def _stands_in_the_way(found: object_pb2.Object) -> bool:
+    """Of a wait for metrics: it does not run, or not for long."""
+    return bool(found.key.name) and (found.deleting or found.status.container.state != "running")
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _renewed(error: E2EError, lines: Iterable[str], details: Sequence[Message]) -> E2EError:

@@ -7,6 +7,19 @@ import grpc
 from e2e.addresses import Target
 from e2e_api.errors import E2EError, Unavailable, from_rpc_error
 
+_WORDS = {
+    "Cancelling all calls": "it is ending",
+    "Stream removed": "the connection broke off",
+    "Socket closed": "the connection broke off",
+    "Connection refused": "connection refused",
+    "No such file or directory": "there is no such socket",
+}
+"""For what gRPC says, by a part of it."""
+
+
+def _in_our_words(message: str) -> str:
+    return next((words for part, words in _WORDS.items() if part in message), message)
+
 
 def typed_error(error: grpc.RpcError, target: Target) -> E2EError:
     """The error to raise for a failed call to that controller."""
@@ -16,11 +29,13 @@ def typed_error(error: grpc.RpcError, target: Target) -> E2EError:
     found = from_rpc_error(error)
     if not isinstance(found, Unavailable) or found.reason != grpc.StatusCode.UNAVAILABLE.name:
         return found  # the controller itself said so
-    lines = [f"the controller at {target.address} does not answer: {found.message}"]
+    lines = [f"the controller at {target.address} does not answer: {_in_our_words(found.message)}"]
     if target.log is not None:
         from e2e.embedded import last_log_lines
 
-        lines += [f"its log, {target.log}, ends with:", last_log_lines(target.log)]
+        told = [line for line in last_log_lines(target.log).splitlines() if " INFO " not in line]
+        lines.append(f"  its log is {target.log}" + ("; of trouble it says at last:" if told else ""))
+        lines += [f"    {line}" for line in told]
     return Unavailable("\n".join(lines), reason=found.reason)
 
 

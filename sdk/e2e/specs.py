@@ -131,12 +131,18 @@ def _valid(what: str, make: Callable[[], _M]) -> _M:
         return make()
     except ValidationError as error:
         found = [
-            (".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, "))
+            (".".join(str(part) for part in item["loc"]), _in_our_words(item["msg"], item["input"]))
             for item in error.errors()
         ]
         lines = [f"{what} cannot be:"]
         lines += [f"{field}: {message}" if field else message for field, message in found]
         raise InvalidArgument("\n  ".join(lines), violations=found) from None
+
+
+def _in_our_words(message: str, given: object) -> str:
+    """What pydantic says, as the manifests' parser would."""
+    wanted = message.removeprefix("Input should be ")
+    return message.removeprefix("Value error, ") if wanted == message else f"expected {wanted}, not {given!r}"
 
 
 def _workload_fields(options: WorkloadOptions, base: WorkloadSpec | None) -> dict[str, Any]:

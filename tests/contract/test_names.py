@@ -6,6 +6,8 @@ import pytest
 from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
+    NAME_IS_FREE,
+    ContainerEvent,
     ContainerPhase,
     ContainerSpec,
     DriverError,
@@ -16,6 +18,7 @@ from e2e_controller.drivers.base import (
 from e2e_controller.drivers.docker import containers
 from e2e_controller.drivers.fake import FakeDriver
 from tests.contract.bench import IMAGE, Bench
+from tests.contract.test_events import following
 
 FILES = (FileContent("/srv/config.txt", b"x"),)
 
@@ -76,6 +79,42 @@ async def test_a_foreign_container_has_the_name_in_the_fake(fake_bench: Bench) -
         await fake_bench.driver.inspect(fake_bench.key())
     with pytest.raises(NameTaken, match="did not make"):
         await fake_bench.create()
+
+
+async def test_one_that_was_renamed_is_a_stray(docker_bench: Bench, docker_client: docker.APIClient) -> None:
+    container_id = await docker_bench.up()
+    async with following(docker_bench) as found:
+        docker_client.rename(container_id, f"{docker_bench.environment}-elsewhere")
+        await found.until(lambda event: event == ContainerEvent(None, "stray"))
+        (stray,) = await docker_bench.driver.list_containers()
+        assert (stray.id, stray.is_stray) == (container_id, True)
+        assert await docker_bench.driver.inspect(docker_bench.key()) is None
+        docker_client.rename(container_id, containers.container_name(docker_bench.key()))
+        await found.until(lambda event: event.action == "rename" and event.key == docker_bench.key())
+    (listed,) = await docker_bench.driver.list_containers()
+    assert not listed.is_stray
+
+
+async def test_a_foreign_name_that_is_free_again_is_told(
+    docker_bench: Bench, docker_client: docker.APIClient
+) -> None:
+    key = docker_bench.key()
+    name, network = containers.container_name(key), containers.network_name(docker_bench.environment)
+    foreign = docker_client.create_container(IMAGE, ["sleep", "1000"], name=name)
+    docker_client.create_network(network)
+    try:
+        async with following(docker_bench) as found:
+            with pytest.raises(NameTaken):
+                await docker_bench.driver.inspect(key)
+            with pytest.raises(NameTaken):
+                await docker_bench.driver.ensure_network(docker_bench.environment)
+            docker_client.remove_network(network)
+            environment = Key(docker_bench.environment, "Environment", docker_bench.environment)
+            await found.until(lambda event: event == ContainerEvent(environment, NAME_IS_FREE))
+            docker_client.rename(foreign["Id"], f"{docker_bench.environment}-elsewhere")
+            await found.until(lambda event: event == ContainerEvent(key, NAME_IS_FREE))
+    finally:
+        docker_client.remove_container(foreign["Id"], force=True)
 
 
 async def test_a_foreign_volume_has_the_name(docker_bench: Bench, docker_client: docker.APIClient) -> None:

@@ -87,7 +87,7 @@ async def test_who_has_a_fixed_port_is_told(docker_bench: Bench, free_port: int)
     second = await docker_bench.create("second", ports=fixed)
     with pytest.raises(PortTaken) as caught:
         await docker_bench.driver.start_container(second)
-    owner = f"Workload first of controller {docker_bench.controller_id}"
+    owner = f"Workload first of environment {docker_bench.environment}"
     name = f"container {docker_bench.environment}.first has port {free_port}"
     assert f"{name}; it belongs to {owner}" in str(caught.value)
     assert "take another hostPort" in str(caught.value)

@@ -120,7 +120,6 @@ class Core:
         self.user = PlainSource(world.folder, self.intake)
         self.intake.attach(self.managed)  # type: ignore[arg-type]
         self.leases = Leases(self.store, self.intake, self.events, directories, 2.0, world.now)
-        self.upkeep = Upkeep(self.store, self.queue, driver, directories)
         self._tasks: list[asyncio.Task[None]] = []
         self._claims: dict[str, bool] = {}
         """Environments that a client claims, and whether it holds them."""
@@ -140,6 +139,14 @@ class Core:
             info,
             Instruments(),
             world.now,
+        )
+        self.upkeep = Upkeep(
+            self.store,
+            self.queue,
+            self.driver,
+            world.directories,
+            self.reconciler.strays,
+            self.reconciler.retry_now,
         )
         self.user.look()
         self.managed.look()

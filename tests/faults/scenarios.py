@@ -111,6 +111,25 @@ async def removed_behind_the_back(story: Story) -> None:
     await story.write("a.json", document(restartPolicy="Always"))
 
 
+async def renamed_behind_the_back(story: Story) -> None:
+    """Nobody finds it any more by its name; once with its environment wanted, and once with its end."""
+    await story.write("a.json", document())
+    await story.settle()
+    story.core.driver.rename_behind_the_back(key(), "elsewhere")
+    await story.settle()
+    story.core.driver.rename_behind_the_back(key(), "nowhere")
+    await story.remove("a.json")
+
+
+async def names_swapped_behind_the_back(story: Story) -> None:
+    """Each is in the other's way."""
+    await story.write("a.json", document(), document("other"))
+    await story.settle()
+    story.core.driver.rename_behind_the_back(key(), "between")
+    story.world.engine.rename("test.other", "test.web")
+    story.world.engine.rename("between", "test.other")
+
+
 async def network_behind_the_back(story: Story) -> None:
     """As if somebody had made the network anew; the engine tells of it."""
     await story.write("a.json", document())
@@ -205,6 +224,8 @@ SCENARIOS = (
     Scenario("two of one image", two_of_one_image),
     Scenario("environment defaults", environment_defaults),
     Scenario("removed behind the back", removed_behind_the_back),
+    Scenario("renamed behind the back", renamed_behind_the_back),
+    Scenario("names swapped behind the back", names_swapped_behind_the_back),
     Scenario("network behind the back", network_behind_the_back),
     Scenario("probe", probe),
     Scenario("half made", half_made),

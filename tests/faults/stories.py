@@ -127,9 +127,11 @@ def is_settled(story: Story, core: Core) -> bool:
     if manifests_of(core) != expected_manifests(story):
         return False
     engine = story.world.engine
-    there = {found.view.key: found.view for found in engine.containers.values() if found.owner == "fake"}
+    ours = {name: found for name, found in engine.containers.items() if found.owner == "fake"}
+    there = {found.view.key: found.view for found in ours.values()}
     return (
-        there.keys() <= workloads.keys()
+        all(name == found.name for name, found in ours.items())
+        and there.keys() <= workloads.keys()
         and set(engine.networks) == {o.key.name for o in objects if o.key.kind == ENVIRONMENT}
         and {environment for environment, _ in engine.volumes} <= set(engine.networks)
         and all(is_as_asked(core, o, there.get(o.key)) for o in workloads.values())

@@ -3,7 +3,18 @@
 from collections.abc import Callable
 from random import Random
 
-from .engine import Controller, Engine, chances, quietly, running, soak, until, workload
+from .engine import (
+    IMAGE,
+    UNTIL_STOPPED,
+    Controller,
+    Engine,
+    chances,
+    quietly,
+    running,
+    soak,
+    until,
+    workload,
+)
 
 Record = Callable[[str, object], None]
 NUMBER = 6
@@ -14,7 +25,7 @@ def strike(engine: Engine, owner: str, dice: Random) -> str:
     api = engine.client.api
     containers = list(engine.containers(owner).values())
     target = dice.choice(containers)["Id"] if containers else ""
-    match dice.choice(["kill", "remove", "stop", "pause", "disconnect", "remove network"]):
+    match dice.choice(["kill", "remove", "stop", "pause", "rename", "copy", "disconnect", "remove network"]):
         case "kill":
             quietly(api.kill, target)
             return "kill"
@@ -27,6 +38,13 @@ def strike(engine: Engine, owner: str, dice: Random) -> str:
         case "pause":
             quietly(api.pause, target)
             return "pause"
+        case "rename":
+            quietly(api.rename, target, f"{owner}-{dice.random()}")
+            return "rename"
+        case "copy":
+            labels = dice.choice(containers)["Labels"] if containers else {}
+            quietly(lambda: api.start(api.create_container(IMAGE, UNTIL_STOPPED, labels=labels)))
+            return "copy"
         case "disconnect":
             for network in engine.networks(owner):
                 quietly(api.disconnect_container_from_network, target, network, force=True)

@@ -20,12 +20,7 @@ def hashes(engine: Engine, owner: str) -> dict[str, str]:
 
 def test_kills_at_random_moments(controller: Controller, engine: Engine, record_property: Record) -> None:
     """Half of the kills come while containers are made, half while they are changed."""
-    dice, owner, environment = (
-        chances(record_property),
-        controller.identity,
-        f"kill-{controller.base.name[4:]}",
-    )
-    environment = environment.replace("_", "-").lower()
+    dice, owner, environment = chances(record_property), controller.identity, controller.environment
     kills = soak("KILLS", 8)
     for number in range(kills):
         if number % 4 == 0:
@@ -49,12 +44,7 @@ def test_kills_at_random_moments(controller: Controller, engine: Engine, record_
 
 
 def test_kills_while_all_is_deleted(controller: Controller, engine: Engine, record_property: Record) -> None:
-    dice, owner, environment = (
-        chances(record_property),
-        controller.identity,
-        f"del-{controller.base.name[4:]}",
-    )
-    environment = environment.replace("_", "-").lower()
+    dice, owner, environment = chances(record_property), controller.identity, controller.environment
     controller.write("all.json", *(workload(f"w{n}", environment) for n in range(8)))
     until(lambda: running(engine, owner) == 8, "all run", controller.log)
     (controller.folder / "all.json").unlink()

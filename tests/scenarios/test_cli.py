@@ -232,7 +232,7 @@ def test_a_wait_can_be_interrupted(environment: str, tmp_path: Path) -> None:
     code, _, err = e2e("wait", "never", "--env", environment, "--timeout", "500ms")
     assert code == 1
     assert re.search(r"never \(environment .*\) is not ready: waited 0\.\d s", err), err
-    assert "last probe failed" in err
+    assert "never: ProbeFailed: connect to " in err
 
 
 def test_a_reader_that_leaves_is_no_fault(environment: str, shop: Path) -> None:

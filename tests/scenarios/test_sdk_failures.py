@@ -26,9 +26,9 @@ def test_a_container_that_dies_ends_the_wait_with_its_last_words() -> None:
         text = str(raised.value)
         assert text.startswith("broken (environment test-a-container-that-dies")
         assert " is not ready: it can no longer be, known after " in text
-        assert "container: exited with code 3" in text
+        assert "Exited: exited with code 3" in text
         assert "      line 21\n" in text
-        assert "      line 40\n" in text
+        assert text.endswith("      line 40")
         assert "line 20\n" not in text
 
 
@@ -55,9 +55,9 @@ def test_a_program_that_never_gets_ready_shows_its_probe() -> None:
         )
         slow.start()
         slow.wait_running()
-        with pytest.raises(WaitTimeout, match=r"waited 0.\d s(?s:.*)last probe failed: .*/ready"):
+        with pytest.raises(WaitTimeout, match=r"waited 0.\d s(?s:.*)(ProbeFailed|last probe.*): .*/ready"):
             slow.wait_ready(timeout=0.5)
-        with pytest.raises(WaitFailed, match=r"slow: ProbeTimeout(?s:.*)last probe failed: .*/ready"):
+        with pytest.raises(WaitFailed, match=r"slow: ProbeTimeout: .*/ready: "):
             slow.wait_ready()
 
 

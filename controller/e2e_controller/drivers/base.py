@@ -28,6 +28,7 @@ from e2e_controller.drivers.labels import (
     LABEL_SPEC_HASH,
 )
 from e2e_controller.drivers.values import (
+    NAME_IS_FREE,
     BuildSpec,
     Container,
     ContainerEvent,
@@ -50,6 +51,7 @@ __all__ = [
     "LABEL_KIND",
     "LABEL_NAME",
     "LABEL_SPEC_HASH",
+    "NAME_IS_FREE",
     "BuildSpec",
     "Container",
     "ContainerEvent",

@@ -126,6 +126,8 @@ class Container:
     error: str = ""
     """Why the engine could not start it."""
     health: Health = Health.NONE
+    health_output: str = ""
+    """What the last run of the image's HEALTHCHECK said, and how it ended."""
     network_id: str = ""
     """The network it is in; empty before its first start, and where it was taken out."""
     address: str = ""
@@ -148,6 +150,8 @@ class ListedContainer:
     id: str
     phase: ContainerPhase
     network_id: str = ""
+    is_stray: bool = False
+    """It is not the container of its key: it has another name, as one that was renamed by hand."""
 
     def is_as_known(self, container: Container | None) -> bool:
         """Whether the container is, by all that is listed, as it was at a look before."""
@@ -168,6 +172,10 @@ class EngineInfo:
     """Whether this process reaches containers at their own addresses."""
     local_files: bool
     """Whether host paths on this machine are host paths of the engine, so that they can be mounted."""
+
+
+NAME_IS_FREE = "name is free"
+"""The action of an event: a foreign thing that had the key's name has it no longer."""
 
 
 @dataclass(frozen=True, slots=True)

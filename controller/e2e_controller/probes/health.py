@@ -54,9 +54,12 @@ class HealthcheckCheck(PushedCheck):
 
     def __init__(self) -> None:
         self.health = Health.NONE
+        self.output = ""
 
     def look(self) -> Answer:
         """Ready when healthy."""
         if self.health is Health.NONE:
             return Answer(False, "the image has no HEALTHCHECK")
-        return Answer(self.health is Health.HEALTHY, self.health.value)
+        healthy = self.health is Health.HEALTHY
+        said = f": {shorten(self.output)}" if self.output and not healthy else ""
+        return Answer(healthy, f"{self.health.value}{said}")

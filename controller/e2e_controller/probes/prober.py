@@ -75,7 +75,7 @@ class Prober:
             self._watched[key] = known
         check = known[1].check
         if isinstance(check, HealthcheckCheck) and check.health is not container.health:
-            check.health = container.health
+            check.health, check.output = container.health, container.health_output
             known[1].tell()
 
     def forget(self, key: Key) -> None:

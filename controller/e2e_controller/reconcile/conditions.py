@@ -124,7 +124,9 @@ def no_healthcheck(desired: Desired | None, container: Container | None) -> Cond
 def probe_timeout(desired: Desired | None, report: ProbeReport) -> Condition:
     """`Failed` of what runs, and was not ready in time."""
     limit = desired.readiness.startup_timeout if desired and desired.readiness else 0
-    asked = f"the last of {report.attempts} probes, {report.request}: {report.answer or 'no answer yet'}"
+    asked = f"{report.request}: {report.answer or 'no answer yet'}"
+    if report.attempts > 1:
+        asked = f"the last of {report.attempts} probes, {asked}"
     remedy = "see its log, correct the probe, or raise readiness.startupTimeout"
     message = f"not ready within {limit:g}s of its start; {asked}; {remedy}"
     return Condition(ConditionType.FAILED, Status.TRUE, Reason.PROBE_TIMEOUT, message)

@@ -34,8 +34,9 @@ def how_it_ended(container: Container, *, asked: bool = False) -> str:
     if name := signal_name(code):
         text += f" ({name})"
     if container.started_at and container.finished_at:
-        # The engine notes the end of a short run before its beginning.
-        text += f" after {max(0.0, (container.finished_at - container.started_at).total_seconds()):.1f}s"
+        # The engine writes the two down in two places, and may take the end for the earlier one.
+        seconds = max(0.0, (container.finished_at - container.started_at).total_seconds())
+        text += f" after {seconds:.1f}s"
     if container.oom_killed:
         text += "; it ran out of memory: raise resources.memory"
     elif code in _MEANINGS and not asked:

@@ -13,6 +13,7 @@ from e2e_controller.objects import CONTAINER_KINDS, Object, ObjectStatus, Phase,
 from e2e_controller.reconcile.execute import make_open_directory
 from e2e_controller.reconcile.outcome import Failure
 from e2e_controller.reconcile.patience import failing
+from e2e_controller.reconcile.strays import Strays
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
@@ -28,6 +29,7 @@ class EnvironmentReconciler:
         events: EventLog,
         directories: Directories,
         info: EngineInfo,
+        strays: Strays,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -36,6 +38,7 @@ class EnvironmentReconciler:
         self._events = events
         self._directories = directories
         self._info = info
+        self._strays = strays
         self._now = now
 
     async def reconcile(self, key: Key) -> Failure | None:
@@ -62,6 +65,10 @@ class EnvironmentReconciler:
 
     async def _remove(self, key: Key, object_: Object | None) -> None:
         there = await self._driver.list_containers()
+        self._strays.note(there)
+        for stray in self._strays.keys:
+            if stray.environment == key.environment:
+                self._queue.add(stray)
         if any(found.key.environment == key.environment for found in there):
             # Its containers are queued with their own keys, and queue this one when they are gone.
             return

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from e2e_api.conditions import Condition, Reason, Status
+from e2e_api.conditions import Condition, ConditionType, Reason, Status
 from e2e_controller.drivers.base import Container
 from e2e_controller.objects import ObjectStatus, Phase
 
@@ -15,16 +15,19 @@ def start_phases(
     *,
     restarted: bool,
     waiting_for: str,
-    ready: Condition,
+    goal: Condition,
     container: Container | None,
     now: datetime,
 ) -> tuple[Phase, ...]:
-    """The phases of the start that goes on, or was the last. `new` are those of this reconcile."""
+    """The phases of the start that goes on, or was the last. `new` are those of this reconcile.
+
+    `goal` is what it starts for: to be ready, or of a job to be completed.
+    """
     known = () if _begins_anew(previous, new, restarted=restarted) else previous.phases
     waited = _waited(previous, new, waiting_for, now)
     phases = (*known, *waited, *new)
-    if probed := _probe(phases, ready, container, now):
-        phases = (*phases, probed)
+    if last := _last(phases, goal, container, now):
+        phases = (*phases, last)
     return tuple(sorted(phases, key=lambda phase: phase.started_at))[-MOST_PHASES:]
 
 
@@ -53,14 +56,16 @@ def _waited(
     return (Phase(previous.waiting_for, since, max(0.0, (ended - since).total_seconds())),)
 
 
-def _probe(
-    phases: tuple[Phase, ...], ready: Condition, container: Container | None, now: datetime
+def _last(
+    phases: tuple[Phase, ...], goal: Condition, container: Container | None, now: datetime
 ) -> Phase | None:
-    """The time from the start to the first good answer, once that came."""
-    if ready.status is not Status.TRUE or ready.reason == Reason.NO_PROBE:
+    """The time from the start to the first good answer, or of a job to its good end, once that came."""
+    if goal.status is not Status.TRUE or goal.reason == Reason.NO_PROBE:
         return None
-    if container is None or container.started_at is None or any(phase.name == "probe" for phase in phases):
+    name = "run" if goal.type is ConditionType.COMPLETED else "probe"
+    if container is None or container.started_at is None or any(phase.name == name for phase in phases):
         return None
     ends = [phase.ends_at for phase in phases if phase.name == "start"]
     began = max([container.started_at, *ends])
-    return Phase("probe", began, max(0.0, (now - began).total_seconds()))
+    ended = (container.finished_at if name == "run" else None) or now
+    return Phase(name, began, max(0.0, (ended - began).total_seconds()))

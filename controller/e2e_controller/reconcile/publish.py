@@ -53,7 +53,9 @@ class Publisher:
             report = self._prober.report(key, container)
         else:
             self._prober.forget(key)
-        if container is not None and container.phase is ContainerPhase.EXITED:
+        # Of what runs, and was not ready in time, the log is the evidence too.
+        late = running and report is not None and report.timed_out
+        if container is not None and (late or container.phase is ContainerPhase.EXITED):
             outcome = replace(outcome, log_lines=await self._last_log_lines(object_, container))
         status = workload_status(object_, desired, observed, outcome, report, self._now())
         if container is not None and running and not status.is_true(ConditionType.READY):
@@ -63,7 +65,8 @@ class Publisher:
         return status
 
     async def _last_log_lines(self, object_: Object, container: Container) -> tuple[str, ...]:
-        lines = await self._tails.lines(container)
+        ended = container.phase is ContainerPhase.EXITED
+        lines = await self._tails.lines(container) if ended else None
         return await last_log_lines(self._driver, container, object_.status) if lines is None else lines
 
     def publish(self, object_: Object, status: ObjectStatus, failure: Failure | None = None) -> None:

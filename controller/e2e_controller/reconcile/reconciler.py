@@ -37,6 +37,7 @@ from e2e_controller.reconcile.rests import Rests
 from e2e_controller.reconcile.retries import Retries
 from e2e_controller.reconcile.status import step_status, unfinished
 from e2e_controller.reconcile.steps import Create, Observed, Plan, Step, Stop
+from e2e_controller.reconcile.strays import Strays
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
 
@@ -70,11 +71,15 @@ class Reconciler:
         self._notebook = Notebook(driver)
         self._rests = Rests(directories.rests)
         self._attempts = Attempts(directories.attempts)
+        self.strays = Strays(driver, events)
+        """Lists of all containers are to be noted here."""
         self._observer = Observer(store, queue, driver, self._notebook, self._rests, self._attempts)
         self._publisher = Publisher(store, driver, prober, events, now)
         self._retries = Retries(queue, now)
         self._ports = AwaitedPorts(store, self._retries)
-        self._environments = EnvironmentReconciler(store, queue, driver, events, directories, info, now)
+        self._environments = EnvironmentReconciler(
+            store, queue, driver, events, directories, info, self.strays, now
+        )
 
     async def aclose(self) -> None:
         """Ends what was begun; to be called when nobody works any more."""
@@ -130,6 +135,10 @@ class Reconciler:
         self._rests.sweep(keys)
         self._attempts.sweep(keys)
 
+    def retry_now(self, key: Key) -> None:
+        """Tries at once what failed: what was in the way is gone."""
+        self._retries.release(key)
+
     def try_again(self, key: Key) -> None:
         """What failed is tried at once, as if it were new: what was in the way may be gone."""
         self._retries.release(key)
@@ -143,6 +152,10 @@ class Reconciler:
     async def _reconcile_container(self, key: Key) -> Failure | None:
         object_ = await self._contexts.complete(self._store.get(key) or Object(key, deleting=True))
         desired = self._desired(object_)
+        try:
+            await self.strays.remove(key)
+        except DriverError as error:
+            return await self._not_seen(object_, desired, Failure.of(error))
         wait = self._retries.held_back(object_, desired)
         if wait > 0:
             self._queue.add_after(key, wait)

@@ -76,7 +76,7 @@ def workload_status(
         outcome.phases,
         restarted=outcome.started_again,
         waiting_for=outcome.waiting_for,
-        ready=ready,
+        goal=goal,
         container=container,
         now=now,
     )
@@ -123,17 +123,20 @@ def _end_seen_at(previous: ObjectStatus, container: Container | None, now: datet
 
 def step_status(object_: Object, step: Step, progress: str, now: datetime) -> ObjectStatus:
     """The status while a step is under way."""
-    previous = object_.status
+    previous, cause = object_.status, step.cause
     new: list[Condition] = []
     match step:
         case Pull() | Build():
             summary = Reason.PULLING if isinstance(step, Pull) else Reason.BUILDING
-            new = [Condition(ConditionType.IMAGE_READY, Status.FALSE, summary, progress)]
+            new = [Condition(ConditionType.IMAGE_READY, Status.FALSE, summary, progress or str(step))]
         case Create() | Start():
             reason = Reason.CREATING if isinstance(step, Create) else Reason.STARTING
             new = [not_running(reason, step.cause)]
             summary = Reason.STARTING
-        case Stop() | Kill():
+        case Stop(grace=grace):
+            summary = Reason.STOPPING
+            cause += f"; it has {grace:g}s to end, then it is killed"
+        case Kill():
             summary = Reason.STOPPING
         case Remove():
             summary = Reason.DELETING if object_.deleting else Reason.REPLACING
@@ -146,7 +149,7 @@ def step_status(object_: Object, step: Step, progress: str, now: datetime) -> Ob
         outdated = (
             c for c in previous.conditions if c.type in (ConditionType.READY, ConditionType.COMPLETED)
         )
-        new += [Condition(c.type, Status.FALSE, summary, step.cause) for c in outdated]
+        new += [Condition(c.type, Status.FALSE, summary, cause) for c in outdated]
     conditions = previous.conditions
     for condition in new:
         conditions = set_condition(conditions, condition, now)
@@ -154,7 +157,7 @@ def step_status(object_: Object, step: Step, progress: str, now: datetime) -> Ob
         previous,
         conditions=conditions,
         summary=str(summary),
-        progress=progress or step.cause,
+        progress=progress or cause,
         endpoints=endpoints,
     )
 

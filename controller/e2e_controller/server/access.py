@@ -37,10 +37,16 @@ class Access:
         object_ = await self.find(key)
         container = await self.driver.inspect(key)
         if container is None or container.phase is not ContainerPhase.RUNNING:
-            phase = container.phase if container else "not there"
-            message = f"{key} does not run: its container is {phase}, and its state {object_.status.summary}"
-            raise NotRunning(message)
+            raise NotRunning(f"{key} does not run: {_state_of(container)}; it is {object_.status.summary}")
         return container
+
+
+def _state_of(container: Container | None) -> str:
+    if container is None:
+        return "there is no container"
+    if container.exit_code is not None:
+        return f"its container has exited with code {container.exit_code}"
+    return f"its container is {container.phase}"
 
 
 def time_limit(context: Any) -> float:

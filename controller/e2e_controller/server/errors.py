@@ -62,7 +62,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 # Written, not yielded: gRPC leaves a generator whose client is gone to the collector.
                 async with aclosing(method(request, context)) as responses:
                     async for response in responses:
-                        await context.write(response)
+                        if not await _written(context, response):
+                            return
             except Exception as error:
                 await _abort(context, error)
             finally:
@@ -73,6 +74,15 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def _check_number(self) -> None:
         if self.calls > MAX_CALLS:
             raise LimitExceeded(f"more than {MAX_CALLS} calls at once")
+
+
+async def _written(context: Any, response: Any) -> bool:
+    """Whether the client has taken it; one that is gone, and had not read for a while, takes none."""
+    try:
+        await context.write(response)
+    except grpc.aio.InternalError:
+        return False
+    return True
 
 
 async def _abort(context: Any, error: Exception) -> None:

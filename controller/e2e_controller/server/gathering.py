@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from google.protobuf.json_format import MessageToDict
 
-from e2e_api.manifests import Workload
+from e2e_api.manifests import Workload, to_document
 from e2e_controller.drivers.base import Container, DriverError, Key
 from e2e_controller.events import EventLog
 from e2e_controller.metrics import ScrapeError, Scraper
@@ -20,7 +20,7 @@ from e2e_controller.objects import FILE, WORKLOAD, Object
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import event_to_proto, masked_document, object_to_proto
 from e2e_controller.server.metric_service import MetricTarget
-from e2e_controller.server.secrets import Mask, masked_inspection, secrets_of, variables_of
+from e2e_controller.server.secrets import Mask, masked_inspection, secrets_in, secrets_of, variables_of
 
 MOST_LOG_BYTES = 20 * 2**20
 """Of the end of one log."""
@@ -220,7 +220,7 @@ def _secrets(objects: Sequence[Object], inspected: Any) -> set[str]:
     found: set[str] = set()
     for object_ in objects:
         if object_.manifest is not None:
-            found |= secrets_of(getattr(object_.manifest.spec, "env", {}))
+            found |= secrets_in(to_document(object_.manifest))
     for document in inspected:
         found |= secrets_of(variables_of(document))
     return found

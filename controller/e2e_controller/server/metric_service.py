@@ -201,7 +201,10 @@ class _MetricWait:
                     if self._expectation.holds(sample.sums, self._selection.absent):
                         return sample
                 except AbsentMetric as error:
-                    raise NotFound(f"{self._target.key}: {error}", reason="AbsentMetric") from error
+                    details = [await self.evidence()]
+                    raise NotFound(
+                        f"{self._target.key}: {error}", reason="AbsentMetric", details=details
+                    ) from error
         raise AssertionError("watching metrics never ends by itself")
 
     def text(self, how: str) -> str:

@@ -97,7 +97,9 @@ def spelled_out(object_: Object) -> Manifest | None:
 
 def _with_run_id(known: Manifest, manifest: Manifest) -> Manifest:
     """With the run that was asked for since, where it names none: it asks for no other."""
-    if not isinstance(known, Job) or not isinstance(manifest, Job) or manifest.spec.run_id:
+    if not isinstance(known, Job) or not isinstance(manifest, Job):
+        return manifest
+    if manifest.spec.run_id or not known.spec.run_id:
         return manifest
     spec = manifest.spec.model_copy(update={"run_id": known.spec.run_id})
     return manifest.model_copy(update={"spec": spec})

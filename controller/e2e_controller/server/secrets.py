@@ -1,7 +1,8 @@
 """What is secret, and how it is hidden wherever something is shown. Pure.
 
-Secret are the values of variables whose names say so, and passwords in URLs. Wherever such a value stands
-elsewhere, in a log for one, `Mask` hides it too. What a file or a command line holds is nobody's secret.
+Secret are the values of variables and of a probe's headers whose names say so, and passwords in URLs.
+Wherever such a value stands elsewhere, in a log or a command line for one, `Mask` hides it too. What else a
+file or a command line holds is nobody's secret.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any
 MASK = "********"
 _NAMES = re.compile(r"(?i)passw|secret|token|credential|api_?key|private_?key|access_?key|auth")
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
+_COMMANDS = ("entrypoint", "command")
 _SHORTEST = 4
 """Characters of a value that is looked for elsewhere: a shorter one stands everywhere by chance."""
 
@@ -28,10 +30,30 @@ def masked_variables(variables: Mapping[str, str]) -> dict[str, str]:
 
 def masked_manifest(document: Mapping[str, Any]) -> dict[str, Any]:
     """A manifest's document as it may be shown."""
+    secrets = secrets_in(document)
+    spec = dict(document.get("spec") or {})
+    if spec.get("env"):
+        spec["env"] = masked_variables(spec["env"])
+    if headers := _probe_headers(spec):
+        http = {**spec["readiness"]["http"], "headers": masked_variables(headers)}
+        spec["readiness"] = {**spec["readiness"], "http": http}
+    mask = Mask(secrets)
+    for field in _COMMANDS if secrets else ():
+        if spec.get(field):
+            spec[field] = mask.hide_words(spec[field])
+    return {**document, "spec": spec} if spec else dict(document)
+
+
+def secrets_in(document: Mapping[str, Any]) -> set[str]:
+    """The secret values that a manifest's document names: those of variables, and of a probe's headers."""
     spec = document.get("spec") or {}
-    if not spec.get("env"):
-        return dict(document)
-    return {**document, "spec": {**spec, "env": masked_variables(spec["env"])}}
+    return secrets_of(spec.get("env") or {}) | secrets_of(_probe_headers(spec))
+
+
+def _probe_headers(spec: Mapping[str, Any]) -> dict[str, str]:
+    probe = (spec.get("readiness") or {}).get("http") or {}
+    headers: dict[str, str] = probe.get("headers") or {}
+    return headers
 
 
 def secrets_of(variables: Mapping[str, str]) -> set[str]:
@@ -50,11 +72,15 @@ def variables_of(inspected: Mapping[str, Any]) -> dict[str, str]:
 
 def masked_inspection(inspected: Mapping[str, Any]) -> dict[str, Any]:
     """The engine's view of a container, as it may be shown; labels are left as they are."""
-    config = dict(inspected.get("Config") or {})
-    if config.get("Env"):
-        shown = masked_variables(variables_of(inspected))
-        config["Env"] = [f"{name}={value}" for name, value in shown.items()]
-    return {**inspected, "Config": config}
+    variables, config = variables_of(inspected), dict(inspected.get("Config") or {})
+    mask = Mask(secrets_of(variables))
+    if variables:
+        config["Env"] = [f"{name}={value}" for name, value in masked_variables(variables).items()]
+    shown: dict[str, Any] = {**inspected, "Config": config}
+    for holder, field in ((config, "Cmd"), (config, "Entrypoint"), (shown, "Args")):
+        if holder.get(field):
+            holder[field] = mask.hide_words(holder[field])
+    return shown
 
 
 class Mask:
@@ -70,3 +96,7 @@ class Mask:
     def hide(self, data: bytes) -> bytes:
         """The data, with each secret in it replaced."""
         return data if self._pattern is None else self._pattern.sub(MASK.encode(), data)
+
+    def hide_words(self, words: Iterable[str]) -> list[str]:
+        """A command line, with each secret in it replaced."""
+        return [self.hide(word.encode()).decode() for word in words]

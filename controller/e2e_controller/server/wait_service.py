@@ -1,7 +1,7 @@
 """WaitService: until objects are as asked, or it is known that they never will be."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -216,13 +216,32 @@ class _Wait:
     def raise_if_impossible(self) -> None:
         """Raises `WaitFailed` for what can no longer be."""
         if self._impossible:
-            objects = self._impossible
+            objects = self._impossible | self._causes()
             details = [wait_failure(objects)]
             raise WaitFailed(self._text("never will be", objects), reason=_reason(objects), details=details)
 
+    def _causes(self) -> dict[Key, Object | None]:
+        """What made dependencies of those fail that are waited for: that is where the evidence is."""
+        causes: dict[Key, Object | None] = {}
+        waiting = [object_ for object_ in self._impossible.values() if object_ is not None]
+        while waiting:
+            object_ = waiting.pop()
+            failed = object_.status.condition(ConditionType.FAILED)
+            if failed is None or failed.reason != Reason.DEPENDENCY_FAILED:
+                continue
+            for name in object_.depends_on:
+                found = self._store.find_container(object_.key.environment, name)
+                if found is None or found.key in causes or found.status.action is None:
+                    continue
+                causes[found.key] = found
+                waiting.append(found)
+        return causes
+
     def _text(self, how: str, objects: dict[Key, Object | None]) -> str:
         lines = [f"waited for {_GOALS[self._goal]}; {how}:"]
-        lines += [f"  {key}: {_why(object_, self._goal)}" for key, object_ in list(objects.items())[:20]]
+        for key, object_ in list(objects.items())[:20]:
+            in_it = self._store.select(key.environment) if key.kind == ENVIRONMENT else []
+            lines.append(f"  {key}: {_why(object_, self._goal, in_it)}")
         return "\n".join(lines)
 
 
@@ -236,11 +255,11 @@ def _reason(objects: dict[Key, Object | None]) -> str:
     return failed.reason if failed else "NotAsked"
 
 
-def _why(object_: Object | None, goal: "pb.WaitGoal.ValueType") -> str:
+def _why(object_: Object | None, goal: "pb.WaitGoal.ValueType", in_it: Iterable[Object]) -> str:
     if object_ is None or (object_.deleting and goal != pb.WAIT_GOAL_DELETED):
         return "it was deleted"
     if goal == pb.WAIT_GOAL_DELETED:
-        return _why_still_there(object_)
+        return _why_still_there(object_, [other for other in in_it if other is not object_])
     if object_.rejection is not None:
         return f"its manifest was rejected: {object_.rejection.message[:500]}"
     failed = object_.status.condition(ConditionType.FAILED)
@@ -252,9 +271,14 @@ def _why(object_: Object | None, goal: "pb.WaitGoal.ValueType") -> str:
     return f"{object_.status.summary}{asked}{progress}"
 
 
-def _why_still_there(object_: Object) -> str:
-    """What keeps it from being gone."""
+def _why_still_there(object_: Object, in_it: Sequence[Object]) -> str:
+    """What keeps it from being gone; of an environment, what is `in_it`."""
     status = object_.status
+    if in_it:
+        told = [f"{o.key.kind} {o.key.name} ({o.status.summary}: {o.status.progress[:200]})" for o in in_it]
+        return f"it still has {', '.join(told[:3])}" + (f" and {len(told) - 3} more" if told[3:] else "")
+    if object_.key.kind == ENVIRONMENT and not object_.deleting:
+        return f"a client holds it, or a file defines it; it is {status.summary}"
     if not object_.deleting:
         return f"nobody has deleted it; it is {status.summary}"
     told = [f"{c.reason}: {c.message}" for c in status.conditions if c.type == ConditionType.FAILED]

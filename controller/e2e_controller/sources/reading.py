@@ -108,6 +108,8 @@ def _read(path: str, known: str, insist: bool) -> Reading:
         if not stat.S_ISREG(before.st_mode) or (seen.writer is Writer.PRESENT and not insist):
             return replace(seen, writer=Writer.PRESENT)
         data = stream.read(MAX_BYTES + 1)
+        if data is None:  # a file of the kernel that has nothing to say yet, such as /proc/kmsg
+            return _problem(path, Problem("has no end that can be waited for"), Reason.READ_ERROR, known)
         after = os.fstat(descriptor)
         writer = find_writer(descriptor)
     if Signature.of(after) != seen.signature or len(data) != after.st_size:

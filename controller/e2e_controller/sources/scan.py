@@ -61,8 +61,8 @@ def is_ignored(name: str) -> bool:
 
 
 def is_manifest(name: str) -> bool:
-    """Whether a file of that name is read."""
-    return name.lower().endswith(SUFFIXES) and not is_ignored(name)
+    """Whether a file of that name is read. One that is not UTF-8 could not be told of."""
+    return name.lower().endswith(SUFFIXES) and not is_ignored(name) and _is_text(name)
 
 
 def environment_of(relative: str) -> str | None:

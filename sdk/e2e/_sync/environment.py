@@ -161,7 +161,8 @@ class Environment:
         try:
             live.note_failure(self.name, self.describe())
         except E2EError as second:
-            error.add_note(f"and the state of environment {self.name} is not known: {second}")
+            why = str(second).partition("\n")[0]  # without the controller's log, which the error has already
+            error.add_note(f"and the state of environment {self.name} is not known: {why}")
         self._bundle_if_asked(error)
 
     def _keep_if_asked(self, error: BaseException) -> None:
@@ -237,7 +238,7 @@ class Environment:
         if not found.document:
             raise InvalidArgument(evidence.reason_line(found, Goal.READY))
         document: dict[str, Any] = json.loads(found.document)
-        masked = any(MASK in value for value in document["spec"].get("env", {}).values())
+        masked = MASK in found.document
         return document, found.managed_by_api and not masked
 
     def start_and_wait_ready(self, *workloads: Workload | Job, timeout: float | None = None) -> None:

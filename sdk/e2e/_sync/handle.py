@@ -111,7 +111,7 @@ class Handle:
             env=env or {},
             user=user,
             working_dir=working_dir,
-            timeout=self._session.timeout if timeout is None else timeout,
+            timeout=self._session.seconds(timeout),
         )
         if check and result.exit_code != 0:
             raise ExecFailed(self._name, result)
@@ -130,7 +130,7 @@ class Handle:
             self._session.client.transport,
             self._key,
             tail=tail,
-            timeout=self._session.timeout if timeout is None else timeout,
+            timeout=self._session.seconds(timeout),
         )
 
     def status(self) -> WorkloadStatus:

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from e2e import evidence
 from e2e._sync.client import CALL_SECONDS
@@ -65,7 +66,7 @@ class Instrumented:
         """
         if not names:
             raise InvalidArgument("give at least one metric name")
-        seconds = self._session.timeout if timeout is None else timeout
+        seconds = self._session.seconds(timeout)
         selection = selection_message(
             self._session.key(self._name), names, as_label_matchers(matchers), count, absent
         )
@@ -87,7 +88,7 @@ class Instrumented:
         self, name: str, *, matchers: LabelMatchers | None = None, timeout: float | None = None
     ) -> None:
         """Waits until no series of the metric family matches any more. Raises as `wait_sum_metrics`."""
-        seconds = self._session.timeout if timeout is None else timeout
+        seconds = self._session.seconds(timeout)
         selection = selection_message(
             self._session.key(self._name), [name], as_label_matchers(matchers), False, Absent.SKIP
         )
@@ -163,9 +164,9 @@ class Instrumented:
         request = metric_service_pb2.WatchMetricsRequest(selection=selection)
         history: deque[metric_service_pb2.MetricSample] = deque(maxlen=_HISTORY)
         started = time.monotonic()
-        method, limit = transport.metrics.WatchMetrics, seconds + DEADLINE_MARGIN
+        method = transport.metrics.WatchMetrics
         try:
-            with transport.repeating(method, request, limit, _ASK_AGAIN) as responses:
+            with transport.repeating(method, request, seconds, _ASK_AGAIN) as responses:
                 for response in responses:
                     if not history or history[-1] is not response.sample:
                         history.append(response.sample)
@@ -190,4 +191,8 @@ class Instrumented:
 
 def _words_for(judge: Judge) -> str:
     name = getattr(judge, "__qualname__", "") or repr(judge)
-    return f"as {name} expects"
+    function = name.rpartition("<locals>.")[2]
+    code = getattr(judge, "__code__", None)
+    if function == "<lambda>" and code is not None:
+        function = f"the lambda at {Path(code.co_filename).name}:{code.co_firstlineno}"
+    return f"as {function} expects"

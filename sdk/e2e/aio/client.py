@@ -1,7 +1,7 @@
 """One connection to a controller: its verbs for manifests and environments, with typed errors."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -11,8 +11,9 @@ from e2e.aio._transport import AsyncHeld, AsyncTransport, in_thread
 from e2e.bundles import BundleWriter, target_path
 from e2e.messages import GOALS
 from e2e.values import Goal
-from e2e_api.errors import DEADLINE_MARGIN, NotFound, Unavailable, WaitFailed, WaitTimeout
+from e2e_api.errors import DEADLINE_MARGIN, E2EError, NotFound, Unavailable, WaitFailed, WaitTimeout
 from e2e_api.v1 import (
+    container_service_pb2,
     environment_service_pb2,
     evidence_service_pb2,
     manifest_service_pb2,
@@ -23,6 +24,8 @@ from e2e_api.v1 import (
 CALL_SECONDS = 30.0
 """The deadline of calls that wait for nothing."""
 BUNDLE_SECONDS = 300.0
+_MOST_LOGS, _LOG_SECONDS = 3, 2.0
+"""How many logs a timeout shows, and how long each may take."""
 
 
 class AsyncClient:
@@ -125,8 +128,29 @@ class AsyncClient:
                     seen[response.object.key.name] = response
         except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             seconds = time.monotonic() - started
-            raise evidence.explain_wait(error, keys, goal, seconds, seen) from None
+            logs = await self._log_ends(seen) if isinstance(error, WaitTimeout) else {}
+            raise evidence.explain_wait(error, keys, goal, seconds, seen, logs) from None
         return {name: response.object for name, response in seen.items()}
+
+    async def _log_ends(
+        self, seen: Mapping[str, wait_service_pb2.WaitConditionsResponse]
+    ) -> dict[str, list[str]]:
+        """The last log lines of what runs and was not as asked in time, by name; of a few."""
+        late = [response.object for response in seen.values() if not response.met]
+        running = [found.key for found in late if found.status.container.state == "running"]
+        logs: dict[str, list[str]] = {}
+        for key in running[:_MOST_LOGS]:
+            request = container_service_pb2.LogsRequest(key=key, tail=evidence.LOG_LINES)
+            data = bytearray()
+            try:
+                method = self.transport.containers.Logs
+                async with self.transport.stream(method, request, _LOG_SECONDS) as responses:
+                    async for response in responses:
+                        data += response.data
+                logs[key.name] = data.decode("utf-8", "replace").splitlines()
+            except E2EError as error:  # such as that the engine is gone, which explains the timeout
+                logs[key.name] = [f"(the log could not be read: {error.message})"]
+        return logs
 
     async def bundle(self, environment: str, path: str | Path | None = None, *, log_bytes: int = 0) -> Path:
         """Writes an archive of all that is known of an environment; gives its path.

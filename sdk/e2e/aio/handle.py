@@ -111,7 +111,7 @@ class AsyncHandle:
             env=env or {},
             user=user,
             working_dir=working_dir,
-            timeout=self._session.timeout if timeout is None else timeout,
+            timeout=self._session.seconds(timeout),
         )
         if check and result.exit_code != 0:
             raise ExecFailed(self._name, result)
@@ -132,7 +132,7 @@ class AsyncHandle:
             self._session.client.transport,
             self._key,
             tail=tail,
-            timeout=self._session.timeout if timeout is None else timeout,
+            timeout=self._session.seconds(timeout),
         )
 
     async def status(self) -> WorkloadStatus:

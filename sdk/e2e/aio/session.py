@@ -10,7 +10,7 @@ from e2e.aio.lease import AsyncLease
 from e2e.messages import container_key, environment_key, is_defined_by_user
 from e2e.specs import to_documents
 from e2e.values import Goal
-from e2e_api.errors import Conflict, NotFound, NotRunning, Unavailable
+from e2e_api.errors import Conflict, InvalidArgument, NotFound, NotRunning, Unavailable
 from e2e_api.manifests import ContainerManifest, Manifest
 from e2e_api.v1 import object_pb2
 
@@ -145,11 +145,18 @@ class AsyncSession:
         """Makes the manifests the desired state."""
         await self.client.apply(to_documents(manifests), environment=self.environment)
 
+    def seconds(self, timeout: float | None) -> float:
+        """How long to wait at most. Raises InvalidArgument for less than no time."""
+        seconds = self.timeout if timeout is None else timeout
+        if not seconds >= 0:
+            raise InvalidArgument(f"timeout: expected seconds, 0 or more, not {seconds}")
+        return seconds
+
     async def wait(
         self, keys: Iterable[object_pb2.ObjectKey], goal: Goal, timeout: float | None
     ) -> dict[str, object_pb2.Object]:
         """Waits until all objects meet the goal. Something that is not there counts as deleted."""
-        seconds = self.timeout if timeout is None else timeout
+        seconds = self.seconds(timeout)
         try:
             return await self.client.wait(keys, goal, seconds)
         except NotFound:
@@ -161,10 +168,11 @@ class AsyncSession:
         self, changed: Sequence[ContainerManifest], goal: Goal, timeout: float | None
     ) -> None:
         """Applies all the changed workloads and jobs at once, and waits until they meet the goal."""
+        seconds = self.seconds(timeout)
         if changed:
             await self.apply(changed)
             keys = [self.key(manifest.metadata.name, manifest.kind) for manifest in changed]
-            await self.wait(keys, goal, timeout)
+            await self.wait(keys, goal, seconds)
 
     async def refuse_change(self, key: object_pb2.ObjectKey) -> None:
         """Raises Conflict: a user's file defines it, or its manifest came back with its secrets masked."""

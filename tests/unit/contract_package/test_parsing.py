@@ -470,6 +470,15 @@ def test_json_and_bom_and_line_ends() -> None:
     assert not problems(HEAD.replace("\n", "\r\n").encode())
 
 
+@pytest.mark.parametrize("content", ["\U0001f600", "\\\U0001f600", "\\ud83d\\ude00", "\U0010ffff\U00010000"])
+def test_json_may_write_any_character_in_ascii(content: str) -> None:
+    manifest = {"apiVersion": "e2e/v1", "kind": "Workload", "metadata": {"name": "web"}}
+    spec = {"image": "x", "files": [{"path": "/a", "content": content}]}
+    (document,) = parse_documents(json.dumps(manifest | {"spec": spec}).encode())
+    assert isinstance(document.manifest, Workload)
+    assert document.manifest.spec.files[0].content == content
+
+
 def test_all_problems_of_a_document_are_told() -> None:
     found = problems(workload("comand: []\nports: {http: 0}\nuser: 5\nstop: {signal: x}"))
     assert sorted(problem.split(":")[0] for problem in found) == ["6", "7", "8", "9"]

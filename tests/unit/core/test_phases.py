@@ -39,7 +39,7 @@ def told(
         new,
         restarted=restarted,
         waiting_for=waiting_for,
-        ready=ready,
+        goal=ready,
         container=container(started_at=at(started)),
         now=at(now),
     )
@@ -103,6 +103,8 @@ def test_exit_codes_in_words(code: int, signal: str, says: str) -> None:
 def test_an_end_that_was_asked_for_or_is_known_needs_no_guess() -> None:
     killed = container(ContainerPhase.EXITED, exit_code=137, finished_at=at(2))
     assert how_it_ended(killed, asked=True) == "exited with code 137 (SIGKILL) after 2.0s"
+    turned = replace(killed, started_at=killed.finished_at, finished_at=killed.started_at)
+    assert "after 0.0s" in how_it_ended(turned)
     text = how_it_ended(replace(killed, oom_killed=True))
     assert "raise resources.memory" in text
     assert "docker kill" not in text
@@ -131,3 +133,16 @@ def test_what_somebody_else_removed_is_remembered() -> None:
 )
 def test_what_helps(reason: str, may_pass: bool, action: str) -> None:
     assert action_for(reason, may_pass=may_pass) == action
+
+
+def test_the_run_of_a_job_is_a_phase_of_its_own() -> None:
+    found = start_phases(
+        ObjectStatus(),
+        (phase("start", 0),),
+        restarted=False,
+        waiting_for="",
+        goal=Condition(ConditionType.COMPLETED, Status.TRUE, Reason.SUCCEEDED),
+        container=container(started_at=at(0.5), finished_at=at(3)),
+        now=at(4),
+    )
+    assert [(p.name, p.started_at, p.duration) for p in found][1:] == [("run", at(1), 2.0)]

@@ -1,6 +1,7 @@
 """Who has a state folder, and whether it lives."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from e2e_controller.drivers.inventory import Owner
 from e2e_controller.state_folder import (
     OwnerState,
     StateFolderError,
+    StateFolderInUse,
     StateLock,
     host_identity,
     owner_state,
@@ -42,6 +44,31 @@ def test_one_that_has_stopped(state: Path, owner: Owner) -> None:
     before = {path: path.stat() for path in state.iterdir()}
     assert owner_state(owner, HOST) is OwnerState.STOPPED
     assert {path: path.stat() for path in state.iterdir()} == before
+
+
+def test_one_that_lost_its_folder_takes_it_again(state: Path, owner: Owner) -> None:
+    with StateLock(state) as lock:
+        write_controller_id(state, "me")
+        assert not lock.is_lost()
+        shutil.rmtree(state)
+        assert owner_state(owner, HOST) is OwnerState.ORPHANED
+        assert lock.is_lost()
+        lock.renew()
+        write_controller_id(state, "me")
+        assert owner_state(owner, HOST) is OwnerState.LIVE
+        assert not lock.is_lost()
+        with pytest.raises(StateFolderInUse):
+            StateLock(state).__enter__()
+    assert owner_state(owner, HOST) is OwnerState.STOPPED
+
+
+def test_one_that_lost_its_folder_to_another(state: Path) -> None:
+    with StateLock(state) as lock:
+        shutil.rmtree(state)
+        with StateLock(state, "the other"):
+            assert lock.is_lost()
+            with pytest.raises(StateFolderInUse, match="in use by the other"):
+                lock.renew()
 
 
 def test_a_torn_id_is_no_orphan(state: Path, owner: Owner) -> None:

@@ -55,6 +55,23 @@ def test_a_plain_container() -> None:
     }
 
 
+def test_a_failed_healthcheck_says_how_it_ended() -> None:
+    log = [{"ExitCode": 0, "Output": "fine"}, {"ExitCode": 1, "Output": "sick\n"}]
+    assert containers._health_output({"Status": "unhealthy", "Log": log}) == "exit code 1: sick"
+    assert containers._health_output({"Status": "healthy", "Log": log[:1]}) == ""
+    assert containers._health_output({"Status": "unhealthy", "Log": [{"ExitCode": 137}]}) == "exit code 137"
+    assert containers._health_output({}) == ""
+
+
+def test_who_has_a_port_is_told_by_what_its_readers_know() -> None:
+    labels = containers.key_labels(KEY, Owner("me"))
+    listed = [{"Id": "c", "Names": ["/env.web"], "Ports": [{"PublicPort": 80}], "Labels": labels}]
+    said = "container env.web has port 80; it belongs to Workload web of "
+    assert containers.holder_of_port(listed, 80, "me") == said + "environment env"
+    assert containers.holder_of_port(listed, 80, "other") == said + "controller me"
+    assert containers.holder_of_port(listed, 81, "me") == ""
+
+
 def test_everything() -> None:
     spec = ContainerSpec(
         image="image",
@@ -169,6 +186,8 @@ def test_no_network_at_all() -> None:
     [
         (containers.key_labels(KEY, Owner("me")), KEY),
         (containers.key_labels(KEY, Owner("other")), None),
+        (containers.key_labels(Key("../up", "Workload", "web"), Owner("me")), None),
+        (containers.key_labels(Key("env", "Workload", "A b"), Owner("me")), None),
         ({"io.e2e.controller": "me"}, None),
         ({}, None),
         (None, None),
@@ -176,6 +195,12 @@ def test_no_network_at_all() -> None:
 )
 def test_whose_it_is(labels: dict[str, str] | None, expected: Key | None) -> None:
     assert containers.key_of(labels, "me") == expected
+
+
+def test_who_has_it_in_words() -> None:
+    assert containers.owner_text(None) == "something that e2e did not make"
+    assert containers.owner_text(Owner("me").labels) == "controller me"
+    assert "Workload" in containers.owner_text(containers.key_labels(KEY, Owner("me")))
 
 
 def test_half_made() -> None:

@@ -27,6 +27,7 @@ from e2e_controller.drivers.docker.failures import (
     refusal_to_error,
     to_driver_error,
 )
+from e2e_controller.drivers.docker.wording import plain
 
 ENDPOINT = Endpoint("unix:///run/x.sock", "default")
 START = "OCI runtime create failed: runc create failed: unable to start container process: "
@@ -77,6 +78,19 @@ START = "OCI runtime create failed: runc create failed: unable to start containe
             Reason.CREATE_FAILED,
         ),
         (400, "Minimum memory limit allowed is 6MB", SpecRefused, Reason.CREATE_FAILED),
+        (
+            500,
+            "Error processing tar file(exit status 1): open /etc/passwd/x: not a directory",
+            SpecRefused,
+            Reason.CREATE_FAILED,
+        ),
+        (
+            400,
+            "invalid reference format: repository name must be lowercase",
+            SpecRefused,
+            Reason.CREATE_FAILED,
+        ),
+        (500, "lstat /etc/passwd: not a directory", SpecRefused, Reason.START_FAILED),
         (500, "mkdir /x: no space left on device", DriverError, Reason.ENGINE_ERROR),
         (403, "network x has active endpoints", DriverError, Reason.ENGINE_ERROR),
         (401, "who are you", EngineUnavailable, Reason.ENGINE_UNAVAILABLE),
@@ -87,11 +101,49 @@ START = "OCI runtime create failed: runc create failed: unable to start containe
 def test_refusals(status: int, message: str, kind: type[DriverError], reason: str | None) -> None:
     error = refusal_to_error("start a/b/c", status, message)
     assert type(error) is kind
-    reason_only = message.removeprefix(START).removesuffix(": unknown")
-    assert str(error).startswith(f"start a/b/c: {reason_only}")
+    assert str(error).startswith(f"start a/b/c: {message.removeprefix(START).removesuffix(': unknown')}")
     if reason is not None:
         assert error.reason == reason
     assert error.retry is (kind is not SpecRefused)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (
+            "failed to create shim task: " + START + 'exec: "x": executable file not found in $PATH: unknown',
+            'exec: "x": executable file not found in $PATH',
+        ),
+        (
+            "OCI runtime create failed: container_linux.go:380: starting container process caused: "
+            'exec: "x": permission denied: unknown',
+            'exec: "x": permission denied',
+        ),
+        (
+            f"driver failed programming external connectivity on endpoint a.b ({'0f' * 32}): "
+            "Bind for 127.0.0.1:80 failed: port is already allocated",
+            "Bind for 127.0.0.1:80 failed: port is already allocated",
+        ),
+        (
+            START
+            + 'error mounting "/a" to rootfs at "/b": mount /a:/b (via /proc/self/fd/6), flags: 0x5000: '
+            "not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? "
+            "Check if the specified host path exists and is the expected type",
+            'error mounting "/a" to rootfs at "/b": mount /a:/b: not a directory',
+        ),
+        (
+            "no such image: A B: invalid reference format: repository name must be lowercase",
+            "invalid reference format: repository name must be lowercase",
+        ),
+        (
+            "lstat /var/lib/docker/overlay2/1b545ec9/merged/etc/passwd: not a directory",
+            "lstat /etc/passwd: not a directory",
+        ),
+        ("manifest unknown: manifest unknown", "manifest unknown: manifest unknown"),
+    ],
+)
+def test_the_engines_own_parts_are_left_out(message: str, text: str) -> None:
+    assert plain(message) == text
 
 
 def api_error(status: int, explanation: str) -> docker.errors.APIError:

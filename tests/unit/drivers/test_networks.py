@@ -8,7 +8,7 @@ import docker.errors
 import pytest
 import requests
 
-from e2e_controller.drivers.base import ContainerEvent, DriverError, Key
+from e2e_controller.drivers.base import NAME_IS_FREE, ContainerEvent, DriverError, Key
 from e2e_controller.drivers.docker.containers import key_labels
 from e2e_controller.drivers.docker.deaths import Deaths
 from e2e_controller.drivers.docker.endpoint import Endpoint
@@ -151,6 +151,39 @@ class TestEvents:
         assert self.translated(known, document) == (ContainerEvent(KEY, expected) if expected else None)
         foreign = {**document, "Actor": {"ID": "id", "Attributes": attributes | {"io.e2e.controller": "x"}}}
         assert self.translated(known, foreign) is None
+
+    @pytest.mark.parametrize(
+        ("action", "name", "expected"),
+        [
+            ("rename", "elsewhere", ContainerEvent(None, "stray")),
+            ("create", "copy", ContainerEvent(None, "stray")),
+            ("die", "copy", None),
+            ("rename", "env.web", ContainerEvent(KEY, "rename")),
+        ],
+    )
+    def test_of_one_that_has_another_name(
+        self, known: Known, action: str, name: str, expected: ContainerEvent | None
+    ) -> None:
+        attributes = key_labels(KEY, Owner("me")) | {"name": name}
+        document = {"Type": "container", "Action": action, "Actor": {"ID": "id", "Attributes": attributes}}
+        assert self.translated(known, document) == expected
+
+    @pytest.mark.parametrize(
+        ("kind", "action", "attributes"),
+        [
+            ("container", "destroy", {"name": "env.web"}),
+            ("container", "rename", {"name": "other", "oldName": "/env.web"}),
+            ("network", "destroy", {"name": "env.web"}),
+        ],
+    )
+    def test_of_a_name_that_is_awaited(
+        self, known: Known, kind: str, action: str, attributes: Mapping[str, str]
+    ) -> None:
+        document = {"Type": kind, "Action": action, "Actor": {"ID": "x", "Attributes": attributes}}
+        assert self.translated(known, document) is None
+        known.awaited_names["env.web"] = KEY
+        assert self.translated(known, document) == ContainerEvent(KEY, NAME_IS_FREE)
+        assert self.translated(known, document) is None
 
     @pytest.mark.parametrize(("signal", "unkilled"), [("9", False), ("1", True)])
     def test_a_kill_is_remembered(self, known: Known, signal: str, unkilled: bool) -> None:

@@ -121,12 +121,36 @@ def test_references(reference: str, parts: tuple[str, str], registry: str) -> No
         ("dial tcp: lookup registry on 10.0.0.1:53: no such host", True),
         ("net/http: TLS handshake timeout", True),
         ("toomanyrequests: You have reached your pull rate limit", True),
+        ("denied", False),
+        ("dial unix /run/x.sock: connect: permission denied", True),
         ("received unexpected HTTP status: 503 Service Unavailable", True),
         ("write /var/lib/x: no space left on device", True),
     ],
 )
 def test_pulls_that_fail(message: str, retry: bool) -> None:
     assert pull_failed("x:1", message).retry is retry
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (
+            "toomanyrequests: You have reached your pull rate limit.",
+            "rate limit; wait, `docker login` to the registry for a higher limit, or use --image-mirror",
+        ),
+        ("received unexpected HTTP status: 503 Service Unavailable", "; the registry has a fault of its own"),
+        (
+            "received unexpected HTTP status: 500 Internal Server Error",
+            "; the registry has a fault of its own",
+        ),
+        (
+            "dial tcp 127.0.0.1:5001: connect: connection refused",
+            "; see whether the engine reaches the registry",
+        ),
+    ],
+)
+def test_what_helps_against_pulls_that_fail(message: str, text: str) -> None:
+    assert text in str(pull_failed("x:1", message))
 
 
 def test_likely_images() -> None:

@@ -163,7 +163,8 @@ async def test_healthcheck(make_watch: MakeWatch) -> None:
     watch = make_watch()
     answers = []
     for health in (Health.NONE, Health.STARTING, Health.HEALTHY, Health.HEALTHY, Health.UNHEALTHY):
-        watch.container = replace(watch.container, health=health)
+        output = "exit code 1: sick" if health is Health.UNHEALTHY else ""
+        watch.container = replace(watch.container, health=health, health_output=output)
         watch.start({"healthcheck": {}})
         await asyncio.sleep(1)
         answers.append((watch.report.ready, watch.report.answer))
@@ -172,7 +173,7 @@ async def test_healthcheck(make_watch: MakeWatch) -> None:
         (False, "starting"),
         (True, "healthy"),
         (True, "healthy"),
-        (False, "unhealthy"),
+        (False, "unhealthy: exit code 1: sick"),
     ]
     assert watch.told == [(2, True, False), (4, False, False)]
     assert watch.report.request == "HEALTHCHECK of the image"

@@ -17,9 +17,12 @@ from e2e import (
     NotRunning,
     Unavailable,
     WaitFailed,
+    WaitTimeout,
     live,
 )
+from e2e.addresses import Target
 from e2e_api.parsing import parse_documents
+from e2e_api.v1 import container_service_pb2 as containers
 from e2e_api.v1 import environment_service_pb2 as environments
 from e2e_api.v1 import manifest_service_pb2 as manifests
 from e2e_api.v1 import wait_service_pb2 as waits
@@ -113,11 +116,27 @@ def test_nothing_works_before_the_start() -> None:
 
 def test_a_controller_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
-        pytest.raises(Unavailable, match="the controller at unix:/nowhere/s does not answer"),
+        pytest.raises(
+            Unavailable, match="the controller at unix:/nowhere/s does not answer: there is no such socket"
+        ),
         Environment("env", controller="unix:///nowhere/s"),
     ):
         pass
     assert live.live == {}
+
+
+def test_of_a_lost_controllers_log_its_trouble_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "controller.log"
+    log.write_text("10:00 INFO a: all is well\n10:01 ERROR b: it broke\nTraceback\n")
+    target = Target("unix:/nowhere/s", log)
+    with e2e.Client(target) as client, pytest.raises(Unavailable) as lost:
+        client.list_environments()
+    assert str(lost.value).splitlines() == [
+        "the controller at unix:/nowhere/s does not answer: there is no such socket",
+        f"  its log is {log}; of trouble it says at last:",
+        "    10:01 ERROR b: it broke",
+        "    Traceback",
+    ]
 
 
 def test_many_start_with_one_apply_and_one_wait(controller: FakeController) -> None:
@@ -134,6 +153,48 @@ def test_many_start_with_one_apply_and_one_wait(controller: FakeController) -> N
         assert len(controller.asked(manifests.ApplyRequest)) == 1
         env.stop(*workloads[:2])
         assert applied(controller)[3:] == [("w0", "Stopped"), ("w1", "Stopped")]
+
+
+def test_less_than_no_time_is_refused_before_anything_is_done(controller: FakeController) -> None:
+    with Environment("env") as env:
+        web = env.workload("web", image="x")
+        with pytest.raises(InvalidArgument, match="timeout: expected seconds, 0 or more, not -1"):
+            env.start_and_wait_ready(web, timeout=-1)
+        assert applied(controller) == []
+
+
+def test_a_timeout_shows_the_last_lines_of_what_runs(controller: FakeController) -> None:
+    def late(_: Any) -> Iterator[Any]:
+        yield waits.WaitConditionsResponse(object=ready_object("env", "web"))
+        raise WaitTimeout("not in time", reason="Timeout")
+
+    def logs(_: Any) -> Iterator[Any]:
+        yield containers.LogsResponse(data=b"connecting to db\n")
+
+    with Environment("env") as env:
+        web = env.workload("web", image="x")
+        controller.answers |= {"WaitConditions": late, "Logs": logs}
+        with pytest.raises(WaitTimeout, match="last log lines:\n      connecting to db") as raised:
+            web.wait_ready(timeout=1)
+        del controller.answers["WaitConditions"]
+    assert list(raised.value.failed[0].status.container.last_log_lines) == ["connecting to db"]
+
+
+def test_a_timeout_tells_that_the_engine_is_gone(controller: FakeController) -> None:
+    def late(_: Any) -> Iterator[Any]:
+        yield waits.WaitConditionsResponse(object=ready_object("env", "web"))
+        raise WaitTimeout("not in time", reason="Timeout")
+
+    def logs(_: Any) -> Iterator[Any]:
+        raise Unavailable("the engine does not listen; start it", reason="EngineUnavailable")
+        yield
+
+    with Environment("env") as env:
+        web = env.workload("web", image="x")
+        controller.answers |= {"WaitConditions": late, "Logs": logs}
+        with pytest.raises(WaitTimeout, match="could not be read: the engine does not listen; start it"):
+            web.wait_ready(timeout=1)
+        del controller.answers["WaitConditions"]
 
 
 def test_the_states_of_a_workload(controller: FakeController) -> None:

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from threading import Event
 from typing import Any
@@ -152,10 +153,24 @@ def test_the_history_of_what_is_judged_here_is_told(web: Workload, controller: F
     with pytest.raises(WaitFailed) as raised:
         web.wait_sum_metrics(lambda value: value > 20, "a")
     lines = str(raised.value).splitlines()
-    assert lines[0].startswith("a of web did not become as test_the_history_of_what_is_judged_here_is_told")
+    assert lines[0].startswith("a of web did not become as the lambda at test_metrics.py:")
     assert lines[1] == "  web exited with code 1"
     assert lines[3] == "    +0.0s  a = 2"
     assert lines[-1] == "    +9.0s  a = 11"
+
+
+def test_what_is_judged_here_has_as_much_time_as_was_given(web: Workload, controller: FakeController) -> None:
+    def never(_: Any) -> Iterator[Any]:
+        yield pb.WatchMetricsResponse(sample=sample(a=1.0))
+        time.sleep(0.5)
+
+    controller.answers["WatchMetrics"] = never
+    with pytest.raises(WaitTimeout, match=r"waited 0\.2 s") as raised:
+        web.wait_sum_metrics(lambda value: value > 20, "a", timeout=0.2)
+    assert raised.value.reason == "Timeout"
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(InvalidArgument, match="timeout: expected seconds, 0 or more"):
+            web.wait_sum_metrics(equals(1), "a", timeout=wrong)
 
 
 def test_a_metric_can_be_waited_to_go(web: Workload, controller: FakeController) -> None:

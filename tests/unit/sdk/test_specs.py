@@ -161,3 +161,10 @@ def test_a_state_is_one_field() -> None:
         "state": "Stopped",
     }
     assert with_state(with_state(manifest, "Paused"), "Running") == manifest
+
+
+def test_numbers_out_of_range_are_told_as_the_parser_tells_them() -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        new_manifest("env", "web", {"image": "x", "ports": {"http": 70000}})
+    message = "expected less than or equal to 65535, not 70000"
+    assert raised.value.violations == (("ports.http.containerPort", message),)

@@ -1,14 +1,16 @@
 """The work of a client that left stops, whatever it asked for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
+import grpc
 import pytest
 
 from e2e_api.v1 import container_service_pb2 as containers
 from e2e_api.v1 import metric_service_pb2 as metrics
 from e2e_controller.drivers.base import Key
+from e2e_controller.server.errors import ErrorInterceptor
 
 from .conftest import Client, Harness, MetricsPage, document, eventually, key, selection, wait_request
 
@@ -55,6 +57,28 @@ async def test_watch_metrics(client: Client, page: MetricsPage, left: Callable[[
     assert not await quiet(page)
     await left(call)
     assert await quiet(page)
+
+
+async def test_what_a_client_that_has_gone_does_not_take_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One that had not read for a while: the answer that waited for it fails before the call is cancelled."""
+    ended = asyncio.Event()
+
+    class Gone:
+        async def write(self, _response: object) -> None:
+            raise grpc.aio.InternalError('Failed "execute_batch"')
+
+    async def numbers(_request: object, _context: object) -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            ended.set()
+
+    await ErrorInterceptor()._stream(numbers)(None, Gone())
+    assert ended.is_set()
+    assert not caplog.records
 
 
 async def test_logs(client: Client, harness: Harness, left: Callable[[Any], Any]) -> None:

@@ -155,6 +155,17 @@ async def test_a_foreign_container_is_never_touched(client: Client, harness: Har
     assert len(harness.engine.containers) == 1
 
 
+async def test_a_name_that_is_free_again_is_taken_at_once(client: Client, harness: Harness) -> None:
+    """Not only at the next try, which comes a minute after a failure that needs a person."""
+    harness.driver.add_foreign(WEB)
+    await client.apply(document())
+    with pytest.raises(Exception, match="web"):
+        await client.wait()
+    harness.driver.free_name(WEB)
+    await eventually(lambda: harness.engine.containers and harness.driver.container(WEB).lives)
+    await client.wait()
+
+
 async def test_what_a_file_defines_the_api_does_not_change(harness: Harness) -> None:
     file = harness.write("test/web.json", document())
     async with harness.running() as client:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from e2e_api.errors import E2EError, WaitFailed
+from e2e_api.errors import E2EError, WaitFailed, WaitTimeout
 from e2e_api.v1 import container_service_pb2, container_service_pb2_grpc, event_service_pb2
 from e2e_controller.drivers.base import Key, PortTaken
 
@@ -46,6 +46,48 @@ async def test_the_last_probe_outlives_the_container(client: Client, harness: Ha
     harness.driver.break_events()  # all is looked at once more
     await eventually(lambda: harness.manager._queue.idle)
     assert (await client.get()).status.last_probe.answer == status.last_probe.answer
+
+
+async def test_what_was_not_ready_in_time_leaves_its_log(client: Client, harness: Harness) -> None:
+    await client.apply(document(readiness={"log": {"pattern": "never"}, "startupTimeout": "300ms"}))
+    await client.wait(goal=Goal.WAIT_GOAL_RUNNING)
+    harness.driver.log(WEB, b"connecting to db\n")
+    error, status = await failure_of(client)
+    assert error.reason == "ProbeTimeout"
+    assert list(status.container.last_log_lines) == ["connecting to db"]
+    assert "its start; a log line that matches 'never': no line" in str(error)
+
+
+async def test_an_image_without_a_healthcheck_will_never_be_healthy(client: Client) -> None:
+    await client.apply(document(readiness={"healthcheck": {}}))
+    error, status = await failure_of(client)
+    assert (error.reason, status.action) == ("NoHealthcheck", "fix-manifest")
+    assert "has no HEALTHCHECK: take another probe" in str(error)
+
+
+async def test_what_made_a_dependency_fail_is_evidence_too(client: Client, harness: Harness) -> None:
+    await client.apply(
+        document("db", readiness={"log": {"pattern": "never"}}),
+        document("app", dependsOn=[{"name": "db"}]),
+        document(dependsOn=[{"name": "app"}]),
+    )
+    await client.wait(key("db"), goal=Goal.WAIT_GOAL_RUNNING)
+    harness.driver.exit(Key("test", "Workload", "db"), 3, b"disk is full\n")
+    with pytest.raises(WaitFailed) as failed:
+        await client.wait()
+    assert failed.value.reason == "DependencyFailed"
+    assert [found.key.name for found in failed.value.failed] == ["web", "app", "db"]
+    assert list(failed.value.failed[2].status.container.last_log_lines) == ["disk is full"]
+
+
+async def test_a_pull_under_way_names_the_image(client: Client, harness: Harness) -> None:
+    harness.driver.pullable.add("later:1")
+    harness.driver.latency["pull"] = 5.0
+    await client.apply(document(image="later:1"))
+    with pytest.raises(WaitTimeout) as late:
+        await client.wait(timeout=0.7)
+    image = {found.type: found for found in late.value.failed[0].status.conditions}["ImageReady"]
+    assert (image.reason, image.message) == ("Pulling", "pull later:1: it is not there")
 
 
 async def test_the_log_outlives_a_replaced_container(client: Client, harness: Harness) -> None:

@@ -2,15 +2,17 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from e2e_api.errors import E2EError
 from e2e_api.v1 import environment_service_pb2
-from e2e_controller import ends
+from e2e_controller import claims, ends
+from e2e_controller.drivers.inventory import Owner
 from e2e_controller.marks import Marks
-from e2e_controller.state_folder import attended_at
+from e2e_controller.state_folder import OwnerState, StateLock, attended_at, owner_state, read_controller_id
 
 from .conftest import Client, Goal, Harness, checked, document, eventually, key
 
@@ -158,6 +160,29 @@ async def test_a_controller_shows_that_it_runs(harness: Harness, monkeypatch: py
     async with harness.running():
         os.utime(harness.state / "lock", (0, 0))
         await eventually(lambda: attended_at(harness.state) > 0)
+
+
+async def test_a_controller_whose_state_folder_is_removed_makes_it_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To others it would be gone, and what it made be garbage."""
+    monkeypatch.setattr(claims, "ATTENDING_SECONDS", 0.01)
+    async with harness.running():
+        identity = read_controller_id(harness.state)
+        shutil.rmtree(harness.state)
+        owner = Owner(identity or "", str(harness.state), "machine")
+        await eventually(lambda: owner_state(owner, "machine") is OwnerState.LIVE)
+        await eventually(lambda: read_controller_id(harness.state) == identity)
+
+
+async def test_a_controller_ends_whose_state_folder_another_has(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "ATTENDING_SECONDS", 0.01)
+    async with harness.running():
+        (harness.state / "lock").unlink()
+        with StateLock(harness.state, "the other"):
+            await eventually(lambda: harness.manager._stopping.is_set())
 
 
 @pytest.mark.parametrize("watches", [False, True])

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ASYNC240 - a test may wait for its own folder
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from e2e_controller.manager import Manager
 from e2e_controller.settings import Settings
 from e2e_controller.starting import StartError
 
-from .conftest import Harness
+from .conftest import Harness, document
 
 
 @pytest.fixture
@@ -105,6 +106,13 @@ async def test_nothing_is_left_where_another_address_cannot_be_had(harness: Harn
     with pytest.raises(StartError, match="no socket"):
         await Manager(settings, make_driver=lambda *_: harness.driver).run()
     assert [other] == list(path.parent.iterdir())
+
+
+async def test_it_serves_though_whoever_started_it_is_gone(harness: Harness) -> None:
+    receive, ready = os.pipe()
+    os.close(receive)
+    async with harness.running(ready_fd=ready) as client:
+        await client.apply(document())
 
 
 async def test_a_path_too_long_for_a_socket_is_named(harness: Harness, path: Path) -> None:

@@ -59,7 +59,7 @@ async def test_a_failed_scrape_of_a_running_workload_may_be_tried_again(
 
 async def test_metrics_of_a_workload_that_does_not_run(client: Client) -> None:
     await client.apply(document(ports={"http": 80}, metrics={"port": "http"}, state="Stopped"))
-    with pytest.raises(NotRunning, match="test/Workload/web does not run"):
+    with pytest.raises(NotRunning, match="web does not run: there is no container; it is Stopped"):
         await checked(client.metrics.SumMetrics(pb.SumMetricsRequest(selection=selection("up")), timeout=60))
 
 

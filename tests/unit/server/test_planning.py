@@ -41,6 +41,12 @@ async def executed(client: Client) -> tuple[int, list[str]]:
     return sum(event.count for event in events), [event.message for event in events]
 
 
+async def test_a_changed_job_shows_what_was_changed_alone(client: Client) -> None:
+    await client.apply(document("migrate", "Job", command=["a"]))
+    changed, *_ = (await client.apply(document("migrate", "Job", command=["b"]), dry_run=True)).objects
+    assert [field.path for field in changed.changes] == ["spec.command"]
+
+
 @pytest.mark.parametrize("name", CHANGES)
 async def test_the_plan_is_what_is_then_executed(client: Client, harness: Harness, name: str) -> None:
     before, after, steps = CHANGES[name]

@@ -5,6 +5,7 @@ from e2e_controller.server.secrets import (
     Mask,
     masked_inspection,
     masked_manifest,
+    secrets_in,
     secrets_of,
 )
 
@@ -29,6 +30,35 @@ def test_a_manifest_shows_neither_secret_variables_nor_passwords_in_urls() -> No
             "DATABASE_URL": f"postgres://app:{MASK}@db:5432/app?sslmode=off",
         },
     }
+
+
+def test_a_manifest_shows_no_secret_in_its_command_line_nor_in_a_probes_headers() -> None:
+    headers = {"Authorization": "Bearer 1234", "Accept": "text/plain"}
+    spec = {
+        "image": "hunter22:1",
+        "command": ["run", "--password=hunter22"],
+        "env": {"DB_PASSWORD": "hunter22"},
+        "readiness": {"http": {"port": "http", "headers": headers}, "timeout": "1s"},
+    }
+    shown = masked_manifest({"kind": "Workload", "spec": spec})["spec"]
+    assert shown == {
+        "image": "hunter22:1",
+        "command": ["run", f"--password={MASK}"],
+        "env": {"DB_PASSWORD": MASK},
+        "readiness": {
+            "http": {"port": "http", "headers": {**headers, "Authorization": MASK}},
+            "timeout": "1s",
+        },
+    }
+    assert spec["command"] == ["run", "--password=hunter22"]
+    assert secrets_in({"spec": spec}) == {"hunter22", "Bearer 1234"}
+
+
+def test_the_engines_view_shows_no_secret_in_command_lines() -> None:
+    config = {"Env": ["TOKEN=abcd"], "Cmd": ["run", "abcd"], "Entrypoint": None}
+    shown = masked_inspection({"Config": config, "Args": ["x=abcd"]})
+    assert shown["Config"]["Cmd"] == ["run", MASK]
+    assert shown["Args"] == [f"x={MASK}"]
 
 
 def test_the_engines_view_is_masked_but_for_its_labels() -> None:

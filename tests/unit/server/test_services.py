@@ -1,6 +1,7 @@
 """The services as a client sees them: errors, streams, leases, health, reflection."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -91,6 +92,13 @@ async def test_watch_sends_a_snapshot_then_changes(client: Client) -> None:
         pass
     assert change.gone.name == "a"
     call.cancel()
+
+
+async def test_any_text_can_be_applied(client: Client) -> None:
+    content = "".join(map(chr, (*range(1, 0x300), 0x2028, 0x2029, 0xFEFF, 0xFFFD, 0xFFFE, 0xFFFF)))
+    await client.apply(document(files=[{"path": "/a", "content": content}]))
+    found = await client.get()
+    assert json.loads(found.document)["spec"]["files"][0]["content"] == content
 
 
 async def test_many_slow_watchers_get_the_last_state(client: Client) -> None:

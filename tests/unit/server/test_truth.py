@@ -147,7 +147,7 @@ async def test_at_rest_a_resync_is_lists_alone(harness: Harness) -> None:
         }
 
 
-@pytest.mark.parametrize("loss", ["an end", "a container", "a network"])
+@pytest.mark.parametrize("loss", ["an end", "a container", "a network", "a rename"])
 async def test_a_resync_finds_what_no_event_told_of(harness: Harness, loss: str) -> None:
     harness.write("test/web.json", document(restartPolicy="Always"))
     async with harness.running(resync_interval=0.05) as client:
@@ -161,6 +161,8 @@ async def test_a_resync_finds_what_no_event_told_of(harness: Harness, loss: str)
                 harness.engine.containers.clear()
             case "a network":
                 harness.engine.networks.clear()
+            case "a rename":
+                harness.driver.rename_behind_the_back(WEB, "elsewhere")
         again = await eventually(
             lambda: next(
                 (
@@ -172,3 +174,4 @@ async def test_a_resync_finds_what_no_event_told_of(harness: Harness, loss: str)
             )
         )
         assert (again.id == first.id) == (loss == "an end")
+        assert list(harness.engine.containers) == ["test.web"]

@@ -29,6 +29,19 @@ async def test_a_wait_for_a_deletion_that_nobody_asked_for_says_so(client: Clien
         await client.wait(goal=Goal.WAIT_GOAL_DELETED, timeout=0.3)
 
 
+async def test_an_environment_that_stays_says_what_is_in_it(client: Client, harness: Harness) -> None:
+    await client.apply(document(stop={"gracePeriod": "20s"}))
+    await client.wait()
+    harness.driver.latency["stop"] = 20.0
+    await client.apply(document(stop={"gracePeriod": "20s"}, state="Stopped"))
+    environment = key("test", kind="Environment")
+    await eventually(lambda: harness.manager._store.get(WEB).status.summary == "Stopping")
+    with pytest.raises(WaitTimeout, match="it still has Workload web") as late:
+        await client.wait(environment, goal=Goal.WAIT_GOAL_DELETED, timeout=0.5)
+    assert "(Stopping: state is Stopped; it has 20s to end, then it is killed)" in str(late.value)
+    harness.driver.latency.clear()
+
+
 @pytest.mark.parametrize("state", ["Running", "Paused"])
 async def test_a_container_of_the_spec_before_is_not_the_one_that_is_waited_for(
     client: Client, harness: Harness, state: str

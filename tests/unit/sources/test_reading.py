@@ -1,5 +1,6 @@
 """Reading one file: it never hangs, never reads too much, never raises."""
 
+import io
 import os
 import signal
 import socket
@@ -45,6 +46,20 @@ def test_special_files_are_not_opened(tmp_path: Path, monkeypatch: pytest.Monkey
         found = read_file(str(tmp_path / f"{name}.yaml"))
         assert found.reason == "ReadError"
         assert str(found.problem) == f"{kind}, not a regular file"
+
+
+def test_a_file_of_the_kernel_that_has_nothing_to_say_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Silent(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> None:  # type: ignore[override]
+            return None
+
+    (tmp_path / "a.yaml").touch()
+    monkeypatch.setattr(reading.os, "fdopen", lambda descriptor, _mode: os.close(descriptor) or Silent())
+    monkeypatch.setattr(reading, "find_writer", lambda _descriptor: Writer.NONE)
+    monkeypatch.setattr(reading.os, "fstat", lambda _descriptor: (tmp_path / "a.yaml").stat())
+    assert read_file(str(tmp_path / "a.yaml")).reason == "ReadError"
 
 
 def test_a_pipe_that_takes_the_files_place_does_not_hang(

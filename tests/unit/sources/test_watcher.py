@@ -5,6 +5,7 @@
 import asyncio
 import errno
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,17 @@ async def test_lost_events_are_made_up_for(
         watch._hints = source._hints
     watches[0].on_queue_overflow()
     await eventually(lambda: recorder.files)
+
+
+async def test_a_name_that_is_not_utf8_is_not_delivered(
+    watched: Path, recorder: Recorder, open_source: OpenSource
+) -> None:
+    """Nothing that has such a name could be told over the API, nor what else is told with it."""
+    await open_source()
+    Path(os.fsdecode(os.fsencode(watched) + b"/bad\xff.yaml")).write_text(manifest("bad"))
+    (watched / "good.yaml").write_text(manifest("good"))
+    await eventually(lambda: recorder.files)
+    assert list(recorder.files) == ["good.yaml"]
 
 
 async def test_watches_follow_the_folders(watched: Path, recorder: Recorder, open_source: OpenSource) -> None:

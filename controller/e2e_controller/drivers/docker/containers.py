@@ -3,12 +3,14 @@
 import io
 import math
 import posixpath
+import re
 import signal
 import tarfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from e2e_api.manifests import DNS_LABEL
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     LABEL_ENVIRONMENT,
@@ -24,6 +26,7 @@ from e2e_controller.drivers.base import (
     ListedContainer,
     Mount,
 )
+from e2e_controller.drivers.docker.wording import plain
 from e2e_controller.drivers.inventory import Owner
 
 LABEL_CHOSEN_PORTS = "io.e2e.chosen-ports"
@@ -164,25 +167,32 @@ def key_of(labels: Mapping[str, str] | None, controller_id: str) -> Key | None:
     labels = labels or {}
     if labels.get(LABEL_CONTROLLER) != controller_id:
         return None
-    environment, kind, name = (labels.get(label) for label in (LABEL_ENVIRONMENT, LABEL_KIND, LABEL_NAME))
-    return Key(environment, kind, name) if environment and kind and name else None
+    environment, kind, name = (labels.get(label, "") for label in (LABEL_ENVIRONMENT, LABEL_KIND, LABEL_NAME))
+    if not kind or not all(re.fullmatch(DNS_LABEL, part) for part in (environment, name)):
+        return None  # labels made by hand
+    return Key(environment, kind, name)
 
 
-def owner_text(labels: Mapping[str, str] | None) -> str:
-    """Who has something, for a message."""
+def owner_text(labels: Mapping[str, str] | None, controller_id: str = "") -> str:
+    """Who has something, for a message; `controller_id` is our own."""
     labels = labels or {}
     controller = labels.get(LABEL_CONTROLLER)
     if not controller:
         return "something that e2e did not make"
-    return f"{labels.get(LABEL_KIND, 'something')} {labels.get(LABEL_NAME, '')} of controller {controller}"
+    kind, name = labels.get(LABEL_KIND), labels.get(LABEL_NAME)
+    what = f"{kind} {name} of " if kind and name else ""
+    if controller == controller_id:
+        return f"{what}environment {labels.get(LABEL_ENVIRONMENT, '')}"
+    return f"{what}controller {controller}"
 
 
-def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int) -> str:
+def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int, controller_id: str) -> str:
     """Which of the listed containers publishes a host port, in words; "" where none does."""
     for item in listed:
         if any(published.get("PublicPort") == port for published in item.get("Ports") or ()):
             name = (item.get("Names") or [item["Id"][:12]])[0].lstrip("/")
-            return f"container {name} has port {port}; it belongs to {owner_text(item.get('Labels'))}"
+            owner = owner_text(item.get("Labels"), controller_id)
+            return f"container {name} has port {port}; it belongs to {owner}"
     return ""
 
 
@@ -231,12 +241,21 @@ def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
         finished_at=None if running else _time(state["FinishedAt"]),
         exit_code=state["ExitCode"] if phase in _ENDED else None,
         oom_killed=bool(state.get("OOMKilled")),
-        error=state.get("Error", ""),
+        error=plain(state.get("Error", "")),
         health=Health((state.get("Health") or {}).get("Status") or "none"),
+        health_output=_health_output(state.get("Health") or {}),
         network_id=network.get("NetworkID", ""),
         address=network.get("IPAddress", "") if running else "",
         host_ports=_host_ports(inspected["HostConfig"].get("PortBindings") or {}),
     )
+
+
+def _health_output(health: Mapping[str, Any]) -> str:
+    """Exit code and output of the last run that failed; "" where none did."""
+    last = (health.get("Log") or [{}])[-1]
+    if not last.get("ExitCode"):
+        return ""
+    return f"exit code {last['ExitCode']}: {str(last.get('Output', '')).strip()}".removesuffix(": ")
 
 
 def to_listed(item: Mapping[str, Any], controller_id: str) -> ListedContainer | None:
@@ -247,7 +266,9 @@ def to_listed(item: Mapping[str, Any], controller_id: str) -> ListedContainer | 
     networks = (item.get("NetworkSettings") or {}).get("Networks") or {}
     network = networks.get(network_name(key.environment)) or {}
     phase = _PHASES.get(item["State"], ContainerPhase.DEAD)
-    return ListedContainer(key, item["Id"], phase, network.get("NetworkID", ""))
+    names = item["Names"] or ()
+    is_stray = bool(names) and f"/{container_name(key)}" not in names
+    return ListedContainer(key, item["Id"], phase, network.get("NetworkID", ""), is_stray)
 
 
 def _host_ports(bindings: Mapping[str, Any]) -> dict[str, int]:

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
-from e2e_controller.drivers.base import ContainerEvent, DriverError, Key
-from e2e_controller.drivers.docker.containers import environment_of_network, key_of
+from e2e_controller.drivers.base import NAME_IS_FREE, ContainerEvent, DriverError, Key
+from e2e_controller.drivers.docker.containers import container_name, environment_of_network, key_of
 from e2e_controller.drivers.docker.deaths import Deaths
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.known import Known
@@ -26,6 +26,7 @@ _CONTAINER_ACTIONS = (
     "pause",
     "unpause",
     "destroy",
+    "rename",
     "health_status",
 )
 _NETWORK_ACTIONS = ("destroy", "disconnect")
@@ -77,8 +78,14 @@ class Events:
         if document.get("Type") == "network":
             return self._network_event(action, attributes)
         key = key_of(attributes, self._controller_id)
-        if key is None or action not in _CONTAINER_ACTIONS:
+        if action not in _CONTAINER_ACTIONS:
             return None
+        if key is None:
+            return self._freed(action, attributes)
+        if attributes.get("name", name := container_name(key)) != name:
+            # Whoever looks by its name does not find it.
+            stray = ContainerEvent(None, "stray") if action in ("create", "rename") else None
+            return self._freed(action, attributes) or stray
         container_id = str(actor.get("ID", ""))
         match action:
             case "kill":
@@ -94,6 +101,11 @@ class Events:
                 self._known.forget(container_id)
         return ContainerEvent(key, action)
 
+    def _freed(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
+        left = {"destroy": "name", "rename": "oldName"}.get(action, "")
+        key = self._known.awaited_names.pop(attributes.get(left, "").lstrip("/"), None)
+        return ContainerEvent(key, NAME_IS_FREE) if key else None
+
     def _note_death(
         self, key: Key, container_id: str, attributes: Mapping[str, str], document: Mapping[str, Any]
     ) -> None:
@@ -105,7 +117,10 @@ class Events:
         self._deaths.died(key, container_id, exit_code, time)
 
     def _network_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
-        environment = environment_of_network(attributes.get("name", ""))
+        name = attributes.get("name", "")
+        environment = environment_of_network(name)
+        if action == "destroy" and (awaiting := self._known.awaited_names.pop(name, None)):
+            return ContainerEvent(awaiting, NAME_IS_FREE)
         if environment not in self._known.networks or action not in _NETWORK_ACTIONS:
             return None
         if action == "destroy":

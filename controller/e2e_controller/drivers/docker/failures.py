@@ -24,6 +24,7 @@ from e2e_controller.drivers.base import (
     SpecRefused,
 )
 from e2e_controller.drivers.docker.endpoint import Endpoint
+from e2e_controller.drivers.docker.wording import plain
 
 _GARBAGE = (
     ValueError,
@@ -33,14 +34,6 @@ _GARBAGE = (
     http.client.HTTPException,
 )
 _TEXT_LIMIT = 4000
-_CONNECTIVITY = re.compile(
-    r"driver failed programming external connectivity on endpoint \S+( \([0-9a-f]+\))?: "
-)
-_RUNTIME = re.compile(
-    r"(failed to create shim task|OCI runtime create failed|runc create failed"
-    r"|unable to start container process|error during container init): |: unknown$"
-)
-"""What the engine puts around the reason, of use to nobody."""
 START_THE_ENGINE = "start the Docker engine, or name another one with DOCKER_HOST or `docker context use`"
 
 SEE_WHETHER_IT_HANGS = "see whether the engine hangs: `docker info`"
@@ -81,7 +74,19 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
         (
             r"port is already allocated|address already in use",
             # Who has it is found out where the container is known, and what helps goes with that.
-            lambda message: PortTaken(_CONNECTIVITY.sub("", message)),
+            PortTaken,
+        ),
+        (
+            r"lstat /\S+: not a directory",
+            lambda message: SpecRefused(
+                message,
+                reason=Reason.START_FAILED,
+                remedy="correct files or volumes: one takes the place of a directory that the image needs",
+            ),
+        ),
+        (
+            r"invalid reference format",
+            lambda message: SpecRefused(message, remedy="correct the image's name"),
         ),
         (
             r"bind source path does not exist|invalid mount config|error mounting|is not directory"
@@ -109,7 +114,8 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
             lambda message: DriverError(message, remedy="free disk space on the engine's host"),
         ),
         (
-            r"tar file.*(cannot overwrite dir|not a directory|is a directory|busy|read-only file system)",
+            r"tar file.*(non-directory|not a directory|is a directory|file exists|busy"
+            r"|read-only file system)",
             lambda message: SpecRefused(
                 message, remedy="correct files[].path: a folder, a volume or another file is in its place"
             ),
@@ -123,7 +129,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
 
 def refusal_to_error(what: str, status: int, message: str) -> DriverError:
     """What an error answer of the engine means."""
-    text = f"{what}: {_RUNTIME.sub('', message)}"
+    text = f"{what}: {plain(message)}"
     for pattern, build in _RULES:
         if pattern.search(message):
             return build(text)

@@ -20,9 +20,11 @@ PULL_SILENCE = 120.0
 """Seconds without any message after which a pull is given up."""
 
 _CREDENTIALS_WITHIN = 30.0
+_TOO_MANY = re.compile(r"toomanyrequests|[Tt]oo [Mm]any [Rr]equests|rate limit")
 _NOT_ALLOWED = re.compile(
-    r"unauthorized|authentication required|no basic auth credentials|access denied|denied:"
+    r"unauthorized|authentication required|no basic auth credentials|(?<!permission )\bdenied\b"
 )
+_FAULT_OF_ITS_OWN = re.compile(r"unexpected (HTTP )?status( code)?:? .*\b5\d\d\b")
 _NO_SUCH_IMAGE = re.compile(
     r"manifest unknown|name unknown|not found|no matching manifest|invalid reference format|invalid tag"
 )
@@ -136,7 +138,11 @@ class Images:
 
 def pull_failed(reference: str, message: str) -> ImageFailed:
     """What the registry's refusal means; what is not known to be final may be tried again."""
-    text = f"pull of {reference} failed: {message}"
+    text = f"pull of {reference} failed: {message.rstrip('.')}"
+    if _TOO_MANY.search(message):
+        return ImageFailed(
+            text, remedy="wait, `docker login` to the registry for a higher limit, or use --image-mirror"
+        )
     if _NOT_ALLOWED.search(message):
         remedy = "check the image's name; if it is private, `docker login` to its registry"
         return ImageFailed(text, retry=False, remedy=remedy)
@@ -146,4 +152,6 @@ def pull_failed(reference: str, message: str) -> ImageFailed:
         )
     if "no space left" in message:
         return ImageFailed(text, remedy="free disk space on the engine's host")
+    if _FAULT_OF_ITS_OWN.search(message):
+        return ImageFailed(text, remedy="the registry has a fault of its own: see to it, or try again later")
     return ImageFailed(text, remedy="see whether the engine reaches the registry")

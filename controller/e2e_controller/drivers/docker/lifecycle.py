@@ -255,6 +255,7 @@ class Lifecycle:
 
     def _view(self, key: Key, found: Mapping[str, Any]) -> "_Seen":
         if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
+            self._known.awaited_names[containers.container_name(key)] = key
             raise _name_taken(key, found)
         container = containers.to_container(key, found)
         return _Seen(
@@ -296,7 +297,7 @@ class Lifecycle:
             listed = await self._call("list", container_id, lambda client: client.containers(), "look for")
         except DriverError:
             return ""
-        if holder := containers.holder_of_port(listed, port):
+        if holder := containers.holder_of_port(listed, port, self._controller_id):
             return holder
         if rival := self._known.rival(container_id, port):
             return f"{rival} asks for port {port}, too"  # and is being started just now

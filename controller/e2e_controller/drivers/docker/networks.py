@@ -16,10 +16,12 @@ from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     LABEL_ENVIRONMENT,
     DriverError,
+    Key,
     NameTaken,
 )
 from e2e_controller.drivers.docker.containers import network_name, owner_text
 from e2e_controller.drivers.docker.engine import Engine
+from e2e_controller.drivers.docker.events import ENVIRONMENT_KIND
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.inventory import Owner
 from e2e_controller.flight import SingleFlight
@@ -81,6 +83,7 @@ class Networks:
             self._known.networks.pop(environment, None)
             return None
         if not self._is_ours(network.labels):
+            self._known.awaited_names[network.name] = Key(environment, ENVIRONMENT_KIND, environment)
             raise NameTaken(
                 f"the network {network.name} belongs to {owner_text(network.labels)}",
                 remedy="remove it, or rename the environment",

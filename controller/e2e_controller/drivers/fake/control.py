@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from e2e_controller.drivers.base import (
+    NAME_IS_FREE,
     ContainerEvent,
     ContainerGone,
     ContainerSpec,
@@ -129,6 +130,20 @@ class Control:
     def remove_behind_the_back(self, key: Key) -> None:
         """As `docker rm -f` by hand."""
         creation.drop(self.engine, self.container(key))
+
+    def rename_behind_the_back(self, key: Key, name: str) -> None:
+        """As `docker rename` by hand."""
+        self.engine.rename(creation.container_name(key), name)
+        for owner, queue in self.engine.followers:
+            if owner == self.controller_id:
+                queue.put_nowait(ContainerEvent(None, "stray"))
+
+    def free_name(self, key: Key) -> None:
+        """Somebody else's container that has the key's name is removed."""
+        del self.engine.containers[creation.container_name(key)]
+        for owner, queue in self.engine.followers:
+            if owner == self.controller_id:
+                queue.put_nowait(ContainerEvent(key, NAME_IS_FREE))
 
     def break_events(self) -> None:
         """The stream of events breaks and comes back; what happened in between is lost."""

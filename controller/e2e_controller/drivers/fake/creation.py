@@ -111,5 +111,7 @@ def add(
 def drop(engine: FakeEngine, container: FakeContainer) -> None:
     """Removes a container, killing it."""
     engine.end(container, KILLED)
-    engine.containers.pop(container.name, None)
+    names = [name for name, found in engine.containers.items() if found is container]
+    for name in names:
+        del engine.containers[name]
     engine.emit(container, "destroy")

@@ -91,8 +91,13 @@ class FakeDriver(Insides):
     async def list_containers(self) -> Sequence[ListedContainer]:
         """This controller's containers."""
         await self.enter("list_containers")
-        views = (found.view for found in self.engine.containers.values() if self._is_ours(found.owner))
-        return [ListedContainer(view.key, view.id, view.phase, view.network_id) for view in views]
+        return [
+            ListedContainer(
+                it.view.key, it.view.id, it.view.phase, it.view.network_id, is_stray=name != it.name
+            )
+            for name, it in self.engine.containers.items()
+            if self._is_ours(it.owner)
+        ]
 
     async def list_environments(self) -> Mapping[str, str]:
         """Environments with a network, a volume or an image."""

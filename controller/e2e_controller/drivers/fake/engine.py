@@ -103,6 +103,11 @@ class FakeEngine:
         """An id such as an engine gives."""
         return f"{next(self._numbers):064x}"
 
+    def rename(self, old: str, new: str) -> None:
+        """Gives a container another name."""
+        container = self.containers[new] = self.containers.pop(old)
+        self._names[container.view.id] = new
+
     def find(self, container_id: str) -> FakeContainer | None:
         """The container of that id."""
         found = self.containers.get(self._names.get(container_id, ""))
