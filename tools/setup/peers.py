@@ -115,7 +115,16 @@ def _compiled(source: Path, folder: Path, package: str, flags: str) -> Path:
         except GoError as error:
             raise PeerError(f"no Go to compile it with: {error}") from error
         print(f"compiling {source.name}: this may take minutes", flush=True)
-        command = ["build", "-trimpath", "-ldflags", f"-s -w {flags}".strip(), "-o", str(binary), package]
+        command = [
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            "-ldflags",
+            f"-s -w {flags}".strip(),
+            "-o",
+            str(binary),
+            package,
+        ]
         _run([str(go), *command], source, {"GOWORK": "off", "CGO_ENABLED": "0"})
 
     _once(binary.parent, texts, make)
