@@ -20,10 +20,10 @@ SOAK := E2E_SOAK_KILLS=50 E2E_SOAK_DELETE_KILLS=20 E2E_SOAK_STRIKES=100 E2E_SOAK
 	E2E_TEST_NETWORKS=200
 SOAK_ARGS ?=
 
-.PHONY: help demo test soak bench lint generate schema images engine environment clean
+.PHONY: help demo test soak bench bench-peers bench-compare lint generate schema images engine environment clean
 
 help: ## show this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: engine ## the Thanos story on real containers, from manifests in a folder
 	@$(BIN)/python tools/images.py $(DEMO_IMAGES)
@@ -38,6 +38,14 @@ soak: images ## the fault suite for longer (SOAK_ARGS="-k kills", E2E_SOAK_SEED=
 bench: engine ## what it costs, beside the engine's own floor (BENCH_ARGS=...)
 	@$(BIN)/python tools/images.py $(BENCH_IMAGES)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-peers: engine ## the same beside Compose, testcontainers and the Go framework e2e (BENCH_ARGS=...)
+	@$(BIN)/python tools/images.py $(BENCH_IMAGES) $(DEMO_IMAGES)
+	@$(BIN)/python tools/peers.py
+	$(BIN)/python -m benchmarks --peers $(BENCH_ARGS)
+
+bench-compare: environment ## is the newer of two runs slower? (OLD=....json NEW=....json)
+	@$(BIN)/python -m benchmarks.compare $(OLD) $(NEW)
 
 lint: environment ## style, types, import contracts, generated code, protobuf
 	$(BIN)/ruff check .

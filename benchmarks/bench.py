@@ -110,6 +110,11 @@ def engine_socket() -> Path | None:
     return Path(path) if path else None
 
 
+def engine_url() -> str:
+    """For DOCKER_HOST of other programs."""
+    return _endpoint().url
+
+
 def _endpoint() -> Endpoint:
     try:
         return find_endpoint(None, os.environ)

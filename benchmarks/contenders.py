@@ -164,21 +164,22 @@ def floor(engine: APIClient, run: str, image: str, threads: int) -> Iterator[Flo
         remove_labelled(engine, f"{LABEL}={run}")
 
 
-def wait_for_page(address: str, path: str) -> None:
-    """Asks at the container's own address until it answers 200. Raises TimeoutError."""
+def wait_for_page(address: str, path: str, text: str = "") -> None:
+    """Asks at the container's own address until it answers 200 with that text. Raises TimeoutError."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while not _answers(address, path):
+    while not _answers(address, path, text.encode()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"http://{address}:{PORT}{path} did not answer 200")
         time.sleep(_POLL_PAUSE)
 
 
-def _answers(address: str, path: str) -> bool:
+def _answers(address: str, path: str, text: bytes) -> bool:
     connection = http.client.HTTPConnection(address, PORT, timeout=1)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except OSError:
+        response = connection.getresponse()
+        return response.status == http.client.OK and text in response.read()
+    except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()

@@ -10,6 +10,8 @@ from benchmarks.budgets import Budget
 from benchmarks.figures import Spread
 
 Unit = Literal["s", "ms", "MB", "%", ""]
+Curves = dict[str, list[tuple[float, float]]]
+"""Points by name: how many, and what it took."""
 FORMAT = 1
 """Of the JSON document; another number means that older files cannot be compared."""
 
@@ -32,6 +34,16 @@ class Line:
     judged: Literal["value", "ratio"] = "value"
     """What the budget is about."""
     note: str = ""
+    contender: str = ""
+    """Who it is about, where there are several."""
+    samples: str = ""
+    """The name of those behind it, where several contenders have them."""
+
+    @property
+    def words(self) -> str:
+        """What it is about, in one."""
+        what = f"{self.what}: {self.contender}" if self.contender else self.what
+        return f"{what} ({self.note})" if self.note else what
 
     @property
     def met(self) -> bool | None:
@@ -46,17 +58,27 @@ class Findings:
 
     lines: list[Line] = field(default_factory=list)
     samples: dict[str, list[float]] = field(default_factory=dict)
+    floors: dict[str, str] = field(default_factory=dict)
+    """By name of samples: those of the engine itself, taken in the same rounds."""
+    curves: dict[str, Curves] = field(default_factory=dict)
+    """By title, of what grows with a number of things."""
     details: dict[str, Any] = field(default_factory=dict)
     note: str = ""
     """Why something was left out."""
+
+    def say(self, text: str) -> None:
+        """Adds to the note."""
+        self.note = "; ".join(filter(None, (self.note, text)))
 
     def add(self, *lines: Line) -> None:
         """Adds lines."""
         self.lines += lines
 
-    def keep(self, name: str, samples: Sequence[float]) -> list[float]:
-        """Keeps raw samples; gives them back."""
+    def keep(self, name: str, samples: Sequence[float], floor: str | None = None) -> list[float]:
+        """Keeps raw samples; gives them back. `floor` names those to compare with, round by round."""
         self.samples[name] = list(samples)
+        if floor is not None:
+            self.floors[name] = floor
         return self.samples[name]
 
 
@@ -92,9 +114,14 @@ def _findings_document(found: Findings) -> dict[str, Any]:
     return {
         "lines": [{**asdict(line), "met": line.met} for line in found.lines],
         "samples": {
-            name: {"values": values, **(asdict(Spread.of(values)) if values else {})}
+            name: {
+                "values": values,
+                **(asdict(Spread.of(values)) if values else {}),
+                **({"floor": found.floors[name]} if name in found.floors else {}),
+            }
             for name, values in found.samples.items()
         },
+        "curves": found.curves,
         "details": found.details,
         "note": found.note,
     }

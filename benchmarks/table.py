@@ -9,6 +9,8 @@ from rich.text import Text
 from benchmarks.report import Line, Report, Unit
 
 WIDTH = 130
+HEADINGS = ("what", "measured", "n", "spread", "floor", "ratio", "budget", "verdict")
+TITLE = "e2e beside the engine's own floor"
 _DECIMALS: dict[Unit, int] = {"s": 2, "ms": 1, "MB": 0, "%": 2, "": 2}
 
 
@@ -20,36 +22,61 @@ def make_console() -> Console:
 
 def render(report: Report) -> Iterator[RenderableType]:
     """The table, then what it cannot say."""
-    table = Table(title="e2e beside the engine's own floor", title_justify="left", pad_edge=False)
-    table.add_column("what")
-    for heading in ("measured", "n", "spread", "floor", "ratio", "budget"):
+    table = Table(title=TITLE, title_justify="left", pad_edge=False)
+    what, *figures, verdict = HEADINGS
+    table.add_column(what)
+    for heading in figures:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    table.add_column(verdict, no_wrap=True)
     for found in report.findings.values():
         for line in found.lines:
             table.add_row(*_cells(line))
         table.add_section()
     yield table
+    for note in notes(report):
+        yield Text(note)
+    for failure in failures(report):
+        yield Text(failure, style="bold red")
+    yield Text(about(report), style="dim")
+
+
+def notes(report: Report) -> list[str]:
+    """What was left out, and why; once where several scenarios say the same."""
+    said: dict[str, list[str]] = {}
     for name, found in report.findings.items():
         if found.note:
-            yield Text(f"{name}: {found.note}")
-    for name, failure in report.failures.items():
-        yield Text(f"{name} failed: {failure}", style="bold red")
-    yield Text(_about(report), style="dim")
+            said.setdefault(found.note, []).append(name)
+    return [f"{', '.join(names)}: {note}" for note, names in said.items()]
+
+
+def failures(report: Report) -> list[str]:
+    """Scenarios that broke."""
+    return [f"{name} failed: {failure}" for name, failure in report.failures.items()]
 
 
 def _cells(line: Line) -> list[RenderableType]:
-    what = f"{line.what} ({line.note})" if line.note else line.what
+    *figures, verdict = texts(line)
+    style = "bold red" if line.met is False else "green"
+    return [*figures, Text(verdict, style=style)]
+
+
+def texts(line: Line) -> list[str]:
+    """A cell for each of `HEADINGS`."""
     return [
-        what,
+        line.words,
         figure(line.value, line.unit),
         "" if line.count is None else str(line.count),
         "" if line.spread is None else _range(*line.spread, line.unit),
         "" if line.floor is None else figure(line.floor, line.unit),
-        "" if line.ratio is None else f"{line.ratio:.2f} x",
+        ratio(line),
         line.budget.text if line.budget else "",
-        _verdict(line.met),
+        "" if line.met is None else ("met" if line.met else "NOT met"),
     ]
+
+
+def ratio(line: Line) -> str:
+    """`1.05 x`; nothing where there is none."""
+    return "" if line.ratio is None else f"{line.ratio:.2f} x"
 
 
 def figure(value: float, unit: Unit) -> str:
@@ -64,17 +91,14 @@ def _range(least: float, most: float, unit: Unit) -> str:
     return f"{least:.{decimals}f}-{most:.{decimals}f}"
 
 
-def _verdict(met: bool | None) -> Text:
-    if met is None:
-        return Text("")
-    return Text("met", style="green") if met else Text("NOT met", style="bold red")
-
-
-def _about(report: Report) -> str:
+def about(report: Report) -> str:
+    """Date, machine class and versions."""
     machine = report.machine
     before, after = machine["load_before"][0], machine.get("load_after", machine["load_before"])[0]
+    memory = f", {machine['memory_mb'] / 1000:.0f} GB" if "memory_mb" in machine else ""
+    peers = "".join(f", {name} {version}" for name, version in machine.get("peers", {}).items())
     return (
-        f"{machine['date']}: {machine['cores']} cores, kernel {machine['kernel']}, "
-        f"engine {machine['engine']}, Python {machine['python']}, e2e {machine['e2e']}; "
+        f"{machine['date']}: {machine['cores']} cores{memory}, kernel {machine['kernel']}, "
+        f"engine {machine['engine']}, Python {machine['python']}, e2e {machine['e2e']}{peers}; "
         f"load {before:.1f} before, {after:.1f} after; {machine['foreign_containers']} containers of others"
     )

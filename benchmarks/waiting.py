@@ -23,13 +23,13 @@ class Waiting:
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def told(self) -> float:
+    def told(self, seconds: float = WAIT_SECONDS) -> float:
         """The instant, of `time.perf_counter`. Raises what the wait raised, and TimeoutError."""
-        self._thread.join(WAIT_SECONDS)
+        self._thread.join(seconds)
         if self._failure is not None:
             raise self._failure
         if not self._told:
-            raise TimeoutError(f"nobody was told within {WAIT_SECONDS:g} s")
+            raise TimeoutError(f"nobody was told within {seconds:g} s")
         return self._told
 
     @property

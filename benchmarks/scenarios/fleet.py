@@ -74,7 +74,9 @@ def judge(findings: Findings, size: int, ours: Sequence[Round], direct: Sequence
     plural = "s" if size > 1 else ""
     for direction, words in (("up", "apply to all ready"), ("down", "delete to all gone")):
         name = f"{size}_{direction}"
-        samples = findings.keep(f"{name}_e2e_s", [getattr(each, direction) for each in ours])
+        samples = findings.keep(
+            f"{name}_e2e_s", [getattr(each, direction) for each in ours], floor=f"{name}_floor_s"
+        )
         base = findings.keep(f"{name}_floor_s", [getattr(each, direction) for each in direct])
         findings.details[f"{name}_ratios"] = pairwise_ratios(samples, base)
         findings.add(

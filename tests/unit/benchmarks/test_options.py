@@ -16,7 +16,7 @@ def test_lists_and_repeated_options() -> None:
 
 def test_a_single_workload_gets_more_rounds() -> None:
     options = Options()
-    assert [options.rounds_for(size) for size in (1, 10, 40)] == [15, 5, 3]
+    assert [options.rounds_for(size) for size in (1, 10, 40)] == [15, 5, 5]
 
 
 def test_quick_is_less_of_everything() -> None:
@@ -24,6 +24,13 @@ def test_quick_is_less_of_everything() -> None:
     assert (options.sizes, options.trials, options.manifests) == ((40,), 5, 100)
     assert parse(["--quick"], NAMES).sizes == (1, 10)
     assert options.rounds_for(10) == 1
+
+
+def test_beside_peers_fleets_are_larger() -> None:
+    options = parse(["--peers"], NAMES)
+    assert (options.peers, options.sizes, options.peers_rest) == (True, (1, 10, 40, 100), (40, 200))
+    assert parse(["--peers", "--sizes", "3"], NAMES).sizes == (3,)
+    assert parse(["--peers", "--quick"], NAMES).peers_rest == (5,)
 
 
 @pytest.mark.parametrize(
