@@ -10,12 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from e2e.aio import AsyncClient
+from benchmarks.in_process import controller
 from e2e.values import Goal
 from e2e_api.v1 import object_pb2
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
-from e2e_controller.manager import Manager
-from e2e_controller.settings import Settings
 
 _SECONDS = 120.0
 _LOOKS = "ensure_network"
@@ -41,20 +39,10 @@ def _keys(folder: Path) -> list[object_pb2.ObjectKey]:
 
 
 async def _live(folder: Path, state: Path, driver: FakeDriver, keys: list[object_pb2.ObjectKey]) -> float:
-    settings = Settings(folder=[folder], state_dir=state, log_level="warning")
     began = time.perf_counter()
-    manager = Manager(settings, make_driver=lambda *_: driver)
-    running = asyncio.create_task(manager.run())
-    started = asyncio.create_task(manager.started.wait())
-    await asyncio.wait((running, started), return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        running.result()
-    async with await AsyncClient.connect(manager.addresses[0]) as client:
+    async with controller(state, folder, driver) as client:
         await client.wait(keys, Goal.READY, _SECONDS)
-    seconds = time.perf_counter() - began
-    manager.stop()
-    await running
-    return seconds
+        return time.perf_counter() - began
 
 
 if __name__ == "__main__":

@@ -10,17 +10,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from benchmarks.gauge import peak_resident, usage
-from e2e.aio import AsyncClient
+from benchmarks.in_process import controller
 from e2e.values import Goal
 from e2e_api.v1 import object_pb2
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
-from e2e_controller.manager import Manager
-from e2e_controller.settings import Settings
 
 _SECONDS = 600.0
 _ENVIRONMENT = "scale"
@@ -34,7 +30,9 @@ async def live(folder: Path, image: str, count: int) -> dict[str, float]:
     names = [f"workload-{number}" for number in range(count)]
     keys = [object_pb2.ObjectKey(environment=_ENVIRONMENT, kind="Workload", name=name) for name in names]
     found: dict[str, float] = {}
-    async with _controller(folder / "state", manifests, image) as (client, driver):
+    state = folder / "state"
+    driver = FakeDriver(engine=FakeEngine(), images=[image], state_dir=state)
+    async with controller(state, manifests, driver) as client:
         found["empty_mb"] = usage(os.getpid()).resident
         for what, generation in (("create", 1), ("change", 2)):
             began = time.perf_counter()
@@ -49,24 +47,6 @@ async def live(folder: Path, image: str, count: int) -> dict[str, float]:
         found["remove_s"] = time.perf_counter() - began
     found["peak_mb"] = peak_resident()
     return found
-
-
-@asynccontextmanager
-async def _controller(
-    state: Path, manifests: Path, image: str
-) -> AsyncIterator[tuple[AsyncClient, FakeDriver]]:
-    driver = FakeDriver(engine=FakeEngine(), images=[image], state_dir=state)
-    settings = Settings(folder=[manifests], state_dir=state, log_level="warning")
-    manager = Manager(settings, make_driver=lambda *_: driver)
-    running = asyncio.create_task(manager.run())
-    started = asyncio.create_task(manager.started.wait())
-    await asyncio.wait((running, started), return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        running.result()
-    async with await AsyncClient.connect(manager.addresses[0]) as client:
-        yield client, driver
-    manager.stop()
-    await running
 
 
 def _write(folder: Path, image: str, names: list[str], generation: int) -> None:

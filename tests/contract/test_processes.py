@@ -127,7 +127,7 @@ async def test_exec_of_what_is_no_program(docker_bench: Bench) -> None:
     container_id = await docker_bench.up()
     out, err, code = await docker_bench.run(container_id, "/etc/passwd")
     assert (out, code) == (b"", 126)
-    assert b"permission denied" in err
+    assert err == b'exec: "/etc/passwd": permission denied\n'
 
 
 async def test_exec_of_an_unknown_user(docker_bench: Bench) -> None:

@@ -13,6 +13,7 @@ from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.frames import outputs
 from e2e_controller.drivers.docker.hijack import Hijacked
 from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.wording import plain
 
 _REFUSED = (b"OCI runtime exec failed", b"unable to find user", b"unable to find group")
 _NOT_FOUND = (b"executable file not found", b"no such file or directory")
@@ -52,7 +53,8 @@ class DockerExec:
                 async for piece in outputs(self._stream.reader):
                     # The engine puts its own words where the command's output would be.
                     if piece.data.startswith(_REFUSED):
-                        refusal, piece = piece.data, Output("stderr", piece.data)
+                        words = plain(piece.data.decode(errors="replace").rstrip())
+                        refusal, piece = piece.data, Output("stderr", f"{words}\n".encode())
                     yield piece
             code = await self._exit_code()
             if code == 126 and any(text in refusal for text in _NOT_FOUND):
