@@ -47,6 +47,9 @@ def _on_the_engine(bench: Bench, findings: Findings, sizes: tuple[int, ...]) -> 
             (ours,), (base,) = found["e2e"], found["floor"]
             for direction in ("up", "down"):
                 seconds, least = getattr(ours, direction), getattr(base, direction)
+                title = f"Workloads {direction}: seconds by number"
+                _point(findings, title, "e2e", size, seconds)
+                _point(findings, title, "floor", size, least)
                 findings.add(
                     Line(
                         what=f"{size} workloads {direction}, each",
@@ -72,4 +75,9 @@ def _on_the_fake(bench: Bench, findings: Findings, count: int) -> None:
     ):
         each = 1000 * found[f"{what}_s"] / count
         findings.add(Line(f"{count} objects on the fake driver, {words}, each", each, "ms"))
+        _point(findings, "Objects on the fake driver: ms each by number", words, count, each)
     findings.add(Line("memory at the most, the fake engine's included", found["peak_mb"], "MB"))
+
+
+def _point(findings: Findings, title: str, name: str, number: int, value: float) -> None:
+    findings.curves.setdefault(title, {}).setdefault(name, []).append((number, value))

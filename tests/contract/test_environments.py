@@ -5,6 +5,7 @@ import ipaddress
 
 import docker
 import pytest
+from docker.errors import APIError
 
 from e2e_controller.drivers.base import DriverError, Key, Mount, NameTaken
 from e2e_controller.drivers.docker import DockerDriver, containers
@@ -179,3 +180,28 @@ async def test_a_volume_in_use_is_an_error(docker_bench: Bench) -> None:
     await docker_bench.up(mounts=(Mount("data", "/data"),))
     with pytest.raises(DriverError, match="in use"):
         await docker_bench.driver.remove_environment(docker_bench.environment)
+
+
+async def test_a_second_network_of_the_name_goes(
+    docker_bench: Bench, docker_client: docker.APIClient
+) -> None:
+    """The engine makes one where the call for the first broke off."""
+    network = await docker_bench.driver.ensure_network(docker_bench.environment)
+    container_id = await docker_bench.create()
+    name = containers.network_name(docker_bench.environment)
+    labels = docker_client.inspect_network(network)["Labels"]
+
+    def double() -> None:
+        try:
+            docker_client.create_network(name, check_duplicate=False, labels=labels)
+        except APIError as error:  # as engines of today do
+            pytest.skip(f"this engine makes no second one: {error}")
+
+    await asyncio.to_thread(double)
+    await docker_bench.driver.start_container(container_id)
+    assert [found["Id"] for found in docker_client.networks(names=[name])] == [network]
+    assert (await docker_bench.look()).network_id == network
+    await docker_bench.driver.remove(container_id)
+    await asyncio.to_thread(double)
+    await docker_bench.driver.remove_environment(docker_bench.environment)
+    assert docker_client.networks(names=[name]) == []

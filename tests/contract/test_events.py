@@ -68,7 +68,8 @@ async def test_a_life_in_events(bench: Bench) -> None:
         await bench.driver.remove(container_id)
         await found.until(is_action("destroy"))
         wanted = ("create", "start", "pause", "unpause", "die", "destroy")
-        assert [action for action in found.actions(bench) if action in wanted] == list(wanted)
+        # The engine may tell of a pause and its end once more, if both are over before it looks.
+        assert [action for action in dict.fromkeys(found.actions(bench)) if action in wanted] == list(wanted)
 
 
 async def test_events_come_at_once(bench: Bench) -> None:

@@ -75,7 +75,9 @@ def left(identity: str) -> list[str]:
             ),
             *(str(one.name) for one in engine.networks.list(filters=filters)),
             *(str(one.name) for one in engine.volumes.list(filters=filters)),
-            *(str(one.id) for one in engine.images.list(filters=filters)),
+            *(
+                image["Id"] for image in engine.api.images(filters=filters)
+            ),  # which looks at none that just goes
         ]
     finally:
         engine.close()

@@ -61,7 +61,14 @@ class DockerDriver:
         self._volumes = Volumes(self._engine, owner)
         self._looks = Looks(self._engine, known, deaths, controller_id)
         self._lifecycle = Lifecycle(
-            self._engine, self._images, self._looks, known, deaths, owner, ports or PortChooser()
+            self._engine,
+            self._images,
+            self._networks,
+            self._looks,
+            known,
+            deaths,
+            owner,
+            ports or PortChooser(),
         )
         self._processes = Processes(self._engine, known)
         self._trees = Trees(self._engine, owner, state_dir)

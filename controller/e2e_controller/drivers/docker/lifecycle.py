@@ -31,6 +31,7 @@ from e2e_controller.drivers.docker.failures import EngineRefusal, may_lock_up
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.looks import Looks, name_taken
+from e2e_controller.drivers.docker.networks import Networks
 from e2e_controller.drivers.docker.owners import names_somebody, owner_of, text_in
 from e2e_controller.drivers.docker.ports import PORT_REMEDY, PortChooser, no_container_has
 from e2e_controller.drivers.inventory import Owner
@@ -50,6 +51,7 @@ class Lifecycle:
         self,
         engine: Engine,
         images: Images,
+        networks: Networks,
         looks: Looks,
         known: Known,
         deaths: Deaths,
@@ -58,6 +60,7 @@ class Lifecycle:
     ) -> None:
         self._engine = engine
         self._images = images
+        self._networks = networks
         self._looks = looks
         self._known = known
         self._deaths = deaths
@@ -114,6 +117,13 @@ class Lifecycle:
         """Starts, or starts again."""
         self._known.started(container_id)
         self._deaths.forget(container_id)
+        try:
+            await self._start(container_id)
+        except NameTaken:  # by a second network
+            await self._networks.keep_one(self._environment(container_id))
+            await self._start(container_id)
+
+    async def _start(self, container_id: str) -> None:
         try:
             await self._call("start", container_id, lambda client: client.start(container_id))
         except PortTaken as error:

@@ -78,7 +78,7 @@ class Networks:
 
     async def inspect(self, environment: str) -> str | None:
         """The network's id, if it is there. Raises `NameTaken`."""
-        network = await self._look(network_name(environment), environment)
+        network = await self._look_for(environment)
         if network is None or network.id in self._stuck:
             self._known.networks.pop(environment, None)
             return None
@@ -116,7 +116,7 @@ class Networks:
     async def remove(self, environment: str) -> None:
         """Removes the environment's network; one that is not there, or not ours, is left."""
         self._known.networks.pop(environment, None)
-        network = await self._look(network_name(environment), environment)
+        network = await self._look_for(environment)
         if network is not None and self._is_ours(network.labels):
             await self._remove_network(network)
         for stuck in tuple(self._stuck.values()):
@@ -129,6 +129,31 @@ class Networks:
         if network is not None:
             await self._remove_network(network)
         return network_id not in self._stuck
+
+    async def keep_one(self, environment: str) -> None:
+        """Removes all but one of several networks of ours with the environment's name, and knows the one.
+
+        The engine makes a second one, where it was asked for the first by a call that broke off, and has not
+        made it yet.
+        """
+        name = network_name(environment)
+
+        def look(client: APIClient) -> list[Mapping[str, Any]]:
+            listed = client.networks(names=[name])
+            return [item for item in listed if item["Name"] == name and self._is_ours(item["Labels"])]
+
+        found = await self._engine.call("list networks", look, environment=environment)
+        known, _ = self._known.networks.get(environment, ("", 0.0))
+        for item in sorted(found, key=lambda item: (item["Id"] != known, item["Created"]))[1:]:
+            await self._remove_network(_Network.of(item))
+
+    async def _look_for(self, environment: str) -> _Network | None:
+        """The network with the environment's name."""
+        try:
+            return await self._look(network_name(environment), environment)
+        except NameTaken:  # by several
+            await self.keep_one(environment)
+            return await self._look(network_name(environment), environment)
 
     async def _look(self, name: str, environment: str = "") -> _Network | None:
         def look(client: APIClient) -> _Network | None:
@@ -143,7 +168,7 @@ class Networks:
         return (labels or {}).get(LABEL_CONTROLLER) == self._controller_id
 
     async def _ensure(self, environment: str) -> str:
-        network = await self._look(network_name(environment), environment)
+        network = await self._look_for(environment)
         if network is not None:
             self._stuck.pop(network.id, None)
         if (found := await self.inspect(environment)) is not None:
