@@ -115,11 +115,8 @@ class Prober:
             answered=lambda: self._answered(key),
             now=self._now,
             attempted=lambda seconds, ready: self._attempted(kind, seconds, ready),
-            others=self._count,
+            crowd=lambda: sum(watched.is_hurried for _, watched in self._watched.values()),
         )
-
-    def _count(self) -> tuple[int, int]:
-        return len(self._watched), sum(watched.is_hurried for _, watched in self._watched.values())
 
     def _check(self, container: Container, readiness: Readiness, target: Target | None) -> Check:
         match readiness.probe:

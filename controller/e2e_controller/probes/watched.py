@@ -44,8 +44,7 @@ class Watched:
     """Asks until stopped.
 
     `changed` is called when `ready` or `timed_out` flips, and only then; `answered` now and then, when it is
-    not ready and another answer came than the one told of before. `others` tells how many are watched, and
-    how many of them are hurried.
+    not ready and another answer came than the one told of before. `crowd` tells how many are hurried.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Watched:
         answered: Callable[[], None],
         now: Callable[[], datetime],
         attempted: Attempted,
-        others: Callable[[], tuple[int, int]],
+        crowd: Callable[[], int],
     ) -> None:
         self.check = check
         self._container = container
@@ -66,7 +65,7 @@ class Watched:
         self._answered = answered
         self._now = now
         self._attempted = attempted
-        self._others = others
+        self._crowd = crowd
         self._loop = asyncio.get_running_loop()
         self._ready = False
         self._ever_ready = False
@@ -128,16 +127,16 @@ class Watched:
             cost = self._loop.time() - began
             self._attempted(cost, answer.ready)
             self._record(answer, threshold=self._readiness.failure_threshold)
-            watched, crowd = self._others()
+            now = self._loop.time()
             await asyncio.sleep(
                 pause(
                     self._readiness,
                     ready=self._ready,
                     failures=self._failures,
-                    waited=self._loop.time() - self._unready_since,
+                    waited=now - self._unready_since,
                     rest=cost * check.rest,
-                    crowd=crowd,
-                    watched=watched,
+                    crowd=self._crowd(),
+                    now=now,
                 )
             )
 

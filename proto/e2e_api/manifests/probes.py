@@ -97,8 +97,7 @@ class Readiness(Model):
     startup_timeout: Annotated[Duration, Field(gt=0)] = 60.0
     """From the container's start; then the workload has failed."""
     period: Annotated[Duration, Field(ge=0.01)] = 10.0
-    """Between attempts once ready, longer by default where very many are watched; until then attempts come
-    every 10 to 100 ms."""
+    """Between attempts once ready, and up to a tenth more; until then attempts come every 10 to 100 ms."""
     failure_threshold: Annotated[int, Field(ge=1)] = 3
     """Failed attempts in a row that make a ready workload not ready."""
 

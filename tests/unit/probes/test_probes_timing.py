@@ -38,7 +38,7 @@ async def test_the_first_attempt_is_at_once_and_the_next_in_proportion(make_watc
     assert times[0] == 0
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps[0] == pytest.approx(0.01)
-    assert gaps[-1] == pytest.approx(0.02)
+    assert gaps[-1] == pytest.approx(0.015)
     assert all(gap <= max(0.011, 0.051 * time) for gap, time in zip(gaps, times, strict=False))
     assert len(watch.told) == 1
     time, ready, timed_out = watch.told[0]
@@ -46,22 +46,18 @@ async def test_the_first_attempt_is_at_once_and_the_next_in_proportion(make_watc
     assert (ready, timed_out) == (True, False)
 
 
-@pytest.mark.parametrize(("crowd", "longest"), [(1, 0.02), (5, 0.02), (10, 0.04), (25, 0.1), (400, 0.1)])
+@pytest.mark.parametrize(("crowd", "longest"), [(1, 0.015), (5, 0.015), (10, 0.02), (40, 0.08), (400, 0.1)])
 def test_a_crowd_is_asked_less_often(crowd: int, longest: float) -> None:
     readiness = Readiness.model_validate({"exec": EXEC})
-    later = pause(readiness, ready=False, failures=9, waited=30, rest=0, crowd=crowd, watched=crowd)
+    later = pause(readiness, ready=False, failures=9, waited=30, rest=0, crowd=crowd, now=0)
     assert later == pytest.approx(longest)
 
 
-@pytest.mark.parametrize(
-    ("given", "watched", "period"), [({}, 1, 10), ({}, 100, 10), ({}, 200, 20), ({"period": "10s"}, 200, 10)]
-)
-def test_a_multitude_at_rest_is_asked_less_often_unless_a_period_is_given(
-    given: dict[str, str], watched: int, period: float
-) -> None:
-    readiness = Readiness.model_validate({"exec": EXEC, **given})
-    assert pause(readiness, ready=True, failures=0, waited=0, rest=0, crowd=0, watched=watched) == period
-    assert pause(readiness, ready=True, failures=1, waited=0, rest=0, crowd=0, watched=watched) == 1
+@pytest.mark.parametrize(("now", "then"), [(0, 10), (0.2, 11), (0.9, 11), (1.0, 11), (7.3, 18)])
+def test_what_rests_is_asked_together_with_others(now: float, then: float) -> None:
+    readiness = Readiness.model_validate({"exec": EXEC})
+    rest = pause(readiness, ready=True, failures=0, waited=0, rest=0, crowd=0, now=now)
+    assert now + rest == pytest.approx(then)
 
 
 @pytest.mark.looptime
