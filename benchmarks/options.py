@@ -23,7 +23,7 @@ class Options:
     rounds: int | None = None
     threads: int = 16
     trials: int = 50
-    rest_workloads: int = 40
+    rest_workloads: int = 200
     rest_seconds: float = 60.0
     """One whole minute has one full look at the engine in it."""
     peers: bool = False

@@ -18,8 +18,8 @@ from benchmarks.report import Findings, Line
 from benchmarks.waiting import Waiting, rest
 
 SOON, SLOW = 0.5, 3.0
-SLOW_WORKLOADS = 8
-"""At once, since each trial takes long; they wait most of the time, so they hardly disturb each other."""
+SLOW_WORKLOADS = 4
+"""At once, since each trial takes long; few enough for the controller to look as often as for one."""
 _PAGE = "/page"
 
 
