@@ -27,6 +27,6 @@ def usage(pid: int) -> Usage:
 
 
 def peak_resident() -> float:
-    """The most memory in MB that this process ever had. `getrusage` tells that of its parent if that is more."""
+    """The most memory in MB that this process ever had; `getrusage` may tell that of its parent."""
     fields = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
     return next(int(field[1]) for field in fields if field[0] == "VmHWM:") * 1024 / 1e6
