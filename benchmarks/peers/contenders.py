@@ -254,7 +254,7 @@ def compose_file(order: Order) -> Mapping[str, Any]:
         "healthcheck": {
             "test": ["CMD", "wget", "-q", "-O", "/dev/null", page],
             "interval": order.period,
-            "timeout": "1s",
+            "timeout": "10s",
             "start_period": _UNHEALTHY_AFTER,
         },
     }
