@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import re
+import shutil
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -144,6 +145,7 @@ class StateLock:
         self._path = state / "lock"
         self._holder = holder or f"process {os.getpid()}"
         self._file: IO[str] | None = None
+        self._renewed = False
 
     @property
     def folder(self) -> Path:
@@ -186,13 +188,22 @@ class StateLock:
         """Takes the folder that is there now. Raises `StateFolderError`."""
         lost = self._file
         self.__enter__()
+        self._renewed = True
         if lost is not None:
             lost.close()
 
     def __exit__(self, *_: object) -> None:
+        if self._renewed:
+            with contextlib.suppress(OSError):
+                self._remove_what_was_renewed()
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _remove_what_was_renewed(self) -> None:
+        """Whoever removed the folder meant it; it was made again for as long as its holder runs."""
+        if {path.name for path in self.folder.iterdir()} <= {"controller-id", "lock"}:
+            shutil.rmtree(self.folder)
 
 
 def _lock(file: IO[str]) -> bool:

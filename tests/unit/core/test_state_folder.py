@@ -59,6 +59,16 @@ def test_one_that_lost_its_folder_takes_it_again(state: Path, owner: Owner) -> N
         assert not lock.is_lost()
         with pytest.raises(StateFolderInUse):
             StateLock(state).__enter__()
+    assert not state.exists()  # as somebody wanted it
+    assert owner_state(owner, HOST) is OwnerState.ORPHANED
+
+
+def test_a_folder_that_was_made_again_stays_for_what_is_in_it(state: Path, owner: Owner) -> None:
+    with StateLock(state) as lock:
+        shutil.rmtree(state)
+        lock.renew()
+        write_controller_id(state, "me")
+        (state / "manifests").mkdir()
     assert owner_state(owner, HOST) is OwnerState.STOPPED
 
 
