@@ -121,7 +121,7 @@ class ContainerReconciler:
             self._gone(object_)
             return None
         status = await self.publisher.status(object_, desired, observed, outcome)
-        self.memory.note_end(key, desired, observed.container, status)
+        self.memory.attempts.note_end(key, desired, observed.container, status)
         # No event need tell of a program that has ended already.
         left = make_plan(desired, observed, status, self._now()) if plan.steps else plan
         self.publisher.publish(object_, unfinished(status) if left.steps else status)

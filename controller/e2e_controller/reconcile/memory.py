@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Container, ContainerPhase, Key
-from e2e_controller.objects import ObjectStatus
+from e2e_controller.drivers.base import ContainerPhase, Key
 from e2e_controller.reconcile.attempts import Attempts
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.rests import Rests
@@ -24,10 +23,6 @@ class Memory:
         for step in plan.steps:
             if isinstance(step, Create) and step.spec.attempt:
                 self.attempts.note(key, step.spec_hash, step.spec.attempt)
-
-    def note_end(self, key: Key, desired: Desired, container: Container | None, status: ObjectStatus) -> None:
-        """Of a job that is over: it stays so, though its container be removed and a controller started."""
-        self.attempts.note_end(key, desired, container, status)
 
     def forget(self, key: Key) -> None:
         """The object is gone."""

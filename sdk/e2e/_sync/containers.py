@@ -4,7 +4,6 @@ import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from e2e._sync._transport import Transport
-from e2e._sync.client import CALL_SECONDS
 from e2e.values import ExecResult
 from e2e_api.errors import E2EError, InvalidArgument
 from e2e_api.v1 import container_service_pb2, object_pb2
@@ -53,11 +52,21 @@ def _requests(
         yield container_service_pb2.ExecRequest(stdin=(stdin or b"")[offset : offset + _PIECE])
 
 
-def output(transport: Transport, key: object_pb2.ObjectKey, *, tail: int | None, timestamps: bool) -> str:
-    """What the container has written so far, both streams as they came; what is no UTF-8 is replaced."""
+def output(
+    transport: Transport,
+    key: object_pb2.ObjectKey,
+    *,
+    tail: int | None,
+    timeout: float,
+    timestamps: bool = False,
+) -> str:
+    """What the container has written so far, both streams as they came; what is no UTF-8 is replaced.
+
+    Raises WaitTimeout where reading it takes more than `timeout` seconds.
+    """
     request = container_service_pb2.LogsRequest(key=key, tail=tail, timestamps=timestamps)
     data = bytearray()
-    with transport.stream(transport.containers.Logs, request, CALL_SECONDS) as responses:
+    with transport.stream(transport.containers.Logs, request, timeout) as responses:
         for response in responses:
             data += response.data
     return data.decode("utf-8", "replace")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from e2e import directories
 from e2e._sync import containers
+from e2e._sync.client import CALL_SECONDS
 from e2e._sync.session import Session
 from e2e.messages import status_of
 from e2e.values import ExecFailed, ExecResult, Goal, WorkloadStatus
@@ -119,7 +120,13 @@ class Handle:
 
     def logs(self, *, tail: int | None = None, timestamps: bool = False) -> str:
         """What it has written to standard output and error so far, or its last `tail` lines."""
-        return containers.output(self._session.client.transport, self._key, tail=tail, timestamps=timestamps)
+        return containers.output(
+            self._session.client.transport,
+            self._key,
+            tail=tail,
+            timeout=CALL_SECONDS,
+            timestamps=timestamps,
+        )
 
     def follow_logs(self, *, tail: int | None = None, timeout: float | None = None) -> Iterator[str]:
         """The lines that it writes, as they come, beginning with the last `tail` (None: all so far).

@@ -8,12 +8,12 @@ from typing import Self
 from e2e import evidence
 from e2e.addresses import Target, resolve
 from e2e.aio._transport import AsyncHeld, AsyncTransport, in_thread
+from e2e.aio.containers import output
 from e2e.bundles import BundleWriter, target_path
 from e2e.messages import GOALS
 from e2e.values import Goal
 from e2e_api.errors import DEADLINE_MARGIN, E2EError, NotFound, Unavailable, WaitFailed, WaitTimeout
 from e2e_api.v1 import (
-    container_service_pb2,
     environment_service_pb2,
     evidence_service_pb2,
     manifest_service_pb2,
@@ -140,14 +140,9 @@ class AsyncClient:
         running = [found.key for found in late if found.status.container.state == "running"]
         logs: dict[str, list[str]] = {}
         for key in running[:_MOST_LOGS]:
-            request = container_service_pb2.LogsRequest(key=key, tail=evidence.LOG_LINES)
-            data = bytearray()
             try:
-                method = self.transport.containers.Logs
-                async with self.transport.stream(method, request, _LOG_SECONDS) as responses:
-                    async for response in responses:
-                        data += response.data
-                logs[key.name] = data.decode("utf-8", "replace").splitlines()
+                text = await output(self.transport, key, tail=evidence.LOG_LINES, timeout=_LOG_SECONDS)
+                logs[key.name] = text.splitlines()
             except E2EError as error:  # such as that the engine is gone, which explains the timeout
                 logs[key.name] = [f"(the log could not be read: {error.message})"]
         return logs

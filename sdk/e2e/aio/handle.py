@@ -5,6 +5,7 @@ from pathlib import Path
 
 from e2e import directories
 from e2e.aio import containers
+from e2e.aio.client import CALL_SECONDS
 from e2e.aio.session import AsyncSession
 from e2e.messages import status_of
 from e2e.values import ExecFailed, ExecResult, Goal, WorkloadStatus
@@ -120,7 +121,11 @@ class AsyncHandle:
     async def logs(self, *, tail: int | None = None, timestamps: bool = False) -> str:
         """What it has written to standard output and error so far, or its last `tail` lines."""
         return await containers.output(
-            self._session.client.transport, self._key, tail=tail, timestamps=timestamps
+            self._session.client.transport,
+            self._key,
+            tail=tail,
+            timeout=CALL_SECONDS,
+            timestamps=timestamps,
         )
 
     def follow_logs(self, *, tail: int | None = None, timeout: float | None = None) -> AsyncIterator[str]:
