@@ -230,6 +230,9 @@ def test_a_wait_can_be_interrupted(environment: str, tmp_path: Path) -> None:
         _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert "Traceback" not in err
+    deadline = time.monotonic() + SECONDS
+    while "ProbeFailed" not in ok("describe", "never", "--env", environment):
+        assert time.monotonic() < deadline, "never probed"
     code, _, err = e2e("wait", "never", "--env", environment, "--timeout", "500ms")
     assert code == 1
     assert re.search(r"never \(environment .*\) is not ready: waited 0\.\d s", err), err
