@@ -29,6 +29,8 @@ _left = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_left] = []
+    # Whoever runs the tests in the background may have told them, and so their children, to ignore interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):  # xdist's workers inherit the variable
         config.stash[_state] = Path(tempfile.mkdtemp(prefix="e2e-"))  # short: a socket's path is
         os.environ["E2E_STATE_DIR"] = str(config.stash[_state])
