@@ -78,6 +78,10 @@ class Bench:
             except e2e.E2EError as error:  # what was measured in it counts all the same
                 self.say(f"environment {environment.name} was not removed: {error}")
 
+    def embedded_pid(self) -> int:
+        """The embedded controller's, once there is one."""
+        return int((self.folder / "embedded" / "embedded.pid").read_text())
+
     def _end_embedded_controllers(self) -> None:
         for file in self.folder.glob("*/embedded.pid"):
             end_embedded(file)

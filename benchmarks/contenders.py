@@ -102,6 +102,8 @@ class Floor:
     threads: int
     network: str
     name: str = "floor"
+    removals: int | None = None
+    """How many it removes at once, where that is not the number of threads."""
     _names: list[str] = field(default_factory=list)
 
     def prepare(self, size: int) -> None:
@@ -110,11 +112,11 @@ class Floor:
 
     def up(self) -> None:
         """All in parallel."""
-        self._parallel(self._start)
+        self._parallel(self._start, self.threads)
 
     def down(self) -> None:
         """All in parallel."""
-        self._parallel(self.remove)
+        self._parallel(self.remove, self.removals or self.threads)
 
     def _start(self, name: str) -> None:
         wait_for_page(self.start(name, server_command()), PAGE)
@@ -132,8 +134,8 @@ class Floor:
         """Removes one, killing it."""
         self.engine.remove_container(name, v=True, force=True)
 
-    def _parallel(self, function: Callable[[str], None]) -> None:
-        with ThreadPoolExecutor(self.threads) as pool:
+    def _parallel(self, function: Callable[[str], None], threads: int) -> None:
+        with ThreadPoolExecutor(threads) as pool:
             list(pool.map(function, self._names))
 
     def _body(self, name: str, command: Sequence[str], binds: Sequence[str]) -> Mapping[str, Any]:

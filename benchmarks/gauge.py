@@ -26,6 +26,13 @@ def usage(pid: int) -> Usage:
     return Usage(ticks / _TICKS, pages * os.sysconf("SC_PAGE_SIZE") / 1e6, threads)
 
 
+def machine_processor() -> float:
+    """Seconds that all cores have worked since the machine began: for programs and for the kernel."""
+    fields = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
+    idle, waiting = fields[3:5]
+    return (sum(map(int, fields[:8])) - int(idle) - int(waiting)) / _TICKS
+
+
 def peak_resident() -> float:
     """The most memory in MB that this process ever had; `getrusage` may tell that of its parent."""
     fields = (line.split() for line in Path("/proc/self/status").read_text().splitlines())

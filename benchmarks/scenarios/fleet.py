@@ -3,18 +3,26 @@
 Timed is, for e2e, from the SDK's Apply call to the end of its wait for all to be ready, and from its Delete
 call until all objects are gone; for the floor, the same of its own calls. Before that, the network is there,
 the client connected, the image present, and both had an untimed round.
+
+Where the engine may lock up when many containers leave a network at once, a second floor removes as few at
+once as e2e does: it shows what that costs the engine itself.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import e2e
 from benchmarks import budgets
 from benchmarks.bench import Bench
-from benchmarks.contenders import Contender, ThroughSdk, floor
+from benchmarks.contenders import Contender, Floor, ThroughSdk, floor
 from benchmarks.figures import median, pairwise_differences, pairwise_ratios
+from benchmarks.metered import Metered
 from benchmarks.report import Findings, Line
+from e2e_controller.drivers.docker.departures import MOST_AT_ONCE
+from e2e_controller.drivers.docker.failures import may_lock_up
+
+_HELD_BACK = f"floor, {MOST_AT_ONCE} at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +43,26 @@ def run(bench: Bench) -> Findings:
     ):
         through_sdk = ThroughSdk(environment, client, options.image)
         interleave((direct, through_sdk), size=1, rounds=1)
+        held_back = _held_back(direct)
         for size in options.sizes:
             rounds = options.rounds_for(size)
 
             def say(number: int, size: int = size, rounds: int = rounds) -> None:
                 bench.say(f"fleet of {size}, round {number + 1} of {rounds}")
 
-            found = interleave((direct, through_sdk), size, rounds, say)
-            judge(findings, size, found[through_sdk.name], found[direct.name])
+            slow = held_back if size > MOST_AT_ONCE else ()
+            metered = Metered(through_sdk, bench.embedded_pid())
+            found = interleave((direct, metered, *slow), size, rounds, say)
+            judge(findings, size, found[metered.name], found[direct.name])
+            tell_work(findings, size, metered)
+            if slow:
+                judge_held_back(findings, size, found[_HELD_BACK], found[direct.name])
     return findings
+
+
+def _held_back(direct: Floor) -> tuple[Floor, ...]:
+    version = str(direct.engine.version()["Version"])
+    return (replace(direct, name=_HELD_BACK, removals=MOST_AT_ONCE),) if may_lock_up(version) else ()
 
 
 def interleave(
@@ -94,6 +113,43 @@ def judge(findings: Findings, size: int, ours: Sequence[Round], direct: Sequence
         )
         if size == 1 and direction == "up":
             _judge_one(findings, samples, base)
+
+
+def tell_work(findings: Findings, size: int, metered: Metered) -> None:
+    """Adds e2e's own processor time: what is left to win where the machine is busy all the time."""
+    for direction, works in (("up", metered.ups), ("down", metered.downs)):
+        samples = findings.keep(f"{size}_{direction}_own_processor_s", [work.own for work in works])
+        machine = median([work.machine for work in works])
+        findings.add(
+            Line(
+                what=f"{size} workload{'s' if size > 1 else ''} {direction}, e2e's own processor time",
+                value=median(samples),
+                unit="s",
+                count=len(samples),
+                spread=(min(samples), max(samples)),
+                note=f"of {machine:.1f} s that the machine worked",
+            )
+        )
+
+
+def judge_held_back(
+    findings: Findings, size: int, held_back: Sequence[Round], direct: Sequence[Round]
+) -> None:
+    """Adds what the engine itself needs when it is asked to remove only a few at once."""
+    samples = findings.keep(f"{size}_down_held_back_s", [each.down for each in held_back])
+    base = median([each.down for each in direct])
+    findings.add(
+        Line(
+            what=f"{size} workloads, the engine alone, {MOST_AT_ONCE} leave at once",
+            value=median(samples),
+            unit="s",
+            count=len(samples),
+            spread=(min(samples), max(samples)),
+            floor=base,
+            ratio=median(samples) / base,
+            note="moby issue 46661",
+        )
+    )
 
 
 def _judge_one(findings: Findings, samples: Sequence[float], base: Sequence[float]) -> None:

@@ -1,9 +1,11 @@
+import os
 from dataclasses import dataclass
 
 import pytest
 
+from benchmarks.metered import Metered, Work
 from benchmarks.report import Findings
-from benchmarks.scenarios.fleet import Round, interleave, judge
+from benchmarks.scenarios.fleet import Round, interleave, judge, judge_held_back, tell_work
 
 
 @dataclass
@@ -59,3 +61,29 @@ def test_one_workload_is_judged_by_its_difference() -> None:
     assert above.value == pytest.approx(17.5)
     assert (above.unit, above.met) == ("ms", True)
     assert findings.lines[0].budget is None
+
+
+def test_the_engine_held_back_is_told_beside_the_floor() -> None:
+    findings = Findings()
+    judge_held_back(findings, 40, [Round(9.0, 3.0), Round(9.0, 4.0)], [Round(8.0, 2.0), Round(10.0, 3.0)])
+    (line,) = findings.lines
+    assert (line.value, line.floor, line.ratio, line.met) == (3.5, 2.5, 1.4, None)
+    assert findings.samples == {"40_down_held_back_s": [3.0, 4.0]}
+
+
+def test_own_processor_time_is_told_beside_the_machines() -> None:
+    class Busy(Recorded):
+        def up(self) -> None:
+            sum(number * number for number in range(2_000_000))
+
+    metered = Metered(Busy("e2e", []), os.getpid())
+    interleave([metered], 2, 1)
+    (up,), (down,) = metered.ups, metered.downs
+    assert up.own > down.own
+    assert up.machine > 0
+    findings = Findings()
+    tell_work(findings, 2, Metered(Busy("e2e", []), 1, [Work(0.5, 10.0), Work(0.7, 12.0)], [Work(0.1, 3.0)]))
+    assert [(line.words, line.value) for line in findings.lines] == [
+        ("2 workloads up, e2e's own processor time (of 11.0 s that the machine worked)", 0.6),
+        ("2 workloads down, e2e's own processor time (of 3.0 s that the machine worked)", 0.1),
+    ]
