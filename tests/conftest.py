@@ -29,7 +29,7 @@ _left = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_left] = []
-    # Whoever runs the tests in the background may have told them, and so their children, to ignore interrupts.
+    # Whoever runs the tests in the background may have told them to ignore interrupts, as do their children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):  # xdist's workers inherit the variable
         config.stash[_state] = Path(tempfile.mkdtemp(prefix="e2e-"))  # short: a socket's path is
