@@ -11,10 +11,13 @@ given (`e2e.ContainerOptions`: resources, env, labels, ...).
 
 from e2edb.monitoring import PROMETHEUS_IMAGE, prometheus
 from e2edb.thanos import THANOS_IMAGE, thanos_querier, thanos_sidecar, thanos_store
+from e2edb.tracing import JAEGER_IMAGE, jaeger
 
 __all__ = [
+    "JAEGER_IMAGE",
     "PROMETHEUS_IMAGE",
     "THANOS_IMAGE",
+    "jaeger",
     "prometheus",
     "thanos_querier",
     "thanos_sidecar",

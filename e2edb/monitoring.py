@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from e2e import AnyEnvironment, AnyWorkload, ContainerOptions, HttpProbe
-from e2edb.parts import Flags, as_yaml, command_line, with_file
+from e2edb.parts import Flags, as_mapping, as_yaml, command_line, with_file
+from e2edb.tracing import Tracing, otlp_address, sent_soon
 
 PROMETHEUS_IMAGE = "quay.io/prometheus/prometheus:v3.5.0"
 _PORT = 9090
@@ -18,6 +19,7 @@ def prometheus(
     *,
     config: str | Mapping[str, Any] | None = None,
     external_labels: Mapping[str, str] | None = None,
+    tracing: Tracing | None = None,
     image: str = PROMETHEUS_IMAGE,
     flags: Flags | None = None,
     **options: Unpack[ContainerOptions],
@@ -31,6 +33,8 @@ def prometheus(
             `myself`.
         external_labels: of the default configuration; None is `{"prometheus": name}`. A Thanos sidecar needs
             at least one, different for each Prometheus.
+        tracing: where it sends a trace of each request, as service `prometheus`; a configuration that has
+            its own `tracing` keeps that.
         image: the image.
         flags: changes of the program's flags.
         options: what any container may be given.
@@ -48,6 +52,9 @@ def prometheus(
     if config is None:
         labels = {"prometheus": name} if external_labels is None else dict(external_labels)
         config = _scraping_itself(f"{name}:{_PORT}", labels)
+    if tracing is not None:
+        config = with_tracing(config, tracing)
+        options = sent_soon(options, {"OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={name}"})
     return env.workload(
         name,
         image=image,
@@ -57,6 +64,12 @@ def prometheus(
         metrics="http",
         **with_file(options, _CONFIG, as_yaml(config)),
     )
+
+
+def with_tracing(config: str | Mapping[str, Any], tracing: Tracing) -> Mapping[str, Any]:
+    """A `prometheus.yml` that has traces of all requests sent there, unless it says itself where to."""
+    block = {"endpoint": otlp_address(tracing), "client_type": "grpc", "insecure": True}
+    return {"tracing": {**block, "sampling_fraction": 1.0}, **as_mapping(config)}
 
 
 def _scraping_itself(address: str, external_labels: Mapping[str, str]) -> Mapping[str, Any]:

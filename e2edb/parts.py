@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from e2e import ContainerOptions, File
+from e2e import ContainerOptions, File, InvalidArgument
 
 FlagValue = str | Sequence[str] | None
 """A flag's value: empty for a flag without one, several for one that is repeated, None for no such flag."""
@@ -28,6 +28,19 @@ def command_line(defaults: Flags, changes: Flags | None) -> list[str]:
 def as_yaml(config: str | Mapping[str, Any]) -> str:
     """The configuration as text; text stays as it is."""
     return config if isinstance(config, str) else yaml.safe_dump(dict(config), sort_keys=False)
+
+
+def as_mapping(config: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration as a mapping. Raises InvalidArgument for a text that is none in YAML."""
+    if not isinstance(config, str):
+        return config
+    try:
+        found = yaml.safe_load(config)
+    except yaml.YAMLError as error:
+        raise InvalidArgument(f"the configuration is not YAML: {error}") from None
+    if not isinstance(found, Mapping):
+        raise InvalidArgument("the configuration is not a mapping")
+    return found
 
 
 def with_file(options: ContainerOptions, path: str, content: str) -> ContainerOptions:

@@ -5,6 +5,7 @@ from typing import Any, Unpack
 
 from e2e import AnyEnvironment, AnyWorkload, ContainerOptions, HttpProbe, Linked
 from e2edb.parts import Flags, as_yaml, command_line
+from e2edb.tracing import Tracing, otlp_address, sent_soon
 
 THANOS_IMAGE = "quay.io/thanos/thanos:v0.38.0"
 _HTTP, _GRPC = 10902, 10901
@@ -16,6 +17,7 @@ def thanos_sidecar(
     prometheus: Linked,
     /,
     *,
+    tracing: Tracing | None = None,
     image: str = THANOS_IMAGE,
     flags: Flags | None = None,
     **options: Unpack[ContainerOptions],
@@ -26,6 +28,7 @@ def thanos_sidecar(
         env: where it runs.
         name: its name.
         prometheus: a workload with port `http`; needs external labels, which `e2edb.prometheus` has.
+        tracing: where it sends its traces, as service `name`.
         image: the image.
         flags: changes of the program's flags.
         options: what any container may be given.
@@ -36,7 +39,7 @@ def thanos_sidecar(
         # Also what it waits before it asks again a Prometheus that was not up yet: 30 s by default.
         "--prometheus.get_config_interval": "500ms",
     }
-    return _thanos(env, name, "sidecar", own_flags, image, flags, options)
+    return _thanos(env, name, "sidecar", own_flags, tracing, image, flags, options)
 
 
 def thanos_querier(
@@ -46,6 +49,7 @@ def thanos_querier(
     /,
     *,
     replica_labels: Sequence[str] = ("replica",),
+    tracing: Tracing | None = None,
     image: str = THANOS_IMAGE,
     flags: Flags | None = None,
     **options: Unpack[ContainerOptions],
@@ -57,6 +61,7 @@ def thanos_querier(
         name: its name.
         endpoints: `name:port` of each store, as `sidecar.internal_endpoint("grpc")` gives it.
         replica_labels: external labels in which replicas of the same data differ.
+        tracing: where it sends its traces, as service `name`.
         image: the image.
         flags: changes of the program's flags.
         options: what any container may be given.
@@ -67,7 +72,7 @@ def thanos_querier(
         # A hidden flag: how often it looks at its endpoints, and how long it waits for one; 5 s by default.
         "--endpoint.info-timeout": "1s",
     }
-    return _thanos(env, name, "query", own_flags, image, flags, options)
+    return _thanos(env, name, "query", own_flags, tracing, image, flags, options)
 
 
 def thanos_store(
@@ -76,6 +81,7 @@ def thanos_store(
     objstore_config: str | Mapping[str, Any],
     /,
     *,
+    tracing: Tracing | None = None,
     image: str = THANOS_IMAGE,
     flags: Flags | None = None,
     **options: Unpack[ContainerOptions],
@@ -86,6 +92,7 @@ def thanos_store(
         env: where it runs.
         name: its name.
         objstore_config: Thanos' own, as text or as a mapping with `type` and `config`.
+        tracing: where it sends its traces, as service `name`.
         image: the image.
         flags: changes of the program's flags.
         options: what any container may be given.
@@ -96,7 +103,7 @@ def thanos_store(
         "--sync-block-duration": "3s",
         "--consistency-delay": "0s",
     }
-    return _thanos(env, name, "store", own_flags, image, flags, options)
+    return _thanos(env, name, "store", own_flags, tracing, image, flags, options)
 
 
 def _thanos(
@@ -104,6 +111,7 @@ def _thanos(
     name: str,
     component: str,
     own_flags: Flags,
+    tracing: Tracing | None,
     image: str,
     flags: Flags | None,
     options: ContainerOptions,
@@ -116,6 +124,9 @@ def _thanos(
         "--grpc-grace-period": "1s",
         "--log.level": "info",
     }
+    if tracing is not None:
+        common["--tracing.config"] = tracing_config(name, tracing)
+        options = sent_soon(options)
     return env.workload(
         name,
         image=image,
@@ -125,3 +136,15 @@ def _thanos(
         metrics="http",
         **options,
     )
+
+
+def tracing_config(service: str, tracing: Tracing) -> str:
+    """Thanos' own configuration: traces of all requests go there, as that service."""
+    config = {
+        "client_type": "grpc",
+        "service_name": service,
+        "endpoint": otlp_address(tracing),
+        "insecure": True,
+        "sampler_type": "alwayssample",
+    }
+    return as_yaml({"type": "OTLP", "config": config})

@@ -28,6 +28,8 @@ SYNC_NAMES = {
     "AsyncFlag": "Flag",
     "AsyncBackground": "Background",
     "AsyncLease": "Lease",
+    "AsyncTraces": "Traces",
+    "aiter_bytes": "iter_bytes",
     "aio": "_sync",
 }
 SYNC_BY_HAND = ("_transport.py", "__init__.py")
@@ -36,9 +38,10 @@ SYNC_PACKAGE = '''"""The synchronous client: generated from `e2e.aio`, but for `
 from e2e._sync.client import Client
 from e2e._sync.environment import Environment
 from e2e._sync.job import Job
+from e2e._sync.traces import Traces
 from e2e._sync.workload import Workload
 
-__all__ = ["Client", "Environment", "Job", "Workload"]
+__all__ = ["Client", "Environment", "Job", "Traces", "Workload"]
 '''
 SYNC_DOCSTRINGS = {r"\bAsync(?=[A-Z][a-z]+\b)": "", r"\b(async|await) ": "", r"\be2e\.aio\b": "e2e._sync"}
 

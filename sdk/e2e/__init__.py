@@ -16,13 +16,14 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "e2e._sync": ("Client", "Environment", "Job", "Workload"),
-    "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncWorkload"),
+    "e2e._sync": ("Client", "Environment", "Job", "Traces", "Workload"),
+    "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncTraces", "AsyncWorkload"),
     "e2e.matchers": (
         *("Expectation", "LabelMatcher", "between", "equals", "equals_among_two", "greater"),
         *("greater_among_two", "greater_or_equal", "less", "less_among_two", "less_or_equal", "not_equals"),
     ),
     "e2e.options": ("ContainerOptions", "JobOptions", "WorkloadOptions"),
+    "e2e.spans": ("Span", "Trace"),
     "e2e.systems": ("AnyEnvironment", "AnyWorkload", "Linked"),
     "e2e.values": (
         *("Absent", "ContainerStatus", "Endpoint", "EnvironmentSummary", "ExecFailed", "ExecResult"),

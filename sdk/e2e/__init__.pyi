@@ -1,5 +1,5 @@
-from e2e._sync import Client, Environment, Job, Workload
-from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncWorkload
+from e2e._sync import Client, Environment, Job, Traces, Workload
+from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncTraces, AsyncWorkload
 from e2e.matchers import (
     Expectation,
     LabelMatcher,
@@ -15,6 +15,7 @@ from e2e.matchers import (
     not_equals,
 )
 from e2e.options import ContainerOptions, JobOptions, WorkloadOptions
+from e2e.spans import Span, Trace
 from e2e.systems import AnyEnvironment, AnyWorkload, Linked
 from e2e.values import (
     Absent,
@@ -68,6 +69,7 @@ __all__ = [
     "AsyncClient",
     "AsyncEnvironment",
     "AsyncJob",
+    "AsyncTraces",
     "AsyncWorkload",
     "Build",
     "Client",
@@ -108,9 +110,12 @@ __all__ = [
     "Resources",
     "Security",
     "Series",
+    "Span",
     "Status",
     "Stop",
     "TcpProbe",
+    "Trace",
+    "Traces",
     "Unavailable",
     "Volume",
     "WaitFailed",

@@ -82,7 +82,7 @@ class Instrumented:
                 return False
             return bool(expectation(*(sums[name] for name in names if name in sums)))
 
-        return self._wait_judged_here(verdict, _words_for(expectation), selection, seconds)
+        return self._wait_judged_here(verdict, words_for(expectation), selection, seconds)
 
     def wait_removed_metric(
         self, name: str, *, matchers: LabelMatchers | None = None, timeout: float | None = None
@@ -189,7 +189,8 @@ class Instrumented:
         return evidence.explain_metrics(error, expected, names, self._name, seconds, history)
 
 
-def _words_for(judge: Judge) -> str:
+def words_for(judge: Judge) -> str:
+    """What an error says that a callable expects: its name, or where it stands."""
     name = getattr(judge, "__qualname__", "") or repr(judge)
     function = name.rpartition("<locals>.")[2]
     code = getattr(judge, "__code__", None)
