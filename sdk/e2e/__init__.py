@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "e2e": ("cgroups",),  # modules
     "e2e._sync": ("Client", "Environment", "Job", "Traces", "Workload"),
     "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncTraces", "AsyncWorkload"),
     "e2e.matchers": (
@@ -58,7 +59,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'e2e' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(home), name)
+    module = import_module(f"e2e.{name}" if home == "e2e" else home)
+    value = globals()[name] = module if home == "e2e" else getattr(module, name)
     return value
 
 

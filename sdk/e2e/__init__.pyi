@@ -1,3 +1,4 @@
+from e2e import cgroups
 from e2e._sync import Client, Environment, Job, Traces, Workload
 from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncTraces, AsyncWorkload
 from e2e.matchers import (
@@ -124,6 +125,7 @@ __all__ = [
     "WorkloadOptions",
     "WorkloadStatus",
     "between",
+    "cgroups",
     "equals",
     "equals_among_two",
     "greater",
