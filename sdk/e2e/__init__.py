@@ -37,6 +37,7 @@ _HOMES = {
     ),
     "e2e_api.manifests": (
         *(
+            "BasicAuth",
             "Build",
             "Dependency",
             "ExecProbe",
@@ -47,7 +48,7 @@ _HOMES = {
             "LogProbe",
             "Metrics",
         ),
-        *("Port", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Volume"),
+        *("Port", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Tls", "Volume"),
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -44,6 +44,7 @@ from e2e_api.errors import (
     WaitTimeout,
 )
 from e2e_api.manifests import (
+    BasicAuth,
     Build,
     Dependency,
     ExecProbe,
@@ -59,6 +60,7 @@ from e2e_api.manifests import (
     Security,
     Stop,
     TcpProbe,
+    Tls,
     Volume,
 )
 
@@ -72,6 +74,7 @@ __all__ = [
     "AsyncJob",
     "AsyncTraces",
     "AsyncWorkload",
+    "BasicAuth",
     "Build",
     "Client",
     "Condition",
@@ -115,6 +118,7 @@ __all__ = [
     "Status",
     "Stop",
     "TcpProbe",
+    "Tls",
     "Trace",
     "Traces",
     "Unavailable",

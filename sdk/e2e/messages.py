@@ -21,8 +21,6 @@ from e2e.values import (
 from e2e_api.conditions import Action, Condition, ConditionType, Status
 from e2e_api.v1 import environment_service_pb2, metric_service_pb2, object_pb2, wait_service_pb2
 
-MASK = "********"
-"""What the controller shows instead of a secret."""
 CONTAINER_KINDS = ("Workload", "Job")
 """The kinds that make a container."""
 

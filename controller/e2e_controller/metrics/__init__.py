@@ -16,6 +16,7 @@ from e2e_controller.metrics.selection import (
     series,
     similar_names,
 )
+from e2e_controller.metrics.visitor import Visitor, visitor_of
 from e2e_controller.metrics.watching import History, Sample, scrape, watch
 
 __all__ = [
@@ -34,9 +35,11 @@ __all__ = [
     "Series",
     "Sum",
     "ValueType",
+    "Visitor",
     "scrape",
     "select",
     "series",
     "similar_names",
+    "visitor_of",
     "watch",
 ]

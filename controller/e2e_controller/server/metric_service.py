@@ -21,9 +21,11 @@ from e2e_controller.metrics import (
     ScrapeError,
     Scraper,
     Selection,
+    Visitor,
     scrape,
     series,
     similar_names,
+    visitor_of,
     watch,
 )
 from e2e_controller.metrics.messages import (
@@ -139,8 +141,8 @@ class MetricTarget:
 
     async def fetch(self) -> Page:
         """Scrapes once. Raises `ScrapeError`."""
-        url = self._url()
-        self.page = await self._scraper.fetch(url)
+        url, visitor = self._address()
+        self.page = await self._scraper.fetch(url, visitor=visitor)
         self._scraper.remember(str(self.key), self.page)
         return self.page
 
@@ -164,7 +166,7 @@ class MetricTarget:
                 self.raise_if_ended()
                 await subscription.changed()
 
-    def _url(self) -> str:
+    def _address(self) -> tuple[str, Visitor]:
         object_ = self.object
         container = object_.status.container if object_ else None
         if object_ is None or container is None or container.phase is not ContainerPhase.RUNNING:
@@ -178,7 +180,8 @@ class MetricTarget:
         address = address_of(self._access.info, container, port)
         if address is None:
             raise ScrapeError(f"{self.key} has no address yet")
-        return f"{metrics.scheme}://{address.host}:{address.port}{metrics.path}"
+        url = f"{metrics.scheme}://{address.host}:{address.port}{metrics.path}"
+        return url, visitor_of(metrics, self.key.name)
 
 
 class _MetricWait:

@@ -20,11 +20,11 @@ from e2e_api.manifests.kinds import (
     to_document,
     with_host_paths,
 )
+from e2e_api.manifests.metrics import BasicAuth, Metrics, Tls
 from e2e_api.manifests.parts import (
     Build,
     Dependency,
     File,
-    Metrics,
     Port,
     Resources,
     Security,
@@ -51,6 +51,7 @@ __all__ = [
     "FIELD_ERROR",
     "KINDS",
     "PROBES",
+    "BasicAuth",
     "Build",
     "ContainerFields",
     "ContainerManifest",
@@ -78,6 +79,7 @@ __all__ = [
     "State",
     "Stop",
     "TcpProbe",
+    "Tls",
     "Volume",
     "Workload",
     "WorkloadSpec",

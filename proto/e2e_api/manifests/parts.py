@@ -9,7 +9,6 @@ from e2e_api.manifests.base import (
     DnsLabel,
     Model,
     NonEmpty,
-    PortName,
     PortNumber,
     as_tuple,
     field_error,
@@ -19,7 +18,6 @@ from e2e_api.manifests.texts import (
     Matching,
     OnChange,
     Signal,
-    UrlPath,
     VariableName,
     is_below,
     normal_path,
@@ -144,14 +142,6 @@ class Dependency(Model):
     """Of a workload or job."""
     condition: Literal["Ready", "Completed", "Started"] | None = None
     """Absent: Ready for a workload, Completed for a job."""
-
-
-class Metrics(Model):
-    """Where the workload serves Prometheus metrics; makes it instrumented."""
-
-    port: PortName
-    path: UrlPath = "/metrics"
-    scheme: Literal["http", "https"] = "http"
 
 
 class Resources(Model):

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from e2e_api.manifests.base import Model, PortName, as_tuple, field_error
+from e2e_api.manifests.metrics import Metrics
 from e2e_api.manifests.parts import (
     Build,
     Dependency,
     File,
-    Metrics,
     Port,
     Resources,
     Security,

@@ -10,12 +10,13 @@ from e2e import bundles, evidence, live, naming
 from e2e._sync.job import Job
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
-from e2e.messages import CONTAINER_KINDS, MASK, environment_summary_of, status_of
+from e2e.messages import CONTAINER_KINDS, environment_summary_of, status_of
 from e2e.options import JobOptions, WorkloadOptions
 from e2e.specs import environment_spec, new_job, new_manifest
 from e2e.values import EnvironmentSummary, Goal, WorkloadStatus
 from e2e_api import manifests
 from e2e_api.errors import E2EError, InvalidArgument
+from e2e_api.secrets import MASK
 from e2e_api.v1 import object_pb2
 
 DEFAULT_TIMEOUT = 60.0
