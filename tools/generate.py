@@ -26,6 +26,8 @@ SYNC_NAMES = {
     "AsyncTransport": "Transport",
     "AsyncHeld": "Held",
     "AsyncFlag": "Flag",
+    "AsyncEnding": "Ending",
+    "AsyncInteractive": "Interactive",
     "AsyncBackground": "Background",
     "AsyncLease": "Lease",
     "AsyncTraces": "Traces",

@@ -19,6 +19,7 @@ _HOMES = {
     "e2e": ("cgroups",),  # modules
     "e2e._sync": ("Client", "Environment", "Job", "Traces", "Workload"),
     "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncTraces", "AsyncWorkload"),
+    "e2e.browser": ("open_in_browser",),
     "e2e.matchers": (
         *("Expectation", "LabelMatcher", "between", "equals", "equals_among_two", "greater"),
         *("greater_among_two", "greater_or_equal", "less", "less_among_two", "less_or_equal", "not_equals"),

@@ -1,6 +1,7 @@
 from e2e import cgroups
 from e2e._sync import Client, Environment, Job, Traces, Workload
 from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncTraces, AsyncWorkload
+from e2e.browser import open_in_browser
 from e2e.matchers import (
     Expectation,
     LabelMatcher,
@@ -139,4 +140,5 @@ __all__ = [
     "less_among_two",
     "less_or_equal",
     "not_equals",
+    "open_in_browser",
 ]

@@ -88,6 +88,16 @@ def with_state(manifest: Workload, state: State) -> Workload:
     return manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"state": state})})
 
 
+def url_scheme(manifest: Workload, port: str) -> str:
+    """`http` or `https`: as the probe or the metrics of that port have it."""
+    readiness, metrics = manifest.spec.readiness, manifest.spec.metrics
+    probe = readiness.http if readiness is not None else None
+    for found in (probe, metrics):
+        if found is not None and found.port == port:
+            return found.scheme.lower()
+    return "http"
+
+
 def environment_spec(
     *,
     resources: Resources | None,

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from e2e import bundles, evidence, live, naming
+from e2e._sync.interactive import Interactive
 from e2e._sync.job import Job
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
@@ -22,7 +23,7 @@ from e2e_api.v1 import object_pb2
 DEFAULT_TIMEOUT = 60.0
 
 
-class Environment:
+class Environment(Interactive):
     """An isolated place for workloads, that is gone with all that is in it when its block ends.
 
         with e2e.Environment() as env:

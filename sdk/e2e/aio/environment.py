@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from e2e import bundles, evidence, live, naming
+from e2e.aio.interactive import AsyncInteractive
 from e2e.aio.job import AsyncJob
 from e2e.aio.session import AsyncSession
 from e2e.aio.workload import AsyncWorkload
@@ -22,7 +23,7 @@ from e2e_api.v1 import object_pb2
 DEFAULT_TIMEOUT = 60.0
 
 
-class AsyncEnvironment:
+class AsyncEnvironment(AsyncInteractive):
     """An isolated place for workloads, that is gone with all that is in it when its block ends.
 
         async with e2e.AsyncEnvironment() as env:
