@@ -49,7 +49,7 @@ _HOMES = {
             "LogProbe",
             "Metrics",
         ),
-        *("Port", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Tls", "Volume"),
+        *("Port", "Profiles", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Tls", "Volume"),
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

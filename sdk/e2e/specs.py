@@ -179,7 +179,8 @@ def _fields(
         "volumes": _volumes,
         "depends_on": _dependencies,
         "readiness": _readiness,
-        "metrics": lambda value: {"port": value} if isinstance(value, str) else value,
+        "metrics": _page,
+        "profiles": _page,
     }
     flat = {"labels", "startup_timeout", "grace_period"}
     unknown = set(options) - get_type_hints(known).keys()
@@ -205,6 +206,11 @@ def _changed(model: Any, field: str, seconds: float) -> Any:
         if name in values:
             values[name] = format_duration(values[name])
     return type(model)(**values, **{field: format_duration(seconds)})
+
+
+def _page(value: Model | str | None) -> Any:
+    """Where something is served; a text is the port's name."""
+    return {"port": value} if isinstance(value, str) else value
 
 
 def _words(field: str, value: Sequence[str]) -> tuple[str, ...]:

@@ -20,12 +20,13 @@ from e2e_api.manifests.kinds import (
     to_document,
     with_host_paths,
 )
-from e2e_api.manifests.metrics import BasicAuth, Metrics, Tls
+from e2e_api.manifests.metrics import BasicAuth, Metrics, Profiles, Tls
 from e2e_api.manifests.parts import (
     Build,
     Dependency,
     File,
     Port,
+    Rendered,
     Resources,
     Security,
     Stop,
@@ -73,7 +74,9 @@ __all__ = [
     "Model",
     "Port",
     "Probe",
+    "Profiles",
     "Readiness",
+    "Rendered",
     "Resources",
     "Security",
     "State",

@@ -1,4 +1,4 @@
-"""Where a workload serves Prometheus metrics, and how they are asked for."""
+"""Where a workload serves Prometheus metrics and pprof profiles, and how they are asked for."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -82,3 +82,11 @@ class Metrics(Model):
         if self.tls is not None and self.scheme != "https":
             raise field_error("tls", "has no effect with scheme: http; give scheme: https, or leave it out")
         return self
+
+
+class Profiles(Model):
+    """Where the workload serves pprof profiles; makes it profiled."""
+
+    port: PortName
+    path: UrlPath = "/debug/pprof"
+    scheme: Literal["http", "https"] = "http"
