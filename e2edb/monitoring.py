@@ -1,47 +1,94 @@
 """Prometheus."""
 
-from collections.abc import Mapping
-from typing import Any, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack, overload
 
-from e2e import AnyEnvironment, AnyWorkload, ContainerOptions, HttpProbe
-from e2edb.parts import Flags, as_mapping, as_yaml, command_line, with_file
-from e2edb.tracing import Tracing, otlp_address, sent_soon
+from e2e import AnyEnvironment, AsyncWorkload, ContainerOptions, File, HttpProbe, Volume, Workload
+from e2edb._sync.systems import Prometheus
+from e2edb.aio.systems import AsyncPrometheus
+from e2edb.configuration import (
+    CONFIG_FILE,
+    NO_RULES,
+    RULES_FILE,
+    connections,
+    scraping_itself,
+    with_defaults,
+    with_rules,
+    with_tracing,
+)
+from e2edb.parts import RELOADED, Config, Flags, as_yaml, command_line, with_files, with_volume
+from e2edb.tracing import Tracing, sent_soon
+from e2edb.verbs import with_verbs
 
 PROMETHEUS_IMAGE = "quay.io/prometheus/prometheus:v3.5.0"
+DATA = "/prometheus"
+"""Where a Prometheus has its blocks."""
 _PORT = 9090
-_CONFIG = "/etc/prometheus/prometheus.yml"
+
+
+class PrometheusOptions(ContainerOptions, total=False):
+    """What a Prometheus may be given; see `prometheus`."""
+
+    config: Config | None
+    external_labels: Mapping[str, str] | None
+    rules: Config
+    remote_write: Sequence[Config]
+    alertmanagers: Sequence[str]
+    tracing: Tracing | None
+    image: str
+    flags: Flags | None
+
+
+@overload
+def prometheus(
+    env: AnyEnvironment[Workload], name: str, /, **options: Unpack[PrometheusOptions]
+) -> Prometheus: ...
+
+
+@overload
+def prometheus(
+    env: AnyEnvironment[AsyncWorkload], name: str, /, **options: Unpack[PrometheusOptions]
+) -> AsyncPrometheus: ...
 
 
 def prometheus(
-    env: AnyEnvironment[AnyWorkload],
+    env: AnyEnvironment[Any],
     name: str,
     /,
     *,
-    config: str | Mapping[str, Any] | None = None,
+    config: Config | None = None,
     external_labels: Mapping[str, str] | None = None,
+    rules: Config = NO_RULES,
+    remote_write: Sequence[Config] = (),
+    alertmanagers: Sequence[str] = (),
     tracing: Tracing | None = None,
     image: str = PROMETHEUS_IMAGE,
     flags: Flags | None = None,
     **options: Unpack[ContainerOptions],
-) -> AnyWorkload:
-    """A Prometheus with port `http`; needs flags that 2.42 and later know.
+) -> Any:
+    """A Prometheus with port `http`, and `set_config`; needs flags that 2.42 and later know.
+
+    Its blocks are in the environment's volume of its own name.
 
     Args:
         env: where it runs.
         name: its name.
         config: `prometheus.yml` as text or as a mapping; None makes it scrape itself every second, as job
-            `myself`.
+            `myself`. What else is given here is added to it, unless it has the same top-level key itself.
         external_labels: of the default configuration; None is `{"prometheus": name}`. A Thanos sidecar needs
             at least one, different for each Prometheus.
-        tracing: where it sends a trace of each request, as service `prometheus`; a configuration that has
-            its own `tracing` keeps that.
+        rules: its rule file, as text or as a mapping with `groups`.
+        remote_write: where it sends all samples: URLs, such as `e2edb.remote_write_url(receive)` gives, or
+            entries of `remote_write`.
+        alertmanagers: `name:port` of each Alertmanager that is told of alerts.
+        tracing: where it sends a trace of each request, as service `prometheus`.
         image: the image.
         flags: changes of the program's flags.
         options: what any container may be given.
     """
     own_flags = {
-        "--config.file": _CONFIG,
-        "--storage.tsdb.path": "/prometheus",
+        "--config.file": CONFIG_FILE,
+        "--storage.tsdb.path": DATA,
         # Blocks of one size are never compacted, which a sidecar asks for.
         "--storage.tsdb.min-block-duration": "2h",
         "--storage.tsdb.max-block-duration": "2h",
@@ -50,33 +97,30 @@ def prometheus(
         "--log.level": "info",
     }
     if config is None:
-        labels = {"prometheus": name} if external_labels is None else dict(external_labels)
-        config = _scraping_itself(f"{name}:{_PORT}", labels)
+        labels = {"prometheus": name} if external_labels is None else external_labels
+        config = scraping_itself(f"{name}:{_PORT}", labels)
+    config = with_defaults(with_rules(config, rules), connections(remote_write, alertmanagers))
     if tracing is not None:
         config = with_tracing(config, tracing)
         options = sent_soon(options, {"OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={name}"})
-    return env.workload(
+    options = with_files(
+        options,
+        File(path=CONFIG_FILE, content=as_yaml(config), on_change=RELOADED),
+        # Also where there are none: a file that is not there from the start cannot be changed while it runs.
+        File(path=RULES_FILE, content=as_yaml(rules), on_change=RELOADED),
+    )
+    workload = env.workload(
         name,
         image=image,
         command=command_line(own_flags, flags),
         ports={"http": _PORT},
         readiness=HttpProbe(port="http", path="/-/ready"),
         metrics="http",
-        **with_file(options, _CONFIG, as_yaml(config)),
+        **with_volume(options, data_volume(name)),
     )
+    return with_verbs(workload, Prometheus, AsyncPrometheus)
 
 
-def with_tracing(config: str | Mapping[str, Any], tracing: Tracing) -> Mapping[str, Any]:
-    """A `prometheus.yml` that has traces of all requests sent there, unless it says itself where to."""
-    block = {"endpoint": otlp_address(tracing), "client_type": "grpc", "insecure": True}
-    return {"tracing": {**block, "sampling_fraction": 1.0}, **as_mapping(config)}
-
-
-def _scraping_itself(address: str, external_labels: Mapping[str, str]) -> Mapping[str, Any]:
-    job = {
-        "job_name": "myself",
-        "scrape_interval": "1s",
-        "scrape_timeout": "1s",
-        "static_configs": [{"targets": [address]}],
-    }
-    return {"global": {"external_labels": dict(external_labels)}, "scrape_configs": [job]}
+def data_volume(name: str) -> Volume:
+    """The volume with the blocks of the Prometheus of that name, where it has it."""
+    return Volume(source=name, target=DATA)

@@ -32,6 +32,9 @@ SYNC_NAMES = {
     "AsyncLease": "Lease",
     "AsyncTraces": "Traces",
     "aiter_bytes": "iter_bytes",
+    "AsyncLiveWorkload": "LiveWorkload",
+    "AsyncPrometheus": "Prometheus",
+    "AsyncStaticMetrics": "StaticMetrics",
     "aio": "_sync",
 }
 SYNC_BY_HAND = ("_transport.py", "__init__.py")
@@ -45,7 +48,17 @@ from e2e._sync.workload import Workload
 
 __all__ = ["Client", "Environment", "Job", "Traces", "Workload"]
 '''
-SYNC_DOCSTRINGS = {r"\bAsync(?=[A-Z][a-z]+\b)": "", r"\b(async|await) ": "", r"\be2e\.aio\b": "e2e._sync"}
+SYNC_SYSTEMS = '''"""Systems with verbs of their own, synchronous: generated from `e2edb.aio`."""
+
+from e2edb._sync.systems import Prometheus, StaticMetrics
+
+__all__ = ["Prometheus", "StaticMetrics"]
+'''
+SYNC_DOCSTRINGS = {
+    r"\bAsync(?=[A-Z][a-z]+\b)": "",
+    r"\b(async|await) ": "",
+    r"\b(e2e|e2edb)\.aio\b": r"\1._sync",
+}
 
 
 def protobuf_code(out: Path) -> None:
@@ -79,11 +92,20 @@ def json_schema(out: Path) -> None:
 
 def sync_sdk(out: Path) -> None:
     """Turns the asynchronous client into the synchronous one; `_transport.py` is written twice by hand."""
-    source = ROOT / "sdk/e2e/aio"
+    sync_twin(ROOT / "sdk/e2e/aio", out, SYNC_PACKAGE)
+
+
+def sync_systems(out: Path) -> None:
+    """Turns the asynchronous systems that have verbs of their own into synchronous ones."""
+    sync_twin(ROOT / "e2edb/aio", out, SYNC_SYSTEMS)
+
+
+def sync_twin(source: Path, out: Path, package: str) -> None:
+    """Turns each asynchronous module into a synchronous one of the same name; `package` is `__init__.py`."""
     rule = unasync.Rule(fromdir=f"{source}/", todir=f"{out}/", additional_replacements=SYNC_NAMES)
     files = sorted(source.glob("*.py"))
     unasync.unasync_files([str(path) for path in files if path.name not in SYNC_BY_HAND], [rule])
-    (out / "__init__.py").write_text(SYNC_PACKAGE)
+    (out / "__init__.py").write_text(package)
     for path in sorted(out.glob("*.py")):
         text = path.read_text()
         for pattern, replacement in SYNC_DOCSTRINGS.items():
@@ -91,7 +113,10 @@ def sync_sdk(out: Path) -> None:
         path.write_text(text)
     ruff = [sys.executable, "-m", "ruff"]
     settings = ["-q", "--config", str(ROOT / "pyproject.toml"), str(out)]
-    first_party = ["--config", "lint.isort.known-first-party=['e2e']"]  # as it is found to be in its place
+    first_party = [
+        "--config",
+        "lint.isort.known-first-party=['e2e', 'e2edb']",
+    ]  # as it is found to be in its place
     subprocess.run(
         [*ruff, "check", "--fix", "--select", "I,RUF100,F401", *first_party, *settings], check=True
     )
@@ -102,6 +127,7 @@ TARGETS = {
     "proto/e2e_api/v1": protobuf_code,
     "proto": json_schema,
     "sdk/e2e/_sync": sync_sdk,
+    "e2edb/_sync": sync_systems,
 }
 
 

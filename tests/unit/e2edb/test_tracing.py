@@ -13,7 +13,7 @@ def env() -> e2e.Environment:
 
 
 def config_of(workload: e2e.Workload) -> dict[str, object]:
-    (file,) = workload.manifest.spec.files
+    (file,) = [file for file in workload.manifest.spec.files if file.path.endswith("prometheus.yml")]
     found = yaml.safe_load(file.content or "")
     assert isinstance(found, dict)
     return found

@@ -1,0 +1,58 @@
+"""What a `prometheus.yml` and its rules are made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from e2edb.parts import Config, as_mapping
+from e2edb.tracing import Tracing, otlp_address
+
+CONFIG_FILE = "/etc/prometheus/prometheus.yml"
+RULES_FILE = "/etc/prometheus/rules.yml"
+NO_RULES: Config = {"groups": []}
+
+
+def scraping_itself(address: str, external_labels: Mapping[str, str]) -> Mapping[str, Any]:
+    """A Prometheus that scrapes only itself, every second, as job `myself`."""
+    job = {
+        "job_name": "myself",
+        "scrape_interval": "1s",
+        "scrape_timeout": "1s",
+        "static_configs": [{"targets": [address]}],
+    }
+    # Rules as often as the samples that they are about, not once a minute.
+    overall = {"evaluation_interval": "1s", "external_labels": dict(external_labels)}
+    return {"global": overall, "scrape_configs": [job]}
+
+
+def with_defaults(config: Config, defaults: Mapping[str, Any]) -> Config:
+    """The configuration with those of the defaults' top-level keys that it does not have itself."""
+    return {**defaults, **as_mapping(config)} if defaults else config
+
+
+def with_rules(config: Config, rules: Config) -> Config:
+    """The configuration with the file of rules, unless there are none, or it says itself where they are."""
+    has_rules = bool(as_mapping(rules).get("groups"))
+    return with_defaults(config, {"rule_files": [RULES_FILE]} if has_rules else {})
+
+
+def with_tracing(config: Config, tracing: Tracing) -> Config:
+    """A `prometheus.yml` that has traces of all requests sent there, unless it says itself where to."""
+    block = {"endpoint": otlp_address(tracing), "client_type": "grpc", "insecure": True}
+    return with_defaults(config, {"tracing": {**block, "sampling_fraction": 1.0}})
+
+
+def connections(remote_write: Sequence[Config], alertmanagers: Sequence[str]) -> Mapping[str, Any]:
+    """Where samples and alerts are sent to, as top-level keys of a `prometheus.yml`."""
+    found: dict[str, Any] = {}
+    if remote_write:
+        found["remote_write"] = [_remote_write(target) for target in remote_write]
+    if alertmanagers:
+        found["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
+    return found
+
+
+def _remote_write(target: Config) -> Mapping[str, Any]:
+    if not isinstance(target, str):
+        return target
+    # Samples are sent within half a second, not only once there are many of them or 5 s have passed.
+    return {"url": target, "queue_config": {"batch_send_deadline": "500ms"}}
