@@ -46,5 +46,6 @@ def alertmanager(
         ports={"http": _PORT},
         readiness=HttpProbe(port="http", path="/-/ready"),
         metrics="http",
+        profiles="http",
         **with_files(options, config_file),
     )

@@ -116,6 +116,7 @@ def prometheus(
         ports={"http": _PORT},
         readiness=HttpProbe(port="http", path="/-/ready"),
         metrics="http",
+        profiles="http",
         **with_volume(options, data_volume(name)),
     )
     return with_verbs(workload, Prometheus, AsyncPrometheus)

@@ -48,6 +48,7 @@ def component(
         ports={**ports, **kind.ports},
         readiness=HttpProbe(port="http", path="/-/ready"),
         metrics="http",
+        profiles="http",
         **options,
     )
 

@@ -49,6 +49,7 @@ def jaeger(
         ports=_PORTS,
         readiness=HttpProbe(port="admin", path="/"),
         metrics="admin",
+        profiles="admin",
         **options,
     )
 

@@ -30,6 +30,8 @@ SYNC_NAMES = {
     "AsyncInteractive": "Interactive",
     "AsyncBackground": "Background",
     "AsyncLease": "Lease",
+    "AsyncProfiled": "Profiled",
+    "AsyncProfiling": "Profiling",
     "AsyncTraces": "Traces",
     "aiter_bytes": "iter_bytes",
     "AsyncLiveWorkload": "LiveWorkload",

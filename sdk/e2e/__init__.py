@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "e2e": ("cgroups",),  # modules
+    "e2e": ("cgroups", "profiling"),  # modules
     "e2e._sync": ("Client", "Environment", "Job", "Traces", "Workload"),
     "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncTraces", "AsyncWorkload"),
     "e2e.browser": ("open_in_browser",),

@@ -1,4 +1,4 @@
-from e2e import cgroups
+from e2e import cgroups, profiling
 from e2e._sync import Client, Environment, Job, Traces, Workload
 from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncTraces, AsyncWorkload
 from e2e.browser import open_in_browser
@@ -143,4 +143,5 @@ __all__ = [
     "less_or_equal",
     "not_equals",
     "open_in_browser",
+    "profiling",
 ]

@@ -3,8 +3,8 @@
 from typing import Unpack
 
 from e2e import browser
-from e2e._sync.handle import Handle
 from e2e._sync.metrics import Instrumented
+from e2e._sync.profiled import Profiled
 from e2e._sync.session import Session
 from e2e.options import WorkloadOptions
 from e2e.specs import changed_manifest, url_scheme, with_state
@@ -12,7 +12,7 @@ from e2e.values import Goal, WorkloadStatus
 from e2e_api import manifests
 
 
-class Workload(Handle, Instrumented):
+class Workload(Profiled, Instrumented):
     """A handle on one workload of an environment; made by `env.workload(...)` or `env.get(name)`.
 
     Every verb that waits takes a `timeout` in seconds, None for the environment's, and raises WaitFailed at

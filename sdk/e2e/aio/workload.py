@@ -3,8 +3,8 @@
 from typing import Unpack
 
 from e2e import browser
-from e2e.aio.handle import AsyncHandle
 from e2e.aio.metrics import AsyncInstrumented
+from e2e.aio.profiled import AsyncProfiled
 from e2e.aio.session import AsyncSession
 from e2e.options import WorkloadOptions
 from e2e.specs import changed_manifest, url_scheme, with_state
@@ -12,7 +12,7 @@ from e2e.values import Goal, WorkloadStatus
 from e2e_api import manifests
 
 
-class AsyncWorkload(AsyncHandle, AsyncInstrumented):
+class AsyncWorkload(AsyncProfiled, AsyncInstrumented):
     """A handle on one workload of an environment; made by `env.workload(...)` or `env.get(name)`.
 
     Every verb that waits takes a `timeout` in seconds, None for the environment's, and raises WaitFailed at

@@ -22,6 +22,7 @@ VERBS = {
     "wait": "Wait until objects are ready, stopped, deleted, ...",
     "logs": "Show what a workload has written.",
     "exec": "Run a command in a workload's container.",
+    "profile": "Save a profile of a workload's program.",
     "events": "Show what happened.",
     "gc": "Remove what controllers left that do not run.",
     "bundle": "Write all that is known of an environment into one archive.",
