@@ -114,6 +114,7 @@ def environment_summary_of(message: environment_service_pb2.EnvironmentSummary) 
         message.shared_directory,
         time_of(message.ends),
         message.end_cause,
+        message.subnet,
     )
 
 

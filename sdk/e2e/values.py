@@ -182,3 +182,5 @@ class EnvironmentSummary:
     ends: datetime | None = None
     """When it is deleted unless somebody holds it again; None where nothing ends it."""
     end_cause: str = ""
+    subnet: str = ""
+    """The network's address range, such as `10.201.0.0/24`; empty where it is not known."""
