@@ -33,6 +33,9 @@ SYNC_NAMES = {
     "AsyncProfiled": "Profiled",
     "AsyncProfiling": "Profiling",
     "AsyncTraces": "Traces",
+    "AsyncCompanion": "Companion",
+    "AsyncMonitoring": "Monitoring",
+    "AsyncQueries": "Queries",
     "aiter_bytes": "iter_bytes",
     "AsyncLiveWorkload": "LiveWorkload",
     "AsyncPrometheus": "Prometheus",
@@ -45,10 +48,11 @@ SYNC_PACKAGE = '''"""The synchronous client: generated from `e2e.aio`, but for `
 from e2e._sync.client import Client
 from e2e._sync.environment import Environment
 from e2e._sync.job import Job
+from e2e._sync.queries import Queries
 from e2e._sync.traces import Traces
 from e2e._sync.workload import Workload
 
-__all__ = ["Client", "Environment", "Job", "Traces", "Workload"]
+__all__ = ["Client", "Environment", "Job", "Queries", "Traces", "Workload"]
 '''
 SYNC_SYSTEMS = '''"""Systems with verbs of their own, synchronous: generated from `e2edb.aio`."""
 

@@ -16,9 +16,11 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "e2e": ("cgroups", "profiling"),  # modules
-    "e2e._sync": ("Client", "Environment", "Job", "Traces", "Workload"),
-    "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncTraces", "AsyncWorkload"),
+    "e2e": ("cgroups", "monitoring", "profiling"),  # modules
+    "e2e._sync": ("Client", "Environment", "Job", "Queries", "Traces", "Workload"),
+    "e2e.aio": (
+        *("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncQueries", "AsyncTraces", "AsyncWorkload"),
+    ),
     "e2e.browser": ("open_in_browser",),
     "e2e.matchers": (
         *("Expectation", "LabelMatcher", "between", "equals", "equals_among_two", "greater"),

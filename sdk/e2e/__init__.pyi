@@ -1,6 +1,6 @@
-from e2e import cgroups, profiling
-from e2e._sync import Client, Environment, Job, Traces, Workload
-from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncTraces, AsyncWorkload
+from e2e import cgroups, monitoring, profiling
+from e2e._sync import Client, Environment, Job, Queries, Traces, Workload
+from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncQueries, AsyncTraces, AsyncWorkload
 from e2e.browser import open_in_browser
 from e2e.matchers import (
     Expectation,
@@ -74,6 +74,7 @@ __all__ = [
     "AsyncClient",
     "AsyncEnvironment",
     "AsyncJob",
+    "AsyncQueries",
     "AsyncTraces",
     "AsyncWorkload",
     "BasicAuth",
@@ -112,6 +113,7 @@ __all__ = [
     "Port",
     "ProbeStatus",
     "Profiles",
+    "Queries",
     "Readiness",
     "Reason",
     "Resources",
@@ -141,6 +143,7 @@ __all__ = [
     "less",
     "less_among_two",
     "less_or_equal",
+    "monitoring",
     "not_equals",
     "open_in_browser",
     "profiling",

@@ -138,7 +138,10 @@ class Environment(Interactive):
         """
         live.live.pop(self.name, None)
         try:
-            self._session.close(delete=not (self._keep or self._shared))
+            try:
+                self._session.end_companions(remove=self._attached or self._shared)
+            finally:
+                self._session.close(delete=not (self._keep or self._shared))
         finally:
             if self._unnamed:
                 naming.release(self.name)

@@ -1,7 +1,7 @@
 """Requests to programs in workloads: bounded in size and time, with typed errors."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import httpx
@@ -26,6 +26,7 @@ def get(
     params: Mapping[str, Any] | None = None,
     seconds: float,
     most_bytes: int = MOST_BYTES,
+    read: Collection[int] = (),
 ) -> bytes:
     """The whole answer to a GET.
 
@@ -35,6 +36,7 @@ def get(
         params: of its query.
         seconds: how long it may take; a server that never falls silent gets up to twice the time.
         most_bytes: the longest answer.
+        read: codes other than 200 whose answer is given, too, rather than raised.
 
     Raises WaitTimeout, Unavailable where nobody answers or the program has trouble of its own, NotFound for
     404, InvalidArgument for what else it refuses, with its words, and LimitExceeded.
@@ -43,23 +45,24 @@ def get(
     limit = httpx.Timeout(max(seconds, 0.001))
     try:
         with client.stream("GET", url, params=params, timeout=limit) as response:
-            content = _content(response, deadline, most_bytes)
+            is_read = response.status_code in (httpx.codes.OK, *read)
+            content = _content(response, deadline, most_bytes, is_read=is_read)
     except httpx.TimeoutException:
         raise WaitTimeout(f"{url} did not answer within {seconds:g} s", reason="Timeout") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         said = str(error) or type(error).__name__
         raise Unavailable(f"{url} does not answer: {said}", reason="NoAnswer") from None
-    if response.status_code != httpx.codes.OK:
+    if not is_read:
         raise _refusal(url, response.status_code, content)
     return content
 
 
-def _content(response: httpx.Response, deadline: float, most_bytes: int) -> bytes:
+def _content(response: httpx.Response, deadline: float, most_bytes: int, *, is_read: bool) -> bytes:
     """The body; of an error's as much as is told."""
     content = bytearray()
     for piece in response.iter_bytes():
         content += piece
-        if response.status_code != httpx.codes.OK and len(content) > _WORDS_BYTES:
+        if not is_read and len(content) > _WORDS_BYTES:
             break
         if len(content) > most_bytes:
             raise LimitExceeded(f"{response.url} answers with more than {most_bytes / 2**20:g} MiB")

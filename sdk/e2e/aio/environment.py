@@ -138,7 +138,10 @@ class AsyncEnvironment(AsyncInteractive):
         """
         live.live.pop(self.name, None)
         try:
-            await self._session.close(delete=not (self._keep or self._shared))
+            try:
+                await self._session.end_companions(remove=self._attached or self._shared)
+            finally:
+                await self._session.close(delete=not (self._keep or self._shared))
         finally:
             if self._unnamed:
                 naming.release(self.name)

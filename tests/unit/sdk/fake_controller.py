@@ -191,6 +191,10 @@ class FakeController(
     def Inspect(self, request: Any, context: Any) -> Any:  # noqa: N802
         return next(self._answer("Inspect", request, context, lambda _: iter(())))
 
+    def GetControllerMetrics(self, request: Any, context: Any) -> Any:  # noqa: N802
+        page = evidence_service_pb2.GetControllerMetricsResponse(page="e2e_leases 1.0\n")
+        return next(self._answer("GetControllerMetrics", request, context, lambda _: iter([page])))
+
     def CollectEvidence(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
         def files(request: Any) -> Iterator[Any]:
             piece = evidence_service_pb2.CollectEvidenceResponse

@@ -16,6 +16,7 @@ from e2e_api.v1 import (
     container_service_pb2_grpc,
     environment_service_pb2_grpc,
     event_service_pb2_grpc,
+    evidence_service_pb2_grpc,
     manifest_service_pb2,
     manifest_service_pb2_grpc,
     metric_service_pb2_grpc,
@@ -53,6 +54,7 @@ class Client:
         self.metrics = metric_service_pb2_grpc.MetricServiceStub(channel)
         self.containers = container_service_pb2_grpc.ContainerServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
+        self.evidence = evidence_service_pb2_grpc.EvidenceServiceStub(channel)
 
     async def apply(self, *documents: Any, dry_run: bool = False) -> manifest_service_pb2.ApplyResponse:
         import json
