@@ -1,10 +1,13 @@
 """Fixtures of the scenarios."""
 
+import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import e2e, engine_has
 from controllers import Controller
 
 
@@ -23,3 +26,12 @@ def controller(options: list[str]) -> Iterator[Controller]:
             yield controller
         finally:
             controller.stop()
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name for this test; what is left in it goes."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-") + f"-{os.getpid()}"
+    yield name
+    e2e("delete", "--env", name, "--all")
+    assert engine_has(name) == []

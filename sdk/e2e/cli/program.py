@@ -15,6 +15,7 @@ TERMINATED = 143
 VERBS = {
     "controller": "Run a controller in the foreground.",
     "apply": "Create or change what manifests define.",
+    "up": "Keep what manifests define, for as long as this runs.",
     "delete": "Delete objects, and wait until they are gone.",
     "get": "List objects, or show some.",
     "describe": "Show all that is known of one object.",
