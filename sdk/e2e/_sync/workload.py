@@ -98,7 +98,7 @@ class Workload(Profiled, Instrumented):
         self._check_own()
         changed = changed_manifest(self._manifest, changes)
         self._session.apply([changed])
-        self._manifest = changed
+        self._manifest, self._ports = changed, changed.spec.ports
 
     def _asked_to_be(self, state: manifests.State) -> manifests.Workload:
         """The manifest with that state, for the caller to apply."""

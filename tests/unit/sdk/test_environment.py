@@ -240,8 +240,9 @@ def test_update_applies_the_change_and_keeps_the_old_when_refused(controller: Fa
     with Environment("env") as env:
         web = env.workload("web", image="x:1")
         web.start()
-        web.update(image="x:2", env={"A": "1"})
+        web.update(image="x:2", env={"A": "1"}, ports={"http": 80})
         assert web.manifest.spec.image == "x:2"
+        assert web.internal_endpoint("http") == "web:80"
 
         def refuse(_: Any) -> Iterator[Any]:
             raise Conflict("web is defined by /manifests/web.yaml:1")
