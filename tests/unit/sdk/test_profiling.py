@@ -8,8 +8,16 @@ import pytest
 import yaml
 
 import e2e
-from e2e import AsyncEnvironment, Environment, InvalidArgument, Unavailable, WaitFailed, WaitTimeout
-from e2e.aio import profiling as async_profiling
+from e2e import (
+    AsyncEnvironment,
+    Conflict,
+    Environment,
+    InvalidArgument,
+    NotRunning,
+    Unavailable,
+    WaitFailed,
+    WaitTimeout,
+)
 from e2e.parca import targets_of
 from e2e_api.v1 import manifest_service_pb2, wait_service_pb2
 
@@ -48,8 +56,13 @@ def test_a_parca_watches_the_file_of_targets(controller: FakeController) -> None
             assert job["scrape_interval"] == "2s"
             assert job["file_sd_configs"][0]["files"] == [targets.path]
             assert found.image == e2e.profiling.IMAGE
-            assert ("env", "Workload", "parca") in controller.objects
-        assert ("env", "Workload", "parca") not in controller.objects
+            assert ("env", "Workload", "profiling") in controller.objects
+            with pytest.raises(Conflict, match="has a workload profiling already: give a `name`"):
+                e2e.profiling.start(env)
+            assert ("env", "Workload", "profiling") in controller.objects
+        assert ("env", "Workload", "profiling") not in controller.objects
+        profiling.close()
+    profiling.close()
 
 
 def test_targets_are_read(controller: FakeController) -> None:
@@ -58,7 +71,7 @@ def test_targets_are_read(controller: FakeController) -> None:
         Environment("env", timeout=5) as env,
     ):
         profiling = e2e.profiling.start(env)
-        runs_at(controller, "parca", at)
+        runs_at(controller, "profiling", at)
         targets = profiling.targets()
     assert [(target.workload, target.kind, target.health, target.last_error) for target in targets] == [
         ("web", "block", "unknown", ""),
@@ -80,7 +93,7 @@ def image_missing(reason: str, controller: FakeController) -> Any:
             "reason": reason,
             "message": message,
         }
-        found = ready_object("env", "parca", conditions=[condition], container={})
+        found = ready_object("env", "profiling", conditions=[condition], container={})
         raise WaitFailed("it failed", reason=reason, details=[wait_service_pb2.WaitFailure(failed=[found])])
         yield
 
@@ -100,10 +113,10 @@ def test_where_no_image_can_be_had_it_is_told_what_to_do(controller: FakeControl
         assert "`e2e profile`" in lines[2]
         assert "connection refused" in str(raised.value)
         assert raised.value.reason == "ImagePullFailed"
-        assert [found.key.name for found in raised.value.failed] == ["parca"]
+        assert [found.key.name for found in raised.value.failed] == ["profiling"]
         assert controller.asked(manifest_service_pb2.DeleteRequest)
         controller.answers["WaitConditions"] = image_missing("Exited", controller)
-        with pytest.raises(WaitFailed, match=r"parca .* is not ready"):
+        with pytest.raises(WaitFailed, match=r"profiling .* is not ready"):
             e2e.profiling.start(env)
 
 
@@ -113,9 +126,14 @@ def test_seconds_that_parca_does_not_know(interval: Any) -> None:
         e2e.profiling.start(Environment("env"), scrape_interval=interval)
 
 
+def test_an_environment_that_is_not_started() -> None:
+    with pytest.raises(NotRunning, match="environment env is not started"):
+        e2e.profiling.start(Environment("env"))
+
+
 async def test_the_same_with_asyncio(controller: FakeController) -> None:
     async with AsyncEnvironment("env", timeout=5) as env:
-        async with await async_profiling.start(env, name="profiles") as profiling:
+        async with await e2e.profiling.start(env, name="profiles") as profiling:
             runs_at(controller, "profiles", "127.0.0.1:1")
             with pytest.raises(Unavailable):
                 await profiling.targets()
