@@ -34,6 +34,7 @@ SYNC_NAMES = {
     "AsyncProfiling": "Profiling",
     "AsyncTraces": "Traces",
     "AsyncCompanion": "Companion",
+    "AsyncMeasuredPhase": "MeasuredPhase",
     "AsyncMonitoring": "Monitoring",
     "AsyncQueries": "Queries",
     "aiter_bytes": "iter_bytes",

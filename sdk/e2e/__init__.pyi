@@ -1,4 +1,4 @@
-from e2e import cgroups, monitoring, profiling
+from e2e import benchmark, cgroups, monitoring, profiling
 from e2e._sync import Client, Environment, Job, Queries, Traces, Workload
 from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncQueries, AsyncTraces, AsyncWorkload
 from e2e.browser import open_in_browser
@@ -133,6 +133,7 @@ __all__ = [
     "Workload",
     "WorkloadOptions",
     "WorkloadStatus",
+    "benchmark",
     "between",
     "cgroups",
     "equals",
