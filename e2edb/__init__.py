@@ -21,10 +21,12 @@ from e2edb.thanos_component import THANOS_IMAGE
 from e2edb.thanos_ingest import remote_write_url, thanos_receive, thanos_rule
 from e2edb.thanos_storage import thanos_compact, thanos_store
 from e2edb.tracing import JAEGER_IMAGE, jaeger
+from e2edb.usage import CADVISOR_IMAGE, cadvisor
 
 __all__ = [
     "ALERTMANAGER_IMAGE",
     "BUSYBOX_IMAGE",
+    "CADVISOR_IMAGE",
     "GRAFANA_IMAGE",
     "JAEGER_IMAGE",
     "MINIO_IMAGE",
@@ -36,6 +38,7 @@ __all__ = [
     "Prometheus",
     "StaticMetrics",
     "alertmanager",
+    "cadvisor",
     "grafana",
     "jaeger",
     "minio",

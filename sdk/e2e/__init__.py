@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "e2e": ("benchmark", "cgroups", "monitoring", "profiling"),  # modules
+    "e2e": ("benchmark", "cadvisor", "cgroups", "monitoring", "profiling"),  # modules
     "e2e._sync": ("Client", "Environment", "Job", "Queries", "Traces", "Workload"),
     "e2e.aio": (
         *("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncQueries", "AsyncTraces", "AsyncWorkload"),

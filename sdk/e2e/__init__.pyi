@@ -1,4 +1,4 @@
-from e2e import benchmark, cgroups, monitoring, profiling
+from e2e import benchmark, cadvisor, cgroups, monitoring, profiling
 from e2e._sync import Client, Environment, Job, Queries, Traces, Workload
 from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncQueries, AsyncTraces, AsyncWorkload
 from e2e.browser import open_in_browser
@@ -135,6 +135,7 @@ __all__ = [
     "WorkloadStatus",
     "benchmark",
     "between",
+    "cadvisor",
     "cgroups",
     "equals",
     "equals_among_two",
