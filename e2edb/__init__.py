@@ -13,7 +13,7 @@ from e2edb._sync.systems import Prometheus, StaticMetrics
 from e2edb.aio.systems import AsyncPrometheus, AsyncStaticMetrics
 from e2edb.alerting import ALERTMANAGER_IMAGE, alertmanager
 from e2edb.dashboards import GRAFANA_IMAGE, grafana
-from e2edb.monitoring import PROMETHEUS_IMAGE, prometheus
+from e2edb.prometheus_server import PROMETHEUS_IMAGE, prometheus
 from e2edb.static import BUSYBOX_IMAGE, static_metrics
 from e2edb.storage import MINIO_IMAGE, Certificate, minio, objstore_config
 from e2edb.thanos import thanos_querier, thanos_query_frontend, thanos_sidecar
@@ -22,6 +22,7 @@ from e2edb.thanos_ingest import remote_write_url, thanos_receive, thanos_rule
 from e2edb.thanos_storage import thanos_compact, thanos_store
 from e2edb.tracing import JAEGER_IMAGE, jaeger
 from e2edb.usage import CADVISOR_IMAGE, cadvisor
+from e2edb.watching import monitoring
 
 __all__ = [
     "ALERTMANAGER_IMAGE",
@@ -42,6 +43,7 @@ __all__ = [
     "grafana",
     "jaeger",
     "minio",
+    "monitoring",
     "objstore_config",
     "prometheus",
     "remote_write_url",

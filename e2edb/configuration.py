@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from e2e.prometheus import program
 from e2edb.parts import Config, as_mapping
 from e2edb.tracing import Tracing, otlp_address
 
-CONFIG_FILE = "/etc/prometheus/prometheus.yml"
-RULES_FILE = "/etc/prometheus/rules.yml"
+CONFIG_FILE = program.CONFIG
+RULES_FILE = program.RULES
 NO_RULES: Config = {"groups": []}
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from e2e import AnyEnvironment, AnyWorkload, ContainerOptions, Linked
-from e2edb.monitoring import DATA, data_volume
 from e2edb.parts import Config, Flags, as_yaml, with_user, with_volume
+from e2edb.prometheus_server import DATA, data_volume
 from e2edb.thanos_component import THANOS_IMAGE, Component, component
 from e2edb.tracing import Tracing
 

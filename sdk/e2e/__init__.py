@@ -21,6 +21,7 @@ _HOMES = {
     "e2e.aio": (
         *("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncQueries", "AsyncTraces", "AsyncWorkload"),
     ),
+    "e2e.blueprint": ("Blueprint",),
     "e2e.browser": ("open_in_browser",),
     "e2e.matchers": (
         *("Expectation", "LabelMatcher", "between", "equals", "equals_among_two", "greater"),

@@ -1,6 +1,7 @@
 from e2e import benchmark, cadvisor, cgroups, monitoring, profiling
 from e2e._sync import Client, Environment, Job, Queries, Traces, Workload
 from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncQueries, AsyncTraces, AsyncWorkload
+from e2e.blueprint import Blueprint
 from e2e.browser import open_in_browser
 from e2e.matchers import (
     Expectation,
@@ -78,6 +79,7 @@ __all__ = [
     "AsyncTraces",
     "AsyncWorkload",
     "BasicAuth",
+    "Blueprint",
     "Build",
     "Client",
     "Condition",

@@ -72,9 +72,13 @@ def options(processes: Sequence[str] = PROCESSES, **places: str) -> WorkloadOpti
     }
 
 
-def job(address: str, environment: str) -> Mapping[str, Any]:
-    """Prometheus' scrape job, named `cadvisor`, for one at `host:port`: shows only that environment's."""
-    labels = {"instance": address, "environment": environment}
+def job(address: str, environment: str = "") -> Mapping[str, Any]:
+    """Prometheus' scrape job, named `cadvisor`, for one at `host:port`.
+
+    It shows only that environment's containers; without a name those of all environments of the machine, told
+    apart by the label `environment`.
+    """
+    labels = {"instance": address, **({"environment": environment} if environment else {})}
     return {
         "job_name": JOB,
         # With cAdvisor's own times, what is gone would be there for five more minutes.
@@ -84,14 +88,16 @@ def job(address: str, environment: str) -> Mapping[str, Any]:
     }
 
 
-def relabelling(environment: str) -> list[dict[str, Any]]:
+def relabelling(environment: str = "") -> list[dict[str, Any]]:
     """Prometheus' rules by which its series get the label `workload`, and those of others are dropped.
 
     Of workloads and jobs that is their name; of a process in a cgroup `/e2e/<name>`, that name.
     """
     labels = [_LABEL.format("environment"), _LABEL.format("name")]
+    whose = [{"source_labels": labels[:1], "regex": "(.+)", "target_label": "environment"}]
     return [
-        {"source_labels": labels, "regex": f"{environment};(.+)", "target_label": "workload"},
+        *([] if environment else whose),
+        {"source_labels": labels, "regex": f"{environment or '.+'};(.+)", "target_label": "workload"},
         {"source_labels": ["id"], "regex": "(?:.*/)?e2e/([^/]+)", "target_label": "workload"},
         # Only what is told of a container or a process has an id.
         {"source_labels": ["id", "workload"], "regex": ".+;", "action": "drop"},

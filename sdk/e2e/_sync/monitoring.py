@@ -3,9 +3,11 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from e2e import cadvisor as usage
 from e2e import cgroups
 from e2e._sync.environment import Environment
 from e2e._sync.queries import Queries
@@ -70,7 +72,14 @@ def start(
     """
     if current_process_as_container and not cadvisor:
         raise InvalidArgument("current_process_as_container needs cAdvisor, which shows it")
-    setup = Setup(scrape_interval, image, rules, process=test_process)
+    setup = Setup(
+        scrape_interval,
+        image,
+        rules,
+        process=test_process,
+        cadvisor=f"{name}-cadvisor" if cadvisor else "",
+        environment=env.name,
+    )
     monitoring = Monitoring(env, name, setup, registry)
     try:
         if current_process_as_container:
@@ -96,6 +105,8 @@ class Monitoring(Queries):
         """The Prometheus."""
         self.cadvisor: Workload | None = None
         """The cAdvisor, unless it was not wanted."""
+        if setup.cadvisor:
+            self.cadvisor = env.workload(setup.cadvisor, **usage.options())
         super().__init__(self.prometheus)
         self._env = env
         self._session = env._session
@@ -151,6 +162,8 @@ class Monitoring(Queries):
         """Makes this process a container."""
         chosen = name if isinstance(name, str) else PROCESS_JOB
         self.process = cgroups.current_process_as_container(chosen)
+        parents = {str(PurePosixPath(path).parent) for path in self.process.paths.values()}
+        self.cadvisor = self._env.workload(self._setup.cadvisor, **usage.options(sorted(parents)))
 
     def _begin(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -27,6 +27,7 @@ VERBS = {
     "events": "Show what happened.",
     "gc": "Remove what controllers left that do not run.",
     "bundle": "Write all that is known of an environment into one archive.",
+    "catalog": "List ready-made systems, or print the manifests of one.",
     "diff": "Show what applying manifests would change.",
     "trace": "Show where the time of an environment's start went.",
     "doctor": "Look for what is missing on this machine.",

@@ -1,24 +1,22 @@
 """The configuration with which one Prometheus watches an environment. Pure."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
+
+from e2e import cadvisor as usage
+from e2e.prometheus.program import RULES
 
 TARGETS = "/etc/prometheus/targets"
 WORKLOADS_FILE = f"{TARGETS}/workloads.json"
 """The instrumented workloads; the controller keeps it current."""
 PROCESS_FILE = f"{TARGETS}/test-process.json"
 """The test process, and the controller's metrics that it passes on."""
-RULES_FILE = "/etc/prometheus/rules.yml"
 
 ENVIRONMENT_JOB = "environment"
-PROCESS_JOB, CONTROLLER_JOB, CADVISOR_JOB = "test-process", "e2e-controller", "cadvisor"
+PROCESS_JOB, CONTROLLER_JOB = "test-process", "e2e-controller"
 METRICS_PATH, CONTROLLER_PATH = "/metrics", "/controller/metrics"
 
 _LONGEST_TIMEOUT = 10.0
 _REFRESH = "1s"
-
-Rule = Mapping[str, Any]
-"""One of Prometheus' relabelling rules."""
 
 
 def configuration(
@@ -26,7 +24,8 @@ def configuration(
     *,
     process: bool = False,
     rules: bool = False,
-    cadvisor: Mapping[str, Any] | None = None,
+    cadvisor: str = "",
+    environment: str = "",
 ) -> dict[str, Any]:
     """A `prometheus.yml` that scrapes what the files of targets say.
 
@@ -34,37 +33,30 @@ def configuration(
         scrape_interval: seconds.
         process: whether there is a file of the test process' targets.
         rules: whether there is a file of rules.
-        cadvisor: the job of a cAdvisor, which `cadvisor_job` makes.
+        cadvisor: the name of the workload that is a cAdvisor; empty where there is none.
+        environment: whose containers it shows; empty for those of all environments of the machine.
     """
     interval = duration(scrape_interval)
     files = [WORKLOADS_FILE, *([PROCESS_FILE] if process else [])]
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {
             "job_name": ENVIRONMENT_JOB,
             "file_sd_configs": [{"files": files, "refresh_interval": _REFRESH}],
             # Nobody but the environment's own containers is in its network.
             "tls_config": {"insecure_skip_verify": True},
-        },
-        *([cadvisor] if cadvisor else []),
+        }
     ]
+    if cadvisor:  # it is in the list, too, but what it tells is not about itself
+        jobs[0]["relabel_configs"] = [{"source_labels": ["workload"], "regex": cadvisor, "action": "drop"}]
+        jobs.append({**usage.job(f"{cadvisor}:{usage.PORT}", environment)})
     return {
         "global": {
             "scrape_interval": interval,
             "scrape_timeout": duration(min(scrape_interval, _LONGEST_TIMEOUT)),
             "evaluation_interval": interval,
         },
-        **({"rule_files": [RULES_FILE]} if rules else {}),
+        **({"rule_files": [RULES]} if rules else {}),
         "scrape_configs": jobs,
-    }
-
-
-def cadvisor_job(address: str, relabelling: Sequence[Rule]) -> dict[str, Any]:
-    """The job that scrapes a cAdvisor at `host:port`; `relabelling` says which workload each series is of."""
-    labels = {"instance": address}
-    return {
-        "job_name": CADVISOR_JOB,
-        "static_configs": [{"targets": [address], "labels": labels}],
-        "metric_relabel_configs": [dict(rule) for rule in relabelling],
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from e2e.options import WorkloadOptions
 from e2e.prometheus import program
-from e2e.prometheus.configuration import PROCESS_FILE, RULES_FILE, WORKLOADS_FILE, configuration
+from e2e.prometheus.configuration import PROCESS_FILE, WORKLOADS_FILE, configuration
 from e2e_api.errors import InvalidArgument
 from e2e_api.manifests import File, HttpProbe
 
@@ -24,8 +24,10 @@ class Setup:
     """Alerting and recording rules, as a rule file has them: text, or a mapping with `groups`."""
     process: bool = False
     """Whether a process outside is scraped, too."""
-    cadvisor: Mapping[str, Any] | None = None
-    """The job of a cAdvisor."""
+    cadvisor: str = ""
+    """The name of the cAdvisor beside it; empty where there is none."""
+    environment: str = ""
+    """Whose containers that shows; empty for those of all environments of the machine."""
 
     def __post_init__(self) -> None:
         if not self.scrape_interval >= _LEAST_INTERVAL:
@@ -41,6 +43,7 @@ class Setup:
             "ports": {"http": program.PORT},
             "readiness": HttpProbe(port="http", path=program.READY),
             "metrics": "http",
+            "profiles": "http",
             "files": self.files(targets),
         }
 
@@ -51,12 +54,13 @@ class Setup:
             process=self.process,
             rules=self.rules is not None,
             cadvisor=self.cadvisor,
+            environment=self.environment,
         )
         return [
             File(path=program.CONFIG, content=as_yaml(config)),
             File.model_validate({"path": WORKLOADS_FILE, "from": "MetricTargets"}),
             *([File(path=PROCESS_FILE, content=targets, on_change="None")] if self.process else []),
-            *([File(path=RULES_FILE, content=as_yaml(self.rules))] if self.rules is not None else []),
+            *([File(path=program.RULES, content=as_yaml(self.rules))] if self.rules is not None else []),
         ]
 
 

@@ -3,11 +3,13 @@
 IMAGE = "quay.io/prometheus/prometheus:v3.5.0"
 PORT = 9090
 CONFIG = "/etc/prometheus/prometheus.yml"
+RULES = "/etc/prometheus/rules.yml"
+DATA = "/prometheus"
 READY = "/-/ready"
 
 FLAGS = {
     "--config.file": CONFIG,
-    "--storage.tsdb.path": "/prometheus",
+    "--storage.tsdb.path": DATA,
     "--web.listen-address": f":{PORT}",
     "--web.enable-lifecycle": "",
     "--log.level": "info",

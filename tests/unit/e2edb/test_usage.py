@@ -40,6 +40,14 @@ def test_those_of_other_environments_and_of_the_machine_are_dropped() -> None:
     assert relabelled("shop", {"id": "/docker/c0ffee", "name": "foreign"}) is None
 
 
+def test_without_a_name_the_environments_are_told_apart() -> None:
+    kept = relabelled("", container("shop", "web"))
+    assert kept == {"id": "/docker/c0ffee", "name": "shop.web", "environment": "shop", "workload": "web"}
+    assert relabelled("", {"id": "/docker/c0ffee", "name": "foreign"}) is None
+    (one,) = e2e.cadvisor.job("c:8080")["static_configs"]
+    assert one["labels"] == {"instance": "c:8080"}
+
+
 def test_a_process_in_a_cgroup_of_its_own_is_under_that_name() -> None:
     for base in ("", "/user.slice/user-1000.slice"):
         kept = relabelled("shop", {"id": f"{base}/e2e/test-process"})

@@ -10,9 +10,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 import e2e
-from e2e import AsyncEnvironment, Environment
+from e2e import AsyncEnvironment, Environment, cadvisor, cgroups
 from e2e.monitoring import AsyncMonitoring, Monitoring
-from e2e.prometheus.configuration import cadvisor_job, configuration, duration
+from e2e.prometheus.configuration import configuration, duration
 from e2e_api.manifests import Workload
 from e2e_api.parsing import parse_documents
 from e2e_api.v1 import environment_service_pb2, manifest_service_pb2, wait_service_pb2
@@ -284,13 +284,82 @@ async def test_the_asynchronous_twin(controller: FakeController, prometheus: Pro
     assert deleted(controller) == ["monitoring"]
 
 
-def test_the_job_of_a_cadvisor() -> None:
-    rule = {"source_labels": ["name"], "target_label": "workload"}
-    job = cadvisor_job("c:8080", [rule])
-    assert job["static_configs"] == [{"targets": ["c:8080"], "labels": {"instance": "c:8080"}}]
-    assert job["metric_relabel_configs"] == [rule]
-    assert configuration(60, cadvisor=job)["scrape_configs"][1] is job
+def test_a_cadvisor_beside_it(controller: FakeController, prometheus: Prometheus) -> None:
+    with Environment("env") as env:
+        with e2e.monitoring.start(env, name="watch") as monitoring:
+            assert monitoring.cadvisor is not None
+            assert monitoring.cadvisor.name == "watch-cadvisor"
+            first, second, *_ = applied(controller)
+            assert (first.metadata.name, second.metadata.name) == ("watch", "watch-cadvisor")
+        assert deleted(controller) == ["watch", "watch-cadvisor"]
+    config = yaml.safe_load(files_of(first)["/etc/prometheus/prometheus.yml"] or "")
+    everything, usage = config["scrape_configs"]
+    drop = {"source_labels": ["workload"], "regex": "watch-cadvisor", "action": "drop"}
+    assert everything["relabel_configs"] == [drop]
+    assert usage == cadvisor.job("watch-cadvisor:8080", "env")
+
+
+class Process:
+    """This process in a cgroup, which none is made for."""
+
+    def __init__(self, name: str, log: list[str]) -> None:
+        self.paths = {"cpu": f"/e2e/{name}", "memory": f"/user.slice/e2e/{name}"}
+        self._log = log
+        log.append(f"entered {name}")
+
+    def close(self) -> None:
+        self._log.append("left")
+
+
+@pytest.mark.parametrize(("asked", "name"), [(True, "test-process"), ("benchmark", "benchmark")])
+def test_this_process_as_a_container(
+    controller: FakeController,
+    prometheus: Prometheus,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: bool | str,
+    name: str,
+) -> None:
+    log: list[str] = []
+    monkeypatch.setattr(cgroups, "current_process_as_container", lambda name: Process(name, log))
+    with Environment("env") as env:
+        with e2e.monitoring.start(env, current_process_as_container=asked):
+            assert log == [f"entered {name}"]
+            (usage,) = [
+                found for found in applied(controller) if found.metadata.name == "monitoring-cadvisor"
+            ]
+            assert "--raw_cgroup_prefix_whitelist=/e2e,/user.slice/e2e" in (usage.spec.command or ())
+        assert log == [f"entered {name}", "left"]
+
+
+def test_without_permission_nothing_is_started(
+    controller: FakeController, prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> None:
+        raise cgroups.NotPermitted("may not", ["sudo mkdir"])
+
+    monkeypatch.setattr(cgroups, "current_process_as_container", refuse)
+    with Environment("env") as env:
+        with pytest.raises(cgroups.NotPermitted, match="sudo mkdir"):
+            e2e.monitoring.start(env, current_process_as_container=True)
+        assert applied(controller) == []
+
+
+def test_what_fails_half_way_leaves_the_cgroup(
+    controller: FakeController, prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    monkeypatch.setattr(cgroups, "current_process_as_container", lambda name: Process(name, log))
+    controller.answers["ListEnvironments"] = lambda _: iter([network("")])
+    with Environment("env") as env:
+        with pytest.raises(e2e.Unavailable):
+            e2e.monitoring.start(env, current_process_as_container=True)
+        assert log[-1] == "left"
+        assert deleted(controller) == ["monitoring", "monitoring-cadvisor"]
+
+
+def test_a_scrape_has_ten_seconds_at_most() -> None:
     assert configuration(60)["global"]["scrape_timeout"] == "10s"
+    assert configuration(0.5)["global"]["scrape_timeout"] == "500ms"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(1, "1s"), (0.25, "250ms"), (90, "90s"), (1.5, "1500ms")])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Unpack, overload
 
 from e2e import AnyEnvironment, AsyncWorkload, ContainerOptions, File, HttpProbe, Volume, Workload
+from e2e.prometheus import program
 from e2edb._sync.systems import Prometheus
 from e2edb.aio.systems import AsyncPrometheus
 from e2edb.configuration import (
@@ -20,10 +21,9 @@ from e2edb.parts import RELOADED, Config, Flags, as_yaml, command_line, with_fil
 from e2edb.tracing import Tracing, sent_soon
 from e2edb.verbs import with_verbs
 
-PROMETHEUS_IMAGE = "quay.io/prometheus/prometheus:v3.5.0"
-DATA = "/prometheus"
+PROMETHEUS_IMAGE = program.IMAGE
+DATA = program.DATA
 """Where a Prometheus has its blocks."""
-_PORT = 9090
 
 
 class PrometheusOptions(ContainerOptions, total=False):
@@ -87,18 +87,14 @@ def prometheus(
         options: what any container may be given.
     """
     own_flags = {
-        "--config.file": CONFIG_FILE,
-        "--storage.tsdb.path": DATA,
+        **program.FLAGS,
         # Blocks of one size are never compacted, which a sidecar asks for.
         "--storage.tsdb.min-block-duration": "2h",
         "--storage.tsdb.max-block-duration": "2h",
-        "--web.listen-address": f":{_PORT}",
-        "--web.enable-lifecycle": "",
-        "--log.level": "info",
     }
     if config is None:
         labels = {"prometheus": name} if external_labels is None else external_labels
-        config = scraping_itself(f"{name}:{_PORT}", labels)
+        config = scraping_itself(f"{name}:{program.PORT}", labels)
     config = with_defaults(with_rules(config, rules), connections(remote_write, alertmanagers))
     if tracing is not None:
         config = with_tracing(config, tracing)
@@ -113,8 +109,8 @@ def prometheus(
         name,
         image=image,
         command=command_line(own_flags, flags),
-        ports={"http": _PORT},
-        readiness=HttpProbe(port="http", path="/-/ready"),
+        ports={"http": program.PORT},
+        readiness=HttpProbe(port="http", path=program.READY),
         metrics="http",
         profiles="http",
         **with_volume(options, data_volume(name)),
