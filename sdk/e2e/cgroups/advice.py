@@ -8,6 +8,7 @@ from e2e.cgroups.errors import NotPermitted
 from e2e.cgroups.places import Place, in_the_way
 
 CONTROLLERS, PROCESSES = "cgroup.subtree_control", "cgroup.procs"
+_SHOWN = 3
 
 
 def not_permitted(places: Sequence[Place], user: str, *, is_root: bool, systemd: bool) -> NotPermitted:
@@ -24,7 +25,8 @@ def not_permitted(places: Sequence[Place], user: str, *, is_root: bool, systemd:
         )
     cause = "processes beside it keep its cgroup from counting"
     if missing := in_the_way(unusable):
-        cause = f"{user} may not write to {', '.join(map(str, missing))}"
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        cause = f"{user} may not write to {', '.join(map(str, missing[:_SHOWN]))}{more}"
     commands = list(_commands(unusable, user, is_root=is_root))
     if systemd and not is_root and all(place.hierarchy.version == 2 for place in unusable):
         start = "systemd-run --user --scope --property=Delegate=yes COMMAND"

@@ -40,8 +40,8 @@ class Occupancy:
         """Moves all that is in the cgroup to where this process came from, and removes it."""
         try:
             _clear(self.place.group, self.place.hierarchy, self.files)
-            if self.place.parent.stat().st_uid == os.geteuid():  # else it was made ready for this user
-                with contextlib.suppress(OSError):  # others are in it
+            with contextlib.suppress(OSError):  # others are in it, or have removed it
+                if self.place.parent.stat().st_uid == os.geteuid():  # else it was made ready for this user
                     self.files.remove(self.place.parent)
         finally:
             os.close(self.lock)
@@ -72,16 +72,28 @@ def _claim(place: Place, files: Files) -> int:
         try:
             _make(place, files)
             lock = files.lock(place.group)
+            if lock is None:
+                told = ", ".join(map(str, files.processes(place.group)))
+                if told:
+                    raise Conflict(
+                        f"the cgroup {place.path} is that of another process: {told}", reason="Held"
+                    )
+                time.sleep(_PAUSE)  # another process enters it, leaves it, or looks whether it is a leftover
+            elif _is_there(lock, place.group):
+                return lock
+            else:
+                os.close(lock)
         except FileNotFoundError:
             continue  # another process removed what was empty
-        if lock is None:
-            told = ", ".join(map(str, files.processes(place.group))) or "one that begins or ends"
-            raise Conflict(f"the cgroup {place.path} is that of another process: {told}", reason="Held")
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(lock), place.group.stat()):
-                return lock
-        os.close(lock)
-    raise CgroupError(f"the cgroup {place.path} is removed again and again")
+    raise Conflict(f"the cgroup {place.path} is that of another process, which begins or ends", reason="Held")
+
+
+def _is_there(descriptor: int, group: Path) -> bool:
+    """Whether what was opened has not been removed meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), group.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _make(place: Place, files: Files) -> None:

@@ -68,15 +68,19 @@ def examine(hierarchy: Hierarchy, base: Path, name: str, files: Files) -> Place:
     if hierarchy.version == 2:
         enable = lacking(base, files)
         needed += _needed_to_hand_on(place, enable, files)
-    missing = tuple(dict.fromkeys(path for path in needed if not files.may_write(path)))
+    # What is gone by now, such as a cgroup that another process removed, is in nobody's way.
+    missing = tuple(dict.fromkeys(path for path in needed if not files.may_write(path) and path.exists()))
     occupied = bool(enable) and not is_root(base) and bool(files.processes(base))
     return Place(hierarchy, base, name, enable, missing, occupied)
 
 
 def lacking(group: Path, files: Files) -> frozenset[str]:
     """The controllers that count and that a cgroup of version 2 could hand on, and does not."""
-    handed_on = files.words(group / "cgroup.subtree_control")
-    return (COUNTED_V2 & files.words(group / "cgroup.controllers")) - handed_on
+    try:
+        handed_on = files.words(group / "cgroup.subtree_control")
+        return (COUNTED_V2 & files.words(group / "cgroup.controllers")) - handed_on
+    except FileNotFoundError:  # another process has removed it
+        return frozenset()
 
 
 def is_root(group: Path) -> bool:
