@@ -8,6 +8,8 @@ from e2e.cgroups.files import Files
 from e2e.cgroups.hierarchies import COUNTED_V2, Hierarchy
 
 PARENT = "e2e"
+_LOOKS = 5
+"""A single one may be wrong where other processes come and go meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,11 @@ def choose(hierarchy: Hierarchy, name: str, files: Files) -> Place:
     if PARENT in home:  # this process came out of one that is in a cgroup of its own
         home = home[: home.index(PARENT)]
     bases = [hierarchy.mount.joinpath(*home[:depth]) for depth in range(len(home) + 1)]
-    places = [examine(hierarchy, base, name, files) for base in bases]
-    return next((place for place in places if place.usable), places[0])
+    for _ in range(_LOOKS):
+        places = [examine(hierarchy, base, name, files) for base in bases]
+        if usable := [place for place in places if place.usable]:
+            return usable[0]
+    return places[0]
 
 
 def examine(hierarchy: Hierarchy, base: Path, name: str, files: Files) -> Place:
