@@ -248,5 +248,6 @@ def test_doctor_finds_nothing_wrong_here(shop: Path) -> None:
     code, out, _ = e2e("doctor", "-f", shop)
     assert code == 0, out
     assert "✓ engine: " in out
+    assert "✓ cAdvisor: sees CPU, memory" in out
     assert f"✓ image {BUSYBOX}: present" in out
     assert "✓ controller: " in out
