@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from e2e.benchmark.curves import Curve, Point
+from e2e_api.errors import InvalidArgument
 
 RANGE = "$__range"
 """In a query, the length of the phase, as in Grafana."""
@@ -35,6 +36,14 @@ class QueryFigures:
     name: str
     promql: str
     series: tuple[SeriesFigures, ...]
+
+    @property
+    def only(self) -> SeriesFigures:
+        """The series, where there is exactly one. Raises InvalidArgument where there is none, or several."""
+        if len(self.series) != 1:
+            told = ", ".join(series.words for series in self.series) or "none"
+            raise InvalidArgument(f"query {self.name} has {len(self.series)} series, not one: {told}")
+        return self.series[0]
 
 
 def in_phase(promql: str, seconds: float) -> str:

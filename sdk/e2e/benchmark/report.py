@@ -39,6 +39,14 @@ class Report:
         known = ", ".join(usage.name for usage in self.usage) or "nobody"
         raise KeyError(f"nothing was told of {name}; of {known}")
 
+    def query(self, name: str) -> QueryFigures:
+        """What the query of that name said. Raises KeyError that names those there are."""
+        for query in self.queries:
+            if query.name == name:
+                return query
+        known = ", ".join(query.name for query in self.queries) or "none"
+        raise KeyError(f"there was no query {name}; there was {known}")
+
     @property
     def figures(self) -> Mapping[str, float]:
         """All numbers that can be compared, by name: `seconds`, `web: cpu_seconds`, a query's name."""

@@ -23,7 +23,7 @@ _PROCESSES = {
     "process_start_time_seconds": "born",
 }
 SELECTORS = (
-    f'{{__name__=~"{"|".join(_CONTAINERS)}",workload!=""}}',
+    f'{{__name__=~"{"|".join(_CONTAINERS)}",job="cadvisor",workload!=""}}',
     f'{{__name__=~"{"|".join(_PROCESSES)}",job!~"e2e-controller|cadvisor"}}',
 )
 """Queries for all that is needed; the first is cAdvisor's."""

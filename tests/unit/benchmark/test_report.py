@@ -39,8 +39,13 @@ def test_figures_by_name() -> None:
     assert figures["requests (code=200)"] == 10.0
     assert "web: disk_read_bytes" not in figures
     assert report().of("web").cpu_seconds == 2.5
+    assert report().query("requests").only.mean == 10.0
     with pytest.raises(KeyError, match="of test-process, web"):
         report().of("db")
+    with pytest.raises(KeyError, match="requests, errors"):
+        report().query("latency")
+    with pytest.raises(e2e.InvalidArgument, match="0 series, not one: none"):
+        _ = report().query("errors").only
 
 
 def test_the_page_needs_nothing_else() -> None:
