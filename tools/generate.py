@@ -21,6 +21,8 @@ SYNC_NAMES = {
     "AsyncHandle": "Handle",
     "AsyncJob": "Job",
     "AsyncInstrumented": "Instrumented",
+    "AsyncInstrumentedTogether": "InstrumentedTogether",
+    "AsyncMetricSums": "MetricSums",
     "AsyncSession": "Session",
     "AsyncClient": "Client",
     "AsyncTransport": "Transport",

@@ -7,15 +7,18 @@ from e2e.matchers import (
     Expectation,
     LabelMatcher,
     between,
+    each,
     equals,
     equals_among_two,
     greater,
     greater_among_two,
     greater_or_equal,
+    increased_by,
     less,
     less_among_two,
     less_or_equal,
     not_equals,
+    rate,
 )
 from e2e.options import ContainerOptions, JobOptions, WorkloadOptions
 from e2e.spans import Span, Trace
@@ -139,11 +142,13 @@ __all__ = [
     "between",
     "cadvisor",
     "cgroups",
+    "each",
     "equals",
     "equals_among_two",
     "greater",
     "greater_among_two",
     "greater_or_equal",
+    "increased_by",
     "less",
     "less_among_two",
     "less_or_equal",
@@ -151,4 +156,5 @@ __all__ = [
     "not_equals",
     "open_in_browser",
     "profiling",
+    "rate",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from e2e.matchers import LabelMatcher, format_number
 from e2e_api.conditions import Action, Condition, ConditionType, is_true
 from e2e_api.errors import E2EError
 
@@ -74,6 +75,10 @@ class Series:
     """The sample's name, such as `..._bucket`."""
     labels: Mapping[str, str]
     value: float
+
+    def __str__(self) -> str:
+        labels = ",".join(str(LabelMatcher.equal(*label)) for label in self.labels.items())
+        return f"{self.name}{{{labels}}} {format_number(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,19 @@
 """Metrics to and from protobuf; each direction once. Invalid requests raise `InvalidArgument`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
 
 from e2e_api.errors import InvalidArgument
 from e2e_api.v1 import metric_service_pb2 as pb
-from e2e_controller.metrics.expectations import Expectation, ExpectationType
+from e2e_controller.metrics.expectations import Expectation, ExpectationType, Measure
+from e2e_controller.metrics.hints import LabelMiss
 from e2e_controller.metrics.matchers import LabelMatcher, MatchType
 from e2e_controller.metrics.page import Series
-from e2e_controller.metrics.selection import AbsentPolicy, Selection, Sum, ValueType
-from e2e_controller.metrics.watching import Sample
+from e2e_controller.metrics.selection import AbsentPolicy, Selection, SeriesKey, Sum, ValueType
+from e2e_controller.metrics.watching import Part, Sample
 
 Value = TypeVar("Value")
 
@@ -32,17 +36,34 @@ _ABSENT_POLICIES = {
     pb.ABSENT_POLICY_FAIL: AbsentPolicy.FAIL,
     pb.ABSENT_POLICY_SKIP: AbsentPolicy.SKIP,
 }
+_MEASURES = {
+    pb.METRIC_MEASURE_UNSPECIFIED: Measure.VALUE,
+    pb.METRIC_MEASURE_VALUE: Measure.VALUE,
+    pb.METRIC_MEASURE_INCREASE: Measure.INCREASE,
+    pb.METRIC_MEASURE_RATE: Measure.RATE,
+}
 _EXPECTATION_TYPES = {
     pb.ExpectationType.Value(f"EXPECTATION_TYPE_{type_.name}"): type_ for type_ in ExpectationType
 }
 
 
-def wait_from_proto(request: pb.WaitMetricsRequest) -> tuple[Selection, Expectation]:
-    """What a wait is for; the expectation can judge as many sums as the selection makes."""
+def wait_from_proto(request: pb.WaitMetricsRequest) -> tuple[Selection, Expectation, float]:
+    """What a wait is for, and for how many seconds; the expectation can judge what is selected."""
     selection = selection_from_proto(request.selection)
     expectation = expectation_from_proto(request.expectation)
     expectation.check_names(selection.names)
-    return selection, expectation
+    if expectation.needs_series:
+        selection = replace(selection, keeps_series=True)
+    stable_for = seconds_from_proto(request.stable_for, "stable_for")
+    return selection, expectation, stable_for
+
+
+def seconds_from_proto(message: Duration, field: str) -> float:
+    """A time that is not negative; 0 where none is given."""
+    seconds = message.seconds + message.nanos / 1e9
+    if seconds < 0:
+        raise _invalid(field, f"expected a time of 0 or more, not {seconds:g}s")
+    return seconds
 
 
 def selection_from_proto(message: pb.MetricSelection) -> Selection:
@@ -87,24 +108,45 @@ def matchers_from_proto(
 def expectation_from_proto(message: pb.Expectation) -> Expectation:
     """The expectation, its operands checked."""
     type_ = _known(_EXPECTATION_TYPES, message.type, "expectation.type")
-    return Expectation(type_, tuple(message.operands))
+    measure = _known(_MEASURES, message.measure, "expectation.measure")
+    window = seconds_from_proto(message.window, "expectation.window")
+    return Expectation(type_, tuple(message.operands), measure, window, message.each)
 
 
 def sum_to_proto(sum_: Sum) -> pb.MetricSum:
-    """A sum; its value is left out where it is absent."""
-    return pb.MetricSum(name=sum_.name, value=sum_.value, series=sum_.series)
+    """A sum; its value is left out where it is absent, its change where there is none."""
+    return pb.MetricSum(name=sum_.name, value=sum_.value, series=sum_.series, change=sum_.change)
 
 
 def sample_to_proto(sample: Sample) -> pb.MetricSample:
-    """A sample."""
+    """A sample; what each workload adds to it, where there are several."""
     message = pb.MetricSample(sums=map(sum_to_proto, sample.sums), error=sample.error)
     message.time.FromDatetime(sample.time)
+    if len(sample.parts) > 1:
+        message.workloads.extend(map(_part_to_proto, sample.parts))
     return message
+
+
+def _part_to_proto(part: Part) -> pb.WorkloadSample:
+    return pb.WorkloadSample(workload=part.workload, sums=map(sum_to_proto, part.sums), error=part.error)
 
 
 def series_to_proto(series: Series) -> pb.Series:
     """A series."""
     return pb.Series(family=series.family, name=series.name, labels=series.labels, value=series.value)
+
+
+def matched_to_proto(name: str, series: SeriesKey, value: float, workload: str = "") -> pb.Series:
+    """A series that was summed for a name."""
+    sample, labels = series
+    return pb.Series(family=name, name=sample, labels=dict(labels), value=value, workload=workload)
+
+
+def miss_to_proto(miss: LabelMiss) -> pb.LabelMiss:
+    """A matcher that nothing fulfils."""
+    return pb.LabelMiss(
+        name=miss.name, matcher=str(miss.matcher), unknown_label=miss.unknown_label, there=miss.there
+    )
 
 
 def _known(values: Mapping[Any, Value], number: int, field: str) -> Value:

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from e2e_api.v1 import object_pb2 as e2e_dot_v1_dot_object__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65\x32\x65/v1/metric_service.proto\x12\x06\x65\x32\x65.v1\x1a\x13\x65\x32\x65/v1/object.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Q\n\x0cLabelMatcher\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.e2e.v1.LabelMatchType\x12\r\n\x05value\x18\x03 \x01(\t\"\xbb\x01\n\x0fMetricSelection\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\r\n\x05names\x18\x02 \x03(\t\x12&\n\x08matchers\x18\x03 \x03(\x0b\x32\x14.e2e.v1.LabelMatcher\x12+\n\nvalue_type\x18\x04 \x01(\x0e\x32\x17.e2e.v1.MetricValueType\x12$\n\x06\x61\x62sent\x18\x05 \x01(\x0e\x32\x14.e2e.v1.AbsentPolicy\"F\n\x0b\x45xpectation\x12%\n\x04type\x18\x01 \x01(\x0e\x32\x17.e2e.v1.ExpectationType\x12\x10\n\x08operands\x18\x02 \x03(\x01\"G\n\tMetricSum\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06series\x18\x03 \x01(\x05\x42\x08\n\x06_value\"h\n\x0cMetricSample\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x04sums\x18\x02 \x03(\x0b\x32\x11.e2e.v1.MetricSum\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"j\n\x12WaitMetricsRequest\x12*\n\tselection\x18\x01 \x01(\x0b\x32\x17.e2e.v1.MetricSelection\x12(\n\x0b\x65xpectation\x18\x02 \x01(\x0b\x32\x13.e2e.v1.Expectation\";\n\x13WaitMetricsResponse\x12$\n\x06sample\x18\x01 \x01(\x0b\x32\x14.e2e.v1.MetricSample\"\x8a\x01\n\rMetricFailure\x12\x10\n\x08\x65xpected\x18\x01 \x01(\t\x12%\n\x07history\x18\x02 \x03(\x0b\x32\x14.e2e.v1.MetricSample\x12\x0f\n\x07scrapes\x18\x03 \x01(\x05\x12\x0f\n\x07similar\x18\x04 \x03(\t\x12\x1e\n\x06object\x18\x05 \x01(\x0b\x32\x0e.e2e.v1.Object\"A\n\x13WatchMetricsRequest\x12*\n\tselection\x18\x01 \x01(\x0b\x32\x17.e2e.v1.MetricSelection\"<\n\x14WatchMetricsResponse\x12$\n\x06sample\x18\x01 \x01(\x0b\x32\x14.e2e.v1.MetricSample\"?\n\x11SumMetricsRequest\x12*\n\tselection\x18\x01 \x01(\x0b\x32\x17.e2e.v1.MetricSelection\":\n\x12SumMetricsResponse\x12$\n\x06sample\x18\x01 \x01(\x0b\x32\x14.e2e.v1.MetricSample\"j\n\x11GetMetricsRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\r\n\x05names\x18\x02 \x03(\t\x12&\n\x08matchers\x18\x03 \x03(\x0b\x32\x14.e2e.v1.LabelMatcher\"\x90\x01\n\x06Series\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x06labels\x18\x03 \x03(\x0b\x32\x1a.e2e.v1.Series.LabelsEntry\x12\r\n\x05value\x18\x04 \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x12GetMetricsResponse\x12\x1e\n\x06series\x18\x01 \x03(\x0b\x32\x0e.e2e.v1.Series*\xaa\x01\n\x0eLabelMatchType\x12 \n\x1cLABEL_MATCH_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16LABEL_MATCH_TYPE_EQUAL\x10\x01\x12\x1e\n\x1aLABEL_MATCH_TYPE_NOT_EQUAL\x10\x02\x12\x1a\n\x16LABEL_MATCH_TYPE_REGEX\x10\x03\x12\x1e\n\x1aLABEL_MATCH_TYPE_NOT_REGEX\x10\x04*n\n\x0fMetricValueType\x12!\n\x1dMETRIC_VALUE_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17METRIC_VALUE_TYPE_VALUE\x10\x01\x12\x1b\n\x17METRIC_VALUE_TYPE_COUNT\x10\x02*u\n\x0c\x41\x62sentPolicy\x12\x1d\n\x19\x41\x42SENT_POLICY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x42SENT_POLICY_WAIT\x10\x01\x12\x16\n\x12\x41\x42SENT_POLICY_FAIL\x10\x02\x12\x16\n\x12\x41\x42SENT_POLICY_SKIP\x10\x03*\x87\x03\n\x0f\x45xpectationType\x12 \n\x1c\x45XPECTATION_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45XPECTATION_TYPE_EQUALS\x10\x01\x12\x1f\n\x1b\x45XPECTATION_TYPE_NOT_EQUALS\x10\x02\x12\x1c\n\x18\x45XPECTATION_TYPE_GREATER\x10\x03\x12%\n!EXPECTATION_TYPE_GREATER_OR_EQUAL\x10\x04\x12\x19\n\x15\x45XPECTATION_TYPE_LESS\x10\x05\x12\"\n\x1e\x45XPECTATION_TYPE_LESS_OR_EQUAL\x10\x06\x12\x1c\n\x18\x45XPECTATION_TYPE_BETWEEN\x10\x07\x12%\n!EXPECTATION_TYPE_EQUALS_AMONG_TWO\x10\x08\x12&\n\"EXPECTATION_TYPE_GREATER_AMONG_TWO\x10\t\x12#\n\x1f\x45XPECTATION_TYPE_LESS_AMONG_TWO\x10\n2\xae\x02\n\rMetricService\x12\x46\n\x0bWaitMetrics\x12\x1a.e2e.v1.WaitMetricsRequest\x1a\x1b.e2e.v1.WaitMetricsResponse\x12K\n\x0cWatchMetrics\x12\x1b.e2e.v1.WatchMetricsRequest\x1a\x1c.e2e.v1.WatchMetricsResponse0\x01\x12\x43\n\nSumMetrics\x12\x19.e2e.v1.SumMetricsRequest\x1a\x1a.e2e.v1.SumMetricsResponse\x12\x43\n\nGetMetrics\x12\x19.e2e.v1.GetMetricsRequest\x1a\x1a.e2e.v1.GetMetricsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65\x32\x65/v1/metric_service.proto\x12\x06\x65\x32\x65.v1\x1a\x13\x65\x32\x65/v1/object.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Q\n\x0cLabelMatcher\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.e2e.v1.LabelMatchType\x12\r\n\x05value\x18\x03 \x01(\t\"\xdc\x01\n\x0fMetricSelection\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\r\n\x05names\x18\x02 \x03(\t\x12&\n\x08matchers\x18\x03 \x03(\x0b\x32\x14.e2e.v1.LabelMatcher\x12+\n\nvalue_type\x18\x04 \x01(\x0e\x32\x17.e2e.v1.MetricValueType\x12$\n\x06\x61\x62sent\x18\x05 \x01(\x0e\x32\x14.e2e.v1.AbsentPolicy\x12\x1f\n\x04keys\x18\x06 \x03(\x0b\x32\x11.e2e.v1.ObjectKey\"\xa7\x01\n\x0b\x45xpectation\x12%\n\x04type\x18\x01 \x01(\x0e\x32\x17.e2e.v1.ExpectationType\x12\x10\n\x08operands\x18\x02 \x03(\x01\x12&\n\x07measure\x18\x03 \x01(\x0e\x32\x15.e2e.v1.MetricMeasure\x12)\n\x06window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x65\x61\x63h\x18\x05 \x01(\x08\"g\n\tMetricSum\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06series\x18\x03 \x01(\x05\x12\x13\n\x06\x63hange\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x08\n\x06_valueB\t\n\x07_change\"R\n\x0eWorkloadSample\x12\x10\n\x08workload\x18\x01 \x01(\t\x12\x1f\n\x04sums\x18\x02 \x03(\x0b\x32\x11.e2e.v1.MetricSum\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"\x93\x01\n\x0cMetricSample\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x04sums\x18\x02 \x03(\x0b\x32\x11.e2e.v1.MetricSum\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12)\n\tworkloads\x18\x04 \x03(\x0b\x32\x16.e2e.v1.WorkloadSample\"\x99\x01\n\x12WaitMetricsRequest\x12*\n\tselection\x18\x01 \x01(\x0b\x32\x17.e2e.v1.MetricSelection\x12(\n\x0b\x65xpectation\x18\x02 \x01(\x0b\x32\x13.e2e.v1.Expectation\x12-\n\nstable_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\x13WaitMetricsResponse\x12$\n\x06sample\x18\x01 \x01(\x0b\x32\x14.e2e.v1.MetricSample\"\xc6\x02\n\rMetricFailure\x12\x10\n\x08\x65xpected\x18\x01 \x01(\t\x12%\n\x07history\x18\x02 \x03(\x0b\x32\x14.e2e.v1.MetricSample\x12\x0f\n\x07scrapes\x18\x03 \x01(\x05\x12\x0f\n\x07similar\x18\x04 \x03(\t\x12\x1e\n\x06object\x18\x05 \x01(\x0b\x32\x0e.e2e.v1.Object\x12\x1f\n\x07matched\x18\x06 \x03(\x0b\x32\x0e.e2e.v1.Series\x12\x15\n\rmatched_count\x18\x07 \x01(\x05\x12\'\n\x0clabel_misses\x18\x08 \x03(\x0b\x32\x11.e2e.v1.LabelMiss\x12(\n\nlast_error\x18\t \x01(\x0b\x32\x14.e2e.v1.MetricSample\x12/\n\x0clongest_held\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\"P\n\tLabelMiss\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07matcher\x18\x02 \x01(\t\x12\x15\n\runknown_label\x18\x03 \x01(\x08\x12\r\n\x05there\x18\x04 \x03(\t\"A\n\x13WatchMetricsRequest\x12*\n\tselection\x18\x01 \x01(\x0b\x32\x17.e2e.v1.MetricSelection\"<\n\x14WatchMetricsResponse\x12$\n\x06sample\x18\x01 \x01(\x0b\x32\x14.e2e.v1.MetricSample\"?\n\x11SumMetricsRequest\x12*\n\tselection\x18\x01 \x01(\x0b\x32\x17.e2e.v1.MetricSelection\":\n\x12SumMetricsResponse\x12$\n\x06sample\x18\x01 \x01(\x0b\x32\x14.e2e.v1.MetricSample\"j\n\x11GetMetricsRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\r\n\x05names\x18\x02 \x03(\t\x12&\n\x08matchers\x18\x03 \x03(\x0b\x32\x14.e2e.v1.LabelMatcher\"\xa2\x01\n\x06Series\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x06labels\x18\x03 \x03(\x0b\x32\x1a.e2e.v1.Series.LabelsEntry\x12\r\n\x05value\x18\x04 \x01(\x01\x12\x10\n\x08workload\x18\x05 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x12GetMetricsResponse\x12\x1e\n\x06series\x18\x01 \x03(\x0b\x32\x0e.e2e.v1.Series\"7\n\x15GetMetricsPageRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\"<\n\x16GetMetricsPageResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t*\xaa\x01\n\x0eLabelMatchType\x12 \n\x1cLABEL_MATCH_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16LABEL_MATCH_TYPE_EQUAL\x10\x01\x12\x1e\n\x1aLABEL_MATCH_TYPE_NOT_EQUAL\x10\x02\x12\x1a\n\x16LABEL_MATCH_TYPE_REGEX\x10\x03\x12\x1e\n\x1aLABEL_MATCH_TYPE_NOT_REGEX\x10\x04*n\n\x0fMetricValueType\x12!\n\x1dMETRIC_VALUE_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17METRIC_VALUE_TYPE_VALUE\x10\x01\x12\x1b\n\x17METRIC_VALUE_TYPE_COUNT\x10\x02*u\n\x0c\x41\x62sentPolicy\x12\x1d\n\x19\x41\x42SENT_POLICY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x42SENT_POLICY_WAIT\x10\x01\x12\x16\n\x12\x41\x42SENT_POLICY_FAIL\x10\x02\x12\x16\n\x12\x41\x42SENT_POLICY_SKIP\x10\x03*\xa4\x03\n\x0f\x45xpectationType\x12 \n\x1c\x45XPECTATION_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45XPECTATION_TYPE_EQUALS\x10\x01\x12\x1f\n\x1b\x45XPECTATION_TYPE_NOT_EQUALS\x10\x02\x12\x1c\n\x18\x45XPECTATION_TYPE_GREATER\x10\x03\x12%\n!EXPECTATION_TYPE_GREATER_OR_EQUAL\x10\x04\x12\x19\n\x15\x45XPECTATION_TYPE_LESS\x10\x05\x12\"\n\x1e\x45XPECTATION_TYPE_LESS_OR_EQUAL\x10\x06\x12\x1c\n\x18\x45XPECTATION_TYPE_BETWEEN\x10\x07\x12%\n!EXPECTATION_TYPE_EQUALS_AMONG_TWO\x10\x08\x12&\n\"EXPECTATION_TYPE_GREATER_AMONG_TWO\x10\t\x12#\n\x1f\x45XPECTATION_TYPE_LESS_AMONG_TWO\x10\n\x12\x1b\n\x17\x45XPECTATION_TYPE_ABSENT\x10\x0b*\x7f\n\rMetricMeasure\x12\x1e\n\x1aMETRIC_MEASURE_UNSPECIFIED\x10\x00\x12\x18\n\x14METRIC_MEASURE_VALUE\x10\x01\x12\x1b\n\x17METRIC_MEASURE_INCREASE\x10\x02\x12\x17\n\x13METRIC_MEASURE_RATE\x10\x03\x32\xff\x02\n\rMetricService\x12\x46\n\x0bWaitMetrics\x12\x1a.e2e.v1.WaitMetricsRequest\x1a\x1b.e2e.v1.WaitMetricsResponse\x12K\n\x0cWatchMetrics\x12\x1b.e2e.v1.WatchMetricsRequest\x1a\x1c.e2e.v1.WatchMetricsResponse0\x01\x12\x43\n\nSumMetrics\x12\x19.e2e.v1.SumMetricsRequest\x1a\x1a.e2e.v1.SumMetricsResponse\x12\x43\n\nGetMetrics\x12\x19.e2e.v1.GetMetricsRequest\x1a\x1a.e2e.v1.GetMetricsResponse\x12O\n\x0eGetMetricsPage\x12\x1d.e2e.v1.GetMetricsPageRequest\x1a\x1e.e2e.v1.GetMetricsPageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,46 +36,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SERIES_LABELSENTRY']._loaded_options = None
   _globals['_SERIES_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_LABELMATCHTYPE']._serialized_start=1491
-  _globals['_LABELMATCHTYPE']._serialized_end=1661
-  _globals['_METRICVALUETYPE']._serialized_start=1663
-  _globals['_METRICVALUETYPE']._serialized_end=1773
-  _globals['_ABSENTPOLICY']._serialized_start=1775
-  _globals['_ABSENTPOLICY']._serialized_end=1892
-  _globals['_EXPECTATIONTYPE']._serialized_start=1895
-  _globals['_EXPECTATIONTYPE']._serialized_end=2286
-  _globals['_LABELMATCHER']._serialized_start=93
-  _globals['_LABELMATCHER']._serialized_end=174
-  _globals['_METRICSELECTION']._serialized_start=177
-  _globals['_METRICSELECTION']._serialized_end=364
-  _globals['_EXPECTATION']._serialized_start=366
-  _globals['_EXPECTATION']._serialized_end=436
-  _globals['_METRICSUM']._serialized_start=438
-  _globals['_METRICSUM']._serialized_end=509
-  _globals['_METRICSAMPLE']._serialized_start=511
-  _globals['_METRICSAMPLE']._serialized_end=615
-  _globals['_WAITMETRICSREQUEST']._serialized_start=617
-  _globals['_WAITMETRICSREQUEST']._serialized_end=723
-  _globals['_WAITMETRICSRESPONSE']._serialized_start=725
-  _globals['_WAITMETRICSRESPONSE']._serialized_end=784
-  _globals['_METRICFAILURE']._serialized_start=787
-  _globals['_METRICFAILURE']._serialized_end=925
-  _globals['_WATCHMETRICSREQUEST']._serialized_start=927
-  _globals['_WATCHMETRICSREQUEST']._serialized_end=992
-  _globals['_WATCHMETRICSRESPONSE']._serialized_start=994
-  _globals['_WATCHMETRICSRESPONSE']._serialized_end=1054
-  _globals['_SUMMETRICSREQUEST']._serialized_start=1056
-  _globals['_SUMMETRICSREQUEST']._serialized_end=1119
-  _globals['_SUMMETRICSRESPONSE']._serialized_start=1121
-  _globals['_SUMMETRICSRESPONSE']._serialized_end=1179
-  _globals['_GETMETRICSREQUEST']._serialized_start=1181
-  _globals['_GETMETRICSREQUEST']._serialized_end=1287
-  _globals['_SERIES']._serialized_start=1290
-  _globals['_SERIES']._serialized_end=1434
-  _globals['_SERIES_LABELSENTRY']._serialized_start=1389
-  _globals['_SERIES_LABELSENTRY']._serialized_end=1434
-  _globals['_GETMETRICSRESPONSE']._serialized_start=1436
-  _globals['_GETMETRICSRESPONSE']._serialized_end=1488
-  _globals['_METRICSERVICE']._serialized_start=2289
-  _globals['_METRICSERVICE']._serialized_end=2591
+  _globals['_LABELMATCHTYPE']._serialized_start=2269
+  _globals['_LABELMATCHTYPE']._serialized_end=2439
+  _globals['_METRICVALUETYPE']._serialized_start=2441
+  _globals['_METRICVALUETYPE']._serialized_end=2551
+  _globals['_ABSENTPOLICY']._serialized_start=2553
+  _globals['_ABSENTPOLICY']._serialized_end=2670
+  _globals['_EXPECTATIONTYPE']._serialized_start=2673
+  _globals['_EXPECTATIONTYPE']._serialized_end=3093
+  _globals['_METRICMEASURE']._serialized_start=3095
+  _globals['_METRICMEASURE']._serialized_end=3222
+  _globals['_LABELMATCHER']._serialized_start=125
+  _globals['_LABELMATCHER']._serialized_end=206
+  _globals['_METRICSELECTION']._serialized_start=209
+  _globals['_METRICSELECTION']._serialized_end=429
+  _globals['_EXPECTATION']._serialized_start=432
+  _globals['_EXPECTATION']._serialized_end=599
+  _globals['_METRICSUM']._serialized_start=601
+  _globals['_METRICSUM']._serialized_end=704
+  _globals['_WORKLOADSAMPLE']._serialized_start=706
+  _globals['_WORKLOADSAMPLE']._serialized_end=788
+  _globals['_METRICSAMPLE']._serialized_start=791
+  _globals['_METRICSAMPLE']._serialized_end=938
+  _globals['_WAITMETRICSREQUEST']._serialized_start=941
+  _globals['_WAITMETRICSREQUEST']._serialized_end=1094
+  _globals['_WAITMETRICSRESPONSE']._serialized_start=1096
+  _globals['_WAITMETRICSRESPONSE']._serialized_end=1155
+  _globals['_METRICFAILURE']._serialized_start=1158
+  _globals['_METRICFAILURE']._serialized_end=1484
+  _globals['_LABELMISS']._serialized_start=1486
+  _globals['_LABELMISS']._serialized_end=1566
+  _globals['_WATCHMETRICSREQUEST']._serialized_start=1568
+  _globals['_WATCHMETRICSREQUEST']._serialized_end=1633
+  _globals['_WATCHMETRICSRESPONSE']._serialized_start=1635
+  _globals['_WATCHMETRICSRESPONSE']._serialized_end=1695
+  _globals['_SUMMETRICSREQUEST']._serialized_start=1697
+  _globals['_SUMMETRICSREQUEST']._serialized_end=1760
+  _globals['_SUMMETRICSRESPONSE']._serialized_start=1762
+  _globals['_SUMMETRICSRESPONSE']._serialized_end=1820
+  _globals['_GETMETRICSREQUEST']._serialized_start=1822
+  _globals['_GETMETRICSREQUEST']._serialized_end=1928
+  _globals['_SERIES']._serialized_start=1931
+  _globals['_SERIES']._serialized_end=2093
+  _globals['_SERIES_LABELSENTRY']._serialized_start=2048
+  _globals['_SERIES_LABELSENTRY']._serialized_end=2093
+  _globals['_GETMETRICSRESPONSE']._serialized_start=2095
+  _globals['_GETMETRICSRESPONSE']._serialized_end=2147
+  _globals['_GETMETRICSPAGEREQUEST']._serialized_start=2149
+  _globals['_GETMETRICSPAGEREQUEST']._serialized_end=2204
+  _globals['_GETMETRICSPAGERESPONSE']._serialized_start=2206
+  _globals['_GETMETRICSPAGERESPONSE']._serialized_end=2266
+  _globals['_METRICSERVICE']._serialized_start=3225
+  _globals['_METRICSERVICE']._serialized_end=3608
 # @@protoc_insertion_point(module_scope)

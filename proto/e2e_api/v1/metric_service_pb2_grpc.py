@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class MetricServiceStub:
-    """MetricService reads a workload's Prometheus metrics.
+    """MetricService reads workloads' Prometheus metrics.
     """
 
     def __init__(self, channel):
@@ -55,15 +55,20 @@ class MetricServiceStub:
                 request_serializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsRequest.SerializeToString,
                 response_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsResponse.FromString,
                 _registered_method=True)
+        self.GetMetricsPage = channel.unary_unary(
+                '/e2e.v1.MetricService/GetMetricsPage',
+                request_serializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageRequest.SerializeToString,
+                response_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageResponse.FromString,
+                _registered_method=True)
 
 
 class MetricServiceServicer:
-    """MetricService reads a workload's Prometheus metrics.
+    """MetricService reads workloads' Prometheus metrics.
     """
 
     def WaitMetrics(self, request, context):
         """WaitMetrics returns once the expectation holds. It fails at once when it cannot any more
-        (the workload exited or was deleted), and just before the call's deadline with MetricFailure in
+        (a workload exited or was deleted), and just before the call's deadline with MetricFailure in
         the error's details.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -86,6 +91,13 @@ class MetricServiceServicer:
 
     def GetMetrics(self, request, context):
         """GetMetrics scrapes once and returns the matching series.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMetricsPage(self, request, context):
+        """GetMetricsPage scrapes once and returns the page as it was served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +126,11 @@ def add_MetricServiceServicer_to_server(servicer, server):
                     request_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsRequest.FromString,
                     response_serializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsResponse.SerializeToString,
             ),
+            'GetMetricsPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetricsPage,
+                    request_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageRequest.FromString,
+                    response_serializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'e2e.v1.MetricService', rpc_method_handlers)
@@ -123,7 +140,7 @@ def add_MetricServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MetricService:
-    """MetricService reads a workload's Prometheus metrics.
+    """MetricService reads workloads' Prometheus metrics.
     """
 
     @staticmethod
@@ -224,6 +241,33 @@ class MetricService:
             '/e2e.v1.MetricService/GetMetrics',
             e2e_dot_v1_dot_metric__service__pb2.GetMetricsRequest.SerializeToString,
             e2e_dot_v1_dot_metric__service__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetricsPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/e2e.v1.MetricService/GetMetricsPage',
+            e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageRequest.SerializeToString,
+            e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageResponse.FromString,
             options,
             channel_credentials,
             insecure,

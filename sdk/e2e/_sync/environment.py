@@ -9,6 +9,7 @@ from typing import Any, Self, Unpack
 from e2e import bundles, evidence, live, naming
 from e2e._sync.interactive import Interactive
 from e2e._sync.job import Job
+from e2e._sync.metrics import InstrumentedTogether
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
 from e2e.messages import CONTAINER_KINDS, environment_summary_of, status_of
@@ -23,7 +24,7 @@ from e2e_api.v1 import object_pb2
 DEFAULT_TIMEOUT = 60.0
 
 
-class Environment(Interactive):
+class Environment(Interactive, InstrumentedTogether):
     """An isolated place for workloads, that is gone with all that is in it when its block ends.
 
         with e2e.Environment() as env:

@@ -9,9 +9,8 @@ import httpx
 from e2e._sync import http
 from e2e._sync._transport import pause
 from e2e._sync.client import CALL_SECONDS
-from e2e._sync.metrics import words_for
 from e2e._sync.workload import Workload
-from e2e.matchers import Expectation
+from e2e.matchers import Expectation, words_for
 from e2e.prometheus.answers import alerts_of, data_of, result_of, targets_of
 from e2e.prometheus.judging import Asked, ResultJudge, is_as_expected
 from e2e.prometheus.results import Alert, Matrix, QueryResult, ScrapeTarget

@@ -9,9 +9,8 @@ import httpx
 from e2e._sync import http
 from e2e._sync._transport import pause
 from e2e._sync.client import CALL_SECONDS
-from e2e._sync.metrics import words_for
 from e2e._sync.workload import Workload
-from e2e.matchers import Expectation, Judge, greater_or_equal
+from e2e.matchers import Expectation, Judge, greater_or_equal, words_for
 from e2e.sightings import Looks, Sighting, Wanted, explain
 from e2e.spans import TagValue, Trace, operations_of, services_of, traces_of
 from e2e_api.errors import (

@@ -9,6 +9,7 @@ from typing import Any, Self, Unpack
 from e2e import bundles, evidence, live, naming
 from e2e.aio.interactive import AsyncInteractive
 from e2e.aio.job import AsyncJob
+from e2e.aio.metrics import AsyncInstrumentedTogether
 from e2e.aio.session import AsyncSession
 from e2e.aio.workload import AsyncWorkload
 from e2e.messages import CONTAINER_KINDS, environment_summary_of, status_of
@@ -23,7 +24,7 @@ from e2e_api.v1 import object_pb2
 DEFAULT_TIMEOUT = 60.0
 
 
-class AsyncEnvironment(AsyncInteractive):
+class AsyncEnvironment(AsyncInteractive, AsyncInstrumentedTogether):
     """An isolated place for workloads, that is gone with all that is in it when its block ends.
 
         async with e2e.AsyncEnvironment() as env:

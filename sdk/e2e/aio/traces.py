@@ -9,9 +9,8 @@ import httpx
 from e2e.aio import http
 from e2e.aio._transport import pause
 from e2e.aio.client import CALL_SECONDS
-from e2e.aio.metrics import words_for
 from e2e.aio.workload import AsyncWorkload
-from e2e.matchers import Expectation, Judge, greater_or_equal
+from e2e.matchers import Expectation, Judge, greater_or_equal, words_for
 from e2e.sightings import Looks, Sighting, Wanted, explain
 from e2e.spans import TagValue, Trace, operations_of, services_of, traces_of
 from e2e_api.errors import (

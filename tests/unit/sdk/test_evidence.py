@@ -2,7 +2,7 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from e2e import Goal, NotFound, Unavailable, WaitFailed, WaitTimeout, evidence
+from e2e import Goal, NotFound, Unavailable, WaitFailed, WaitTimeout, evidence, metric_evidence
 from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
 
 from .fake_controller import ready_object, sample
@@ -95,10 +95,10 @@ def test_a_metric_timeout_shows_the_history() -> None:
         object=ready_object("env", "web"),
     )
     error = WaitTimeout("late", details=[failure])
-    found = evidence.explain_metrics(error, "equals(2)", ["a"], "web", 5, [])
+    found = metric_evidence.explain_metrics(error, "equals(2)", ["a"], "web", 5, [])
     assert str(found).splitlines() == [
         "a of web did not become equals(2): waited 5.0 s",
-        "  last values, of 3 that differed:",
+        "  last values, oldest first:",
         "    +0.0s  a = absent",
         "    +0.2s  connection refused",
         "    +1.0s  a = 1",
@@ -109,14 +109,16 @@ def test_a_metric_timeout_shows_the_history() -> None:
 
 def test_a_metric_wait_on_what_exited_shows_the_container() -> None:
     error = WaitFailed("it exited", details=[metric_service_pb2.MetricFailure(object=exited())])
-    text = str(evidence.explain_metrics(error, "equals(2)", ["a", "b"], "web", 5))
+    text = str(metric_evidence.explain_metrics(error, "equals(2)", ["a", "b"], "web", 5))
     assert text.startswith("a, b of web did not become equals(2): it can no longer be, known after 5.0 s")
     assert text.splitlines()[1] == "  web: Exited: the container exited with code 3"
     assert "line 29" in text
 
 
 def test_an_absent_metric_has_the_controllers_words() -> None:
-    text = str(evidence.explain_metrics(NotFound("a is not on the page"), "equals(2)", ["a"], "web", 1))
+    text = str(
+        metric_evidence.explain_metrics(NotFound("a is not on the page"), "equals(2)", ["a"], "web", 1)
+    )
     assert text == "a of web did not become equals(2): the wait ended after 1.0 s\n  a is not on the page"
 
 

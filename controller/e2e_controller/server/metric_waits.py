@@ -1,0 +1,145 @@
+"""One wait for metrics: how it is judged, and what is told when it was in vain."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from functools import partial
+
+from e2e_api.errors import LimitExceeded, NotFound
+from e2e_api.looks import Stability
+from e2e_api.quantities import format_duration
+from e2e_api.v1 import metric_service_pb2 as pb
+from e2e_controller.metrics import (
+    AbsentMetric,
+    Changes,
+    Expectation,
+    Hints,
+    History,
+    Increases,
+    Measure,
+    Sample,
+    ScrapeError,
+    Selection,
+    Sum,
+    hints_of,
+    utc_now,
+    watch,
+)
+from e2e_controller.metrics.messages import matched_to_proto
+from e2e_controller.objects import Object
+from e2e_controller.offload import offload
+from e2e_controller.server.evidence import Seen, metric_failure
+from e2e_controller.server.metric_targets import MetricTarget, MetricTargets
+
+_ERROR_LENGTH = 300
+_MOST_LISTED = 10
+
+
+class MetricWait:
+    """One wait's state. `stable_for` is how many seconds the expectation must hold without a break."""
+
+    def __init__(
+        self, targets: MetricTargets, selection: Selection, expectation: Expectation, stable_for: float = 0.0
+    ) -> None:
+        self._targets = targets
+        self._selection = selection
+        self._expectation = expectation
+        self._stable_for = stable_for
+        self._stability = Stability(stable_for)
+        self._history = History()
+        self._changes: Changes | None = None
+        if expectation.measure is not Measure.VALUE:
+            self._changes = Changes(Increases(utc_now(), targets.origins), expectation.window)
+
+    async def run(self) -> Sample:
+        """The first sample that is as expected, for as long as was asked."""
+        clock = asyncio.get_running_loop().time
+        async with aclosing(watch(partial(self._targets.look, self._selection))) as samples:
+            async for seen in samples:
+                sample = self._changes.measured(seen, clock()) if self._changes else seen
+                self._history.add(sample)
+                if self._stability.add(await self._holds(sample), clock()):
+                    return sample
+        raise AssertionError("watching metrics never ends by itself")
+
+    def text(self, how: str) -> str:
+        """What was waited for, and why it did not come."""
+        last = self._history.last
+        told = f"last: {_describe(last)}" if last else "it was never scraped"
+        what = f"{listed(self._selection.names)} of {self._targets} to be: {self._words}"
+        return f"waited for {what}; {how}; {told}"
+
+    async def evidence(self, object_: Object | None = None) -> pb.MetricFailure:
+        """The history, near misses, the series that matched, and the state of what stands in the way."""
+        object_ = object_ or self._targets.in_the_way
+        hints = [(target, await self._hints(target)) for target in self._targets.all]
+        seen = Seen(
+            similar=tuple(dict.fromkeys(name for _, found in hints for name in found.similar)),
+            label_misses=tuple(dict.fromkeys(miss for _, found in hints for miss in found.label_misses)),
+            matched=tuple(series for target, found in hints for series in self._matched(target, found)),
+            longest_held=self._stability.longest if self._stable_for else None,
+        )
+        return metric_failure(self._words, self._history, seen, object_)
+
+    @property
+    def _words(self) -> str:
+        stable = f" for {format_duration(self._stable_for)} without a break" if self._stable_for else ""
+        return f"{self._expectation}{stable}"
+
+    async def _holds(self, sample: Sample) -> bool:
+        """Whether the sample is as expected; a failed scrape is not. Raises `NotFound`."""
+        if sample.error:
+            return False
+        try:
+            return self._expectation.holds(sample.sums, self._selection.absent)
+        except AbsentMetric as error:
+            details = [await self.evidence()]
+            message = f"{_without(sample, error.names) or self._targets}: {error}"
+            raise NotFound(message, reason="AbsentMetric", details=details) from error
+
+    async def _hints(self, target: MetricTarget) -> Hints:
+        page = target.page
+        try:
+            return Hints() if page is None else await offload(hints_of, page, self._selection)
+        except (ScrapeError, LimitExceeded):
+            return Hints()
+
+    def _matched(self, target: MetricTarget, hints: Hints) -> Iterator[pb.Series]:
+        """The series that matched; first of all those that are not as expected, where each must be."""
+        workload = target.key.name if len(self._targets.all) > 1 else ""
+        for sum_ in hints.sums:
+            for series, value in sorted(sum_.values.items(), key=self._rank):
+                yield matched_to_proto(sum_.name, series, value, workload)
+
+    def _rank(self, item: tuple[object, float]) -> bool:
+        is_judged = self._expectation.each and self._expectation.measure is Measure.VALUE
+        return is_judged and self._expectation.holds_alone(item[1])
+
+
+def listed(texts: Sequence[str]) -> str:
+    """The first of many."""
+    more = f" and {len(texts) - _MOST_LISTED} more" if len(texts) > _MOST_LISTED else ""
+    return ", ".join(texts[:_MOST_LISTED]) + more
+
+
+def _without(sample: Sample, names: Sequence[str]) -> str:
+    """Which of several workloads does not have these metrics."""
+    if len(sample.parts) == 1:
+        return ""
+    lacking = (
+        part.workload for part in sample.parts if any(s.name in names and s.value is None for s in part.sums)
+    )
+    return ", ".join(lacking)
+
+
+def _describe(sample: Sample) -> str:
+    if sample.error:
+        return sample.error[:_ERROR_LENGTH]
+    return listed([_describe_sum(sum_) for sum_ in sample.sums])
+
+
+def _describe_sum(sum_: Sum) -> str:
+    if sum_.value is None:
+        return "absent"
+    change = f", changed by {sum_.change:g}" if sum_.change is not None else ""
+    return f"{sum_.value:g} ({sum_.series} series{change})"
