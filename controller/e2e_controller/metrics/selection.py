@@ -1,13 +1,13 @@
 """Which series are meant, and what they sum up to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from e2e_api.errors import LimitExceeded
 from e2e_controller.metrics.matchers import LabelMatcher
-from e2e_controller.metrics.page import Found, Page, Patience, Series, find, find_all, parse
+from e2e_controller.metrics.page import Found, Page, Patience, RawLine, Series, find, find_all, parse
 
 _DISTRIBUTIONS = {
     "histogram": ("_sum", "_count"),
@@ -107,7 +107,8 @@ def select(
     found = find(page, names, patience)
     sums = []
     for name in names:
-        matching = _matching(page, found, _sample_name(found, name, value_type), matchers, patience)
+        lines = found.lines.get(_sample_name(found, name, value_type), ())
+        matching = _matching(page, lines, matchers, patience)
         sums.append(_sum(found, name, value_type, matching, keeps_series))
     return sums
 
@@ -139,35 +140,34 @@ def series(page: Page, names: Sequence[str] = (), matchers: Sequence[LabelMatche
 
 
 def _matching(
-    page: Page, found: Found, sample_name: str, matchers: Sequence[LabelMatcher], patience: Patience
-) -> list[tuple[str, dict[str, str], float]]:
-    matching = []
-    for raw in found.lines.get(sample_name, ()):
+    page: Page, lines: Iterable[RawLine], matchers: Sequence[LabelMatcher], patience: Patience
+) -> Iterator[tuple[str, dict[str, str], float]]:
+    for raw in lines:
         patience.check()
-        line = parse(page, raw)
-        if all(matcher.matches(line[0], line[1]) for matcher in matchers):
-            matching.append(line)
-    return matching
+        name, labels, value = parse(page, raw)
+        if all(matcher.matches(name, labels) for matcher in matchers):
+            yield name, labels, value
 
 
 def _sum(
     found: Found,
     name: str,
     value_type: ValueType,
-    matching: Sequence[tuple[str, dict[str, str], float]],
+    matching: Iterable[tuple[str, dict[str, str], float]],
     keeps_series: bool,
 ) -> Sum:
-    kind = found.types.get(found.family_of(name), "")
-    if not matching:
-        return Sum(name, None, 0, is_gauge=kind in _GAUGES)
-    values: dict[SeriesKey, float] = {}
-    if keeps_series:
-        values = {(sample, tuple(sorted(labels.items()))): value for sample, labels, value in matching}
+    values: list[float] = []
+    kept: dict[SeriesKey, float] = {}
+    for sample, labels, value in matching:
+        values.append(value)
+        if keeps_series:
+            kept[sample, tuple(sorted(labels.items()))] = value
+    is_gauge = found.types.get(found.family_of(name)) in _GAUGES
+    if not values:
+        return Sum(name, None, 0, is_gauge=is_gauge)
     if value_type is ValueType.COUNT and found.types.get(name) not in _DISTRIBUTIONS:
-        ones = dict.fromkeys(values, 1.0)
-        return Sum(name, float(len(matching)), len(matching), ones, is_gauge=True)
-    total = sum(value for _, _, value in matching)
-    return Sum(name, total, len(matching), values, is_gauge=kind in _GAUGES)
+        return Sum(name, float(len(values)), len(values), dict.fromkeys(kept, 1.0), is_gauge=True)
+    return Sum(name, sum(values), len(values), kept, is_gauge)
 
 
 def _sample_name(found: Found, name: str, value_type: ValueType) -> str:

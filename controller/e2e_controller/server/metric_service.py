@@ -41,7 +41,8 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         limit = time_limit(context)
         keys = _keys(request.selection)
         selection, expectation, stable_for = wait_from_proto(request)
-        _check_time(stable_for, limit)
+        _check_time("expectation.window", expectation.window, limit)
+        _check_time("stable_for", expectation.window + stable_for, limit)
         targets = await self._targets(keys)
         wait = MetricWait(targets, selection, expectation, stable_for)
         try:
@@ -122,11 +123,11 @@ def _keys(selection: pb.MetricSelection) -> list[Key]:
     return keys
 
 
-def _check_time(stable_for: float, limit: float) -> None:
-    """Raises `InvalidArgument` where nothing can hold for so long before the limit, a time of the loop."""
-    if stable_for > limit - asyncio.get_running_loop().time():
-        message = f"nothing can hold for {format_duration(stable_for)} before the call's deadline"
-        raise InvalidArgument(message, violations=[("stable_for", message)])
+def _check_time(field: str, seconds: float, limit: float) -> None:
+    """Raises `InvalidArgument` where nothing is seen for so long before the limit, a time of the loop."""
+    if seconds > limit - asyncio.get_running_loop().time():
+        message = f"nothing can be seen for {format_duration(seconds)} before the call's deadline"
+        raise InvalidArgument(message, violations=[(field, message)])
 
 
 def _series_response(

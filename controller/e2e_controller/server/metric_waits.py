@@ -25,6 +25,7 @@ from e2e_controller.metrics import (
     utc_now,
     watch,
 )
+from e2e_controller.metrics.expectations import format_value
 from e2e_controller.metrics.messages import matched_to_proto
 from e2e_controller.objects import Object
 from e2e_controller.offload import offload
@@ -135,11 +136,13 @@ def _without(sample: Sample, names: Sequence[str]) -> str:
 def _describe(sample: Sample) -> str:
     if sample.error:
         return sample.error[:_ERROR_LENGTH]
-    return listed([_describe_sum(sum_) for sum_ in sample.sums])
+    return listed([_describe_sum(sample, index, sum_) for index, sum_ in enumerate(sample.sums)])
 
 
-def _describe_sum(sum_: Sum) -> str:
-    if sum_.value is None:
-        return "absent"
-    change = f", changed by {sum_.change:g}" if sum_.change is not None else ""
-    return f"{sum_.value:g} ({sum_.series} series{change})"
+def _describe_sum(sample: Sample, index: int, sum_: Sum) -> str:
+    told = [] if sum_.value is None else [f"{sum_.series} series"]
+    if sum_.change is not None:
+        told.append(f"changed by {sum_.change:g}")
+    if len(sample.parts) > 1:
+        told.append(listed([f"{p.workload}: {format_value(p.sums[index].value)}" for p in sample.parts]))
+    return format_value(sum_.value) + (f" ({', '.join(told)})" if told else "")

@@ -79,15 +79,16 @@ class AsyncMetricSums:
     ) -> Sums:
         """Waits until the sums are as expected, for `stable_for` seconds without a break."""
         seconds = self._session.seconds(timeout)
-        if stable_for < 0 or (stable_for and stable_for >= seconds):
-            raise InvalidArgument(
-                f"stable_for: expected seconds below the timeout ({seconds:g}), not {stable_for}"
-            )
+        if stable_for and not 0 <= stable_for < seconds:
+            wanted = f"expected seconds below the timeout ({seconds:g})"
+            raise InvalidArgument(f"stable_for: {wanted}, not {stable_for}")
         stable = f" for {format_number(stable_for)} s without a break" if stable_for else ""
         if not isinstance(expectation, Expectation):
             words = words_for(expectation) + stable
             return await self._wait_judged_here(self._verdict(expectation), words, stable_for, seconds)
         expectation.check_count(len(self._names))
+        if expectation.window and expectation.window >= seconds:
+            raise InvalidArgument(f"{expectation} is not known before the timeout ({seconds:g} s)")
         words = ("absent" if expectation.kind is ExpectationKind.ABSENT else str(expectation)) + stable
         return await self._wait_judged_there(expectation, words, stable_for, seconds)
 

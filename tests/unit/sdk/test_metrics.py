@@ -229,7 +229,9 @@ def test_what_shall_hold_for_some_time_is_judged_by_the_controller(
     assert "  it held for 0.7 s at most" in str(raised.value).splitlines()
     assert raised.value.metrics is not None
     assert raised.value.metrics.longest_held.ToMilliseconds() == 700
-    for wrong in (5.0, -1.0):
+    with pytest.raises(InvalidArgument, match=r"rate\(equals\(2\), over=5\) is not known before the timeout"):
+        web.wait_sum_metrics(rate(equals(2), over=5), "a")
+    for wrong in (5.0, -1.0, float("nan")):
         with pytest.raises(InvalidArgument, match=r"stable_for: expected seconds below the timeout \(5\)"):
             web.wait_sum_metrics(equals(2), "a", stable_for=wrong)
 

@@ -101,9 +101,11 @@ async def test_a_wait_on_several_fails_as_soon_as_one_ends(
     waiting = asyncio.create_task(waited(client, wait_for("m", of="ab", operand=7)))
     await scrapes(page, 4)
     harness.driver.exit(Key("test", "Workload", "b"), 3)
-    with pytest.raises(
-        WaitFailed, match=r"test/Workload/a, test/Workload/b to be: equals 7.*exited with code 3"
-    ) as failed:
+    text = (
+        r"waited for m of test/Workload/a, test/Workload/b to be: equals 7; .*exited with code 3"
+        r".*; last: 2 \(2 series, a: 1, b: 1\)"
+    )
+    with pytest.raises(WaitFailed, match=text) as failed:
         await waiting
     assert [found.key.name for found in failed.value.failed] == ["b"]
     assert failed.value.metrics is not None
@@ -194,8 +196,11 @@ async def test_a_timeout_tells_how_long_it_held(client: Client, page: MetricsPag
 
 async def test_nothing_stays_beyond_the_deadline(client: Client, page: MetricsPage) -> None:
     await page.workload(client)
-    with pytest.raises(InvalidArgument, match="nothing can hold for 1m before the call's deadline"):
-        await waited(client, wait_for("m", operand=2, stable_for=60), timeout=2)
+    rate = {"measure": pb.METRIC_MEASURE_RATE, "window": 60}
+    for more, field in (({"stable_for": 60}, "stable_for"), (rate, "expectation.window")):
+        with pytest.raises(InvalidArgument, match="nothing can be seen for 1m before the call's") as caught:
+            await waited(client, wait_for("m", operand=2, **more), timeout=2)  # type: ignore[arg-type]
+        assert caught.value.violations[0][0] == field
 
 
 async def test_an_increase_is_judged_against_the_begin(client: Client, page: MetricsPage) -> None:
