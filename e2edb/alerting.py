@@ -8,6 +8,8 @@ from e2edb.parts import RELOADED, Config, Flags, as_yaml, command_line, with_fil
 ALERTMANAGER_IMAGE = "quay.io/prometheus/alertmanager:v0.28.1"
 _PORT = 9093
 _CONFIG = "/etc/alertmanager/alertmanager.yml"
+_CLUSTER = "--cluster.listen-address"
+"""With an empty address, there is no cluster that it settles with before it is ready."""
 _SILENT: Config = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
 
 
@@ -41,8 +43,7 @@ def alertmanager(
     return env.workload(
         name,
         image=image,
-        # An empty address is one: without peers, there is no cluster to settle with before it is ready.
-        command=[*command_line(own_flags, flags), "--cluster.listen-address="],
+        command=[*command_line(own_flags, flags), *([] if _CLUSTER in (flags or {}) else [f"{_CLUSTER}="])],
         ports={"http": _PORT},
         readiness=HttpProbe(port="http", path="/-/ready"),
         metrics="http",

@@ -1,6 +1,7 @@
 """What the other systems are told; nothing is started."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,13 @@ def test_those_without_a_grpc_api_have_no_such_port(env: e2e.Environment) -> Non
     assert flags_of(frontend)["--query-frontend.downstream-url"] == ["http://query:10902"]
     cache = yaml_of(flags_of(frontend)["--query-range.response-cache-config"][0])
     assert cache == {"type": "IN-MEMORY", "config": {"max_size": "64MB"}}
+
+
+def test_an_alertmanager_is_alone_unless_told_otherwise(env: e2e.Environment) -> None:
+    cluster = "--cluster.listen-address"
+    assert flags_of(e2edb.alertmanager(env, "a"))[cluster] == [""]
+    assert flags_of(e2edb.alertmanager(env, "a", flags={cluster: ":9094"}))[cluster] == [":9094"]
+    assert cluster not in flags_of(e2edb.alertmanager(env, "a", flags={cluster: None}))
 
 
 def test_minio_and_what_thanos_knows_of_it(env: e2e.Environment) -> None:
@@ -154,3 +162,10 @@ def test_every_system_takes_what_any_container_does(env: e2e.Environment) -> Non
     for workload in made:
         manifest = workload.manifest
         assert (manifest.metadata.labels, manifest.spec.image) == ({"a": "b"}, "other:1")
+
+
+def test_the_documentation_lists_every_system() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "e2edb.md").read_text()
+    helpers = {"objstore_config", "remote_write_url"}
+    systems = {name for name in e2edb.__all__ if name.islower()} - helpers
+    assert systems == {name for name in systems if f"\n| `{name}(env" in text}
