@@ -24,7 +24,7 @@ from e2e_controller.offload import offload
 from e2e_controller.server.access import Access, time_limit
 from e2e_controller.server.convert import key_from_proto
 from e2e_controller.server.evidence import Seen, metric_failure
-from e2e_controller.server.metric_targets import EndedError, MetricTargets, find_targets
+from e2e_controller.server.metric_targets import EndedError, Instances, find_instances
 from e2e_controller.server.metric_waits import MetricWait
 
 _MOST_KEYS = 1000
@@ -43,11 +43,11 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         selection, expectation, stable_for = wait_from_proto(request)
         _check_time("expectation.window", expectation.window, limit)
         _check_time("stable_for", expectation.window + stable_for, limit)
-        targets = await self._targets(keys)
-        wait = MetricWait(targets, selection, expectation, stable_for)
+        instances = await self._instances(keys)
+        wait = MetricWait(instances, selection, expectation, stable_for)
         try:
             async with asyncio.timeout_at(limit):
-                sample = await targets.unless_ended(wait.run())
+                sample = await instances.unless_ended(wait.run())
         except TimeoutError:
             text, details = wait.text("not in time"), [await wait.evidence()]
             raise WaitTimeout(text, reason="Timeout", details=details) from None
@@ -60,52 +60,54 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         self, request: pb.WatchMetricsRequest, context: Any
     ) -> AsyncIterator[pb.WatchMetricsResponse]:
         keys, selection = _keys(request.selection), selection_from_proto(request.selection)
-        targets, history = await self._targets(keys), History()
-        async with aclosing(watch(partial(targets.look, selection))) as samples:
+        instances, history = await self._instances(keys), History()
+        async with aclosing(watch(partial(instances.look, selection))) as samples:
             while True:
                 try:
-                    sample = await targets.unless_ended(anext(samples))
+                    sample = await instances.unless_ended(anext(samples))
                 except EndedError as error:
                     failure = metric_failure("", history, Seen(), error.object)
-                    raise WaitFailed(f"{targets}: {error}", reason=error.reason, details=[failure]) from None
+                    raise WaitFailed(
+                        f"{instances}: {error}", reason=error.reason, details=[failure]
+                    ) from None
                 if history.add(sample):
                     yield pb.WatchMetricsResponse(sample=sample_to_proto(sample))
 
     async def SumMetrics(self, request: pb.SumMetricsRequest, context: Any) -> pb.SumMetricsResponse:
         keys, selection = _keys(request.selection), selection_from_proto(request.selection)
-        targets = await self._targets(keys)
+        instances = await self._instances(keys)
         for key in keys:
             await self._access.running(key)
-        sample = await targets.look(selection)
+        sample = await instances.look(selection)
         if sample.error:
-            raise _scrape_failed(targets, sample.error)
+            raise _scrape_failed(instances, sample.error)
         return pb.SumMetricsResponse(sample=sample_to_proto(sample))
 
     async def GetMetrics(self, request: pb.GetMetricsRequest, context: Any) -> pb.GetMetricsResponse:
         names, matchers = names_from_proto(request.names), matchers_from_proto(request.matchers)
-        targets = await self._targets([key_from_proto(request.key)])
-        page = await self._page(targets)
+        instances = await self._instances([key_from_proto(request.key)])
+        page = await self._page(instances)
         try:
             return await offload(_series_response, page, names, matchers)
         except ScrapeError as error:
-            raise _scrape_failed(targets, str(error)) from error
+            raise _scrape_failed(instances, str(error)) from error
 
     async def GetMetricsPage(
         self, request: pb.GetMetricsPageRequest, context: Any
     ) -> pb.GetMetricsPageResponse:
-        page = await self._page(await self._targets([key_from_proto(request.key)]))
+        page = await self._page(await self._instances([key_from_proto(request.key)]))
         return pb.GetMetricsPageResponse(text=page.text, content_type=page.content_type)
 
-    async def _targets(self, keys: Sequence[Key]) -> MetricTargets:
-        return await find_targets(self._access, self._scraper, keys)
+    async def _instances(self, keys: Sequence[Key]) -> Instances:
+        return await find_instances(self._access, self._scraper, keys)
 
-    async def _page(self, targets: MetricTargets) -> Page:
-        (target,) = targets.all
+    async def _page(self, instances: Instances) -> Page:
+        (target,) = instances.all
         await self._access.running(target.key)
         try:
             return await target.fetch()
         except ScrapeError as error:
-            raise _scrape_failed(targets, str(error)) from error
+            raise _scrape_failed(instances, str(error)) from error
 
 
 def _keys(selection: pb.MetricSelection) -> list[Key]:
@@ -136,5 +138,5 @@ def _series_response(
     return pb.GetMetricsResponse(series=map(series_to_proto, series(page, names, matchers)))
 
 
-def _scrape_failed(targets: MetricTargets, error: str) -> Unavailable:
-    return Unavailable(f"{targets}: {error}", reason="ScrapeFailed")
+def _scrape_failed(instances: Instances, error: str) -> Unavailable:
+    return Unavailable(f"{instances}: {error}", reason="ScrapeFailed")

@@ -101,7 +101,7 @@ class MetricTarget:
         return url, visitor_of(metrics, self.key.name)
 
 
-class MetricTargets:
+class Instances:
     """The workloads whose sums are added up; often there is only one."""
 
     def __init__(self, access: Access, targets: Sequence[MetricTarget]) -> None:
@@ -156,11 +156,11 @@ class MetricTargets:
                 await subscription.changed()
 
 
-async def find_targets(access: Access, scraper: Scraper, keys: Sequence[Key]) -> MetricTargets:
+async def find_instances(access: Access, scraper: Scraper, keys: Sequence[Key]) -> Instances:
     """The workloads of these keys. Raises `NotFound`, or `InvalidArgument` for one that has no metrics."""
     for key in keys:
         _check_instrumented(await access.find(key))
-    return MetricTargets(access, [MetricTarget(access, scraper, key) for key in keys])
+    return Instances(access, [MetricTarget(access, scraper, key) for key in keys])
 
 
 def _check_instrumented(object_: Object) -> None:

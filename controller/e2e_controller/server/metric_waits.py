@@ -30,7 +30,7 @@ from e2e_controller.metrics.messages import matched_to_proto
 from e2e_controller.objects import Object
 from e2e_controller.offload import offload
 from e2e_controller.server.evidence import Seen, metric_failure
-from e2e_controller.server.metric_targets import MetricTarget, MetricTargets
+from e2e_controller.server.metric_targets import Instances, MetricTarget
 
 _ERROR_LENGTH = 300
 _MOST_LISTED = 10
@@ -40,9 +40,9 @@ class MetricWait:
     """One wait's state. `stable_for` is how many seconds the expectation must hold without a break."""
 
     def __init__(
-        self, targets: MetricTargets, selection: Selection, expectation: Expectation, stable_for: float = 0.0
+        self, instances: Instances, selection: Selection, expectation: Expectation, stable_for: float = 0.0
     ) -> None:
-        self._targets = targets
+        self._instances = instances
         self._selection = selection
         self._expectation = expectation
         self._stable_for = stable_for
@@ -50,12 +50,12 @@ class MetricWait:
         self._history = History()
         self._changes: Changes | None = None
         if expectation.measure is not Measure.VALUE:
-            self._changes = Changes(Increases(utc_now(), targets.origins), expectation.window)
+            self._changes = Changes(Increases(utc_now(), instances.origins), expectation.window)
 
     async def run(self) -> Sample:
         """The first sample that is as expected, for as long as was asked."""
         clock = asyncio.get_running_loop().time
-        async with aclosing(watch(partial(self._targets.look, self._selection))) as samples:
+        async with aclosing(watch(partial(self._instances.look, self._selection))) as samples:
             async for seen in samples:
                 sample = self._changes.measured(seen, clock()) if self._changes else seen
                 self._history.add(sample)
@@ -67,13 +67,13 @@ class MetricWait:
         """What was waited for, and why it did not come."""
         last = self._history.last
         told = f"last: {_describe(last)}" if last else "it was never scraped"
-        what = f"{listed(self._selection.names)} of {self._targets} to be: {self._words}"
+        what = f"{listed(self._selection.names)} of {self._instances} to be: {self._words}"
         return f"waited for {what}; {how}; {told}"
 
     async def evidence(self, object_: Object | None = None) -> pb.MetricFailure:
         """The history, near misses, the series that matched, and the state of what stands in the way."""
-        object_ = object_ or self._targets.in_the_way
-        hints = [(target, await self._hints(target)) for target in self._targets.all]
+        object_ = object_ or self._instances.in_the_way
+        hints = [(target, await self._hints(target)) for target in self._instances.all]
         seen = Seen(
             similar=tuple(dict.fromkeys(name for _, found in hints for name in found.similar)),
             label_misses=tuple(dict.fromkeys(miss for _, found in hints for miss in found.label_misses)),
@@ -95,7 +95,7 @@ class MetricWait:
             return self._expectation.holds(sample.sums, self._selection.absent)
         except AbsentMetric as error:
             details = [await self.evidence()]
-            message = f"{_without(sample, error.names) or self._targets}: {error}"
+            message = f"{_without(sample, error.names) or self._instances}: {error}"
             raise NotFound(message, reason="AbsentMetric", details=details) from error
 
     async def _hints(self, target: MetricTarget) -> Hints:
@@ -107,7 +107,7 @@ class MetricWait:
 
     def _matched(self, target: MetricTarget, hints: Hints) -> Iterator[pb.Series]:
         """The series that matched; first of all those that are not as expected, where each must be."""
-        workload = target.key.name if len(self._targets.all) > 1 else ""
+        workload = target.key.name if len(self._instances.all) > 1 else ""
         for sum_ in hints.sums:
             for series, value in sorted(sum_.values.items(), key=self._rank):
                 yield matched_to_proto(sum_.name, series, value, workload)
