@@ -24,7 +24,16 @@ _HOMES = {
     "e2e.blueprint": ("Blueprint",),
     "e2e.browser": ("open_in_browser",),
     "e2e.matchers": (
-        *("Expectation", "LabelMatcher", "between", "each", "equals", "equals_among_two", "greater"),
+        *(
+            "Baseline",
+            "Expectation",
+            "LabelMatcher",
+            "between",
+            "each",
+            "equals",
+            "equals_among_two",
+            "greater",
+        ),
         *("greater_among_two", "greater_or_equal", "increased_by", "less", "less_among_two"),
         *("less_or_equal", "not_equals", "rate"),
     ),

@@ -4,6 +4,7 @@ from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncQueries, Async
 from e2e.blueprint import Blueprint
 from e2e.browser import open_in_browser
 from e2e.matchers import (
+    Baseline,
     Expectation,
     LabelMatcher,
     between,
@@ -81,6 +82,7 @@ __all__ = [
     "AsyncQueries",
     "AsyncTraces",
     "AsyncWorkload",
+    "Baseline",
     "BasicAuth",
     "Blueprint",
     "Build",

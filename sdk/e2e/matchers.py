@@ -12,7 +12,7 @@ judges every series instead, `increased_by` how much was counted since the wait 
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -54,6 +54,16 @@ class ExpectationKind(Enum):
         self.judge = judge
 
 
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What metrics were at a moment, for `increased_by` to count from: `workload.baseline(...)` gives it."""
+
+    workloads: tuple[str, ...]
+    names: tuple[str, ...]
+    data: bytes = field(repr=False)
+    """For the controller."""
+
+
 class Measure(Enum):
     """What of a sum is judged: itself, how much it has grown since the wait began, or how fast it grows."""
 
@@ -77,6 +87,8 @@ class Expectation:
     """Seconds, of a rate."""
     of_each: bool = False
     """Whether it is about each series, not about their sum."""
+    since: Baseline | None = None
+    """What an increase is counted from; None: what there is when the wait begins."""
 
     def check_count(self, names: int) -> None:
         """Raises InvalidArgument when that many metric names cannot be judged."""
@@ -159,14 +171,20 @@ def less_among_two() -> Expectation:
     return _expect(ExpectationKind.LESS_AMONG_TWO)
 
 
-def increased_by(expectation: Expectation) -> Expectation:
+def increased_by(expectation: Expectation, *, since: Baseline | None = None) -> Expectation:
     """How much each sum has grown since the wait began is as expected: `increased_by(greater_or_equal(5))`.
+
+    With a baseline, it is how much it has grown since then:
+
+        before = web.baseline("http_requests_total")
+        ...
+        web.wait_sum_metrics(increased_by(equals(5), since=before), "http_requests_total")
 
     What counts is what was counted, whatever was reset meanwhile: a series that falls, or a container that is
     started anew, begins at 0 again. What is not there when the wait begins counts from 0. Of a gauge it is
     the difference, which may be below 0.
     """
-    return replace(_value(expectation, "increased_by"), measure=Measure.INCREASE)
+    return replace(_value(expectation, "increased_by"), measure=Measure.INCREASE, since=since)
 
 
 def rate(expectation: Expectation, *, over: float = 1.0) -> Expectation:

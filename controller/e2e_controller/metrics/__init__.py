@@ -3,7 +3,7 @@
 A sum is over all series of a family that match. An absent metric is absent, never 0.
 """
 
-from e2e_controller.metrics.changes import Changes, Increases
+from e2e_controller.metrics.changes import Baseline, Changes, Increases
 from e2e_controller.metrics.expectations import AbsentMetric, Expectation, ExpectationType, Measure
 from e2e_controller.metrics.hints import Hints, LabelMiss, hints_of, label_misses, similar_names
 from e2e_controller.metrics.matchers import LabelMatcher, MatchType
@@ -32,6 +32,7 @@ from e2e_controller.metrics.watching import (
 __all__ = [
     "AbsentMetric",
     "AbsentPolicy",
+    "Baseline",
     "Changes",
     "Expectation",
     "ExpectationType",

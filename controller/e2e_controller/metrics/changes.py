@@ -6,13 +6,14 @@ they were before anybody looked.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from e2e_controller.metrics.page import Origin
 from e2e_controller.metrics.selection import SeriesKey, Sum
-from e2e_controller.metrics.watching import Sample
+from e2e_controller.metrics.watching import Part, Sample
 
 _STEPS = 20
 """How many points a rate's window has at most."""
@@ -21,30 +22,47 @@ Growths = dict[tuple[str, SeriesKey], float]
 """By workload and series."""
 
 
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What one workload had counted, by name and series, and which start of its container did."""
+
+    origin: Origin | None
+    values: tuple[Mapping[SeriesKey, float], ...]
+
+
 class Increases:
-    """Follows the samples of one wait, which begins where the workloads have these origins.
+    """Follows the samples of one wait, which begins where the workloads have these origins, or baselines.
 
     What was not there at the first look counts from 0; so does all of a container that was started after the
     wait began.
     """
 
-    def __init__(self, began: datetime, origins: Mapping[str, Origin | None]) -> None:
+    def __init__(
+        self,
+        began: datetime,
+        origins: Mapping[str, Origin | None],
+        baselines: Mapping[str, Baseline] = MappingProxyType({}),
+    ) -> None:
         self._began = began
         self._origins = origins
-        self._workloads: dict[str, _Workload] = {}
+        self._workloads = {name: _Workload(found.origin, found.values) for name, found in baselines.items()}
 
     def add(self, sample: Sample) -> list[Growths]:
         """How much each name's series have grown, those of all workloads together."""
         growths: list[Growths] = [{} for _ in sample.sums]
         for part in sample.parts:
             if part.workload not in self._workloads:
-                is_new = self._is_new(part.workload, part.origin)
-                self._workloads[part.workload] = _Workload(part.origin, part.sums, is_new)
+                self._workloads[part.workload] = _Workload(part.origin, self._first(part))
             workload = self._workloads[part.workload]
             workload.add(part.origin, part.sums)
             for growth, track in zip(growths, workload.tracks, strict=True):
                 growth |= {(part.workload, series): value for series, value in track.grown.items()}
         return growths
+
+    def _first(self, part: Part) -> list[Mapping[SeriesKey, float]]:
+        """What is counted from, of a workload without a baseline."""
+        is_new = self._is_new(part.workload, part.origin)
+        return [{} if is_new and not sum_.is_gauge else sum_.values for sum_ in part.sums]
 
     def _is_new(self, workload: str, origin: Origin | None) -> bool:
         if (before := self._origins.get(workload)) is not None:
@@ -80,10 +98,10 @@ class _Track:
 
 
 class _Workload:
-    def __init__(self, origin: Origin | None, sums: Sequence[Sum], is_new: bool) -> None:
+    def __init__(self, origin: Origin | None, counted: Iterable[Mapping[SeriesKey, float]]) -> None:
         self._origin = origin
         self._was_reset = False
-        self.tracks = [_Track({} if is_new and not sum_.is_gauge else dict(sum_.values)) for sum_ in sums]
+        self.tracks = [_Track(dict(values)) for values in counted]
 
     def add(self, origin: Origin | None, sums: Sequence[Sum]) -> None:
         if origin != self._origin:

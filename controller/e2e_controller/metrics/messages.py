@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
 from e2e_api.errors import InvalidArgument
 from e2e_api.v1 import metric_service_pb2 as pb
+from e2e_controller.metrics.changes import Baseline
 from e2e_controller.metrics.expectations import Expectation, ExpectationType, Measure
 from e2e_controller.metrics.hints import LabelMiss
 from e2e_controller.metrics.matchers import LabelMatcher, MatchType
-from e2e_controller.metrics.page import Series
+from e2e_controller.metrics.page import Origin, Series
 from e2e_controller.metrics.selection import AbsentPolicy, Selection, SeriesKey, Sum, ValueType
 from e2e_controller.metrics.watching import Part, Sample
 
@@ -147,6 +149,46 @@ def miss_to_proto(miss: LabelMiss) -> pb.LabelMiss:
     return pb.LabelMiss(
         name=miss.name, matcher=str(miss.matcher), unknown_label=miss.unknown_label, there=miss.there
     )
+
+
+def baseline_to_proto(part: Part) -> pb.WorkloadBaseline:
+    """What a workload has counted by now."""
+    message = pb.WorkloadBaseline(workload=part.workload)
+    for sum_ in part.sums:
+        message.series.extend(matched_to_proto(sum_.name, *item) for item in sum_.values.items())
+    if part.origin is not None:
+        message.container = part.origin.container
+        if part.origin.started_at is not None:
+            message.started_at.FromDatetime(part.origin.started_at)
+    return message
+
+
+def baseline_from_proto(message: pb.WorkloadBaseline, names: Sequence[str]) -> Baseline:
+    """What a workload had counted of these names."""
+    values: dict[str, dict[SeriesKey, float]] = {name: {} for name in names}
+    for found in message.series:
+        values[found.family][found.name, tuple(sorted(found.labels.items()))] = found.value
+    started_at = message.started_at.ToDatetime(UTC) if message.HasField("started_at") else None
+    origin = Origin(message.container, started_at) if message.container else None
+    return Baseline(origin, tuple(values[name] for name in names))
+
+
+def baselines_from_proto(request: pb.WaitMetricsRequest, measure: Measure) -> dict[str, Baseline]:
+    """What a wait for an increase counts from, by workload; empty where that is how its begin is."""
+    if not request.HasField("baseline"):
+        return {}
+    if measure is not Measure.INCREASE:
+        raise _invalid("baseline", "has no effect but for an increase")
+    wanted, given = pb.MetricSelection(), pb.MetricSelection()
+    for selection, asked in ((wanted, request.selection), (given, request.baseline.selection)):
+        selection.CopyFrom(asked)
+        selection.ClearField("absent")
+    if wanted != given:
+        raise _invalid("baseline", "it is one of other metrics, labels or workloads")
+    names = tuple(request.selection.names)
+    if any(found.family not in names for item in request.baseline.workloads for found in item.series):
+        raise _invalid("baseline", "it has series of a metric that was not selected")
+    return {item.workload: baseline_from_proto(item, names) for item in request.baseline.workloads}
 
 
 def _known(values: Mapping[Any, Value], number: int, field: str) -> Value:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,10 @@ from e2e_api.quantities import format_duration
 from e2e_api.v1 import metric_service_pb2 as pb
 from e2e_api.v1 import metric_service_pb2_grpc
 from e2e_controller.drivers.base import Key
-from e2e_controller.metrics import History, LabelMatcher, Page, ScrapeError, Scraper, series, watch
+from e2e_controller.metrics import History, LabelMatcher, Page, Sample, ScrapeError, Scraper, series, watch
 from e2e_controller.metrics.messages import (
+    baseline_to_proto,
+    baselines_from_proto,
     matchers_from_proto,
     names_from_proto,
     sample_to_proto,
@@ -41,10 +44,11 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         limit = time_limit(context)
         keys = _keys(request.selection)
         selection, expectation, stable_for = wait_from_proto(request)
+        baselines = baselines_from_proto(request, expectation.measure)
         _check_time("expectation.window", expectation.window, limit)
         _check_time("stable_for", expectation.window + stable_for, limit)
         instances = await self._instances(keys)
-        wait = MetricWait(instances, selection, expectation, stable_for)
+        wait = MetricWait(instances, selection, expectation, stable_for, baselines)
         try:
             async with asyncio.timeout_at(limit):
                 sample = await instances.unless_ended(wait.run())
@@ -74,14 +78,13 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
                     yield pb.WatchMetricsResponse(sample=sample_to_proto(sample))
 
     async def SumMetrics(self, request: pb.SumMetricsRequest, context: Any) -> pb.SumMetricsResponse:
-        keys, selection = _keys(request.selection), selection_from_proto(request.selection)
-        instances = await self._instances(keys)
-        for key in keys:
-            await self._access.running(key)
-        sample = await instances.look(selection)
-        if sample.error:
-            raise _scrape_failed(instances, sample.error)
+        sample = await self._look(request.selection)
         return pb.SumMetricsResponse(sample=sample_to_proto(sample))
+
+    async def GetBaseline(self, request: pb.GetBaselineRequest, context: Any) -> pb.GetBaselineResponse:
+        sample = await self._look(request.selection, keeps_series=True)
+        found = pb.MetricBaseline(selection=request.selection, workloads=map(baseline_to_proto, sample.parts))
+        return pb.GetBaselineResponse(baseline=found)
 
     async def GetMetrics(self, request: pb.GetMetricsRequest, context: Any) -> pb.GetMetricsResponse:
         names, matchers = names_from_proto(request.names), matchers_from_proto(request.matchers)
@@ -100,6 +103,16 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
 
     async def _instances(self, keys: Sequence[Key]) -> Instances:
         return await find_instances(self._access, self._scraper, keys)
+
+    async def _look(self, message: pb.MetricSelection, keeps_series: bool = False) -> Sample:
+        keys, selection = _keys(message), selection_from_proto(message)
+        instances = await self._instances(keys)
+        for key in keys:
+            await self._access.running(key)
+        sample = await instances.look(replace(selection, keeps_series=keeps_series))
+        if sample.error:
+            raise _scrape_failed(instances, sample.error)
+        return sample
 
     async def _page(self, instances: Instances) -> Page:
         (target,) = instances.all

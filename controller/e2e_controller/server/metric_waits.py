@@ -1,7 +1,7 @@
 """One wait for metrics: how it is judged, and what is told when it was in vain."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -11,6 +11,7 @@ from e2e_api.quantities import format_duration
 from e2e_api.v1 import metric_service_pb2 as pb
 from e2e_controller.metrics import (
     AbsentMetric,
+    Baseline,
     Changes,
     Expectation,
     Hints,
@@ -37,10 +38,18 @@ _MOST_LISTED = 10
 
 
 class MetricWait:
-    """One wait's state. `stable_for` is how many seconds the expectation must hold without a break."""
+    """One wait's state. `stable_for` is how many seconds the expectation must hold without a break.
+
+    An increase is counted from the `baselines`, by workload; from the begin where there is none.
+    """
 
     def __init__(
-        self, instances: Instances, selection: Selection, expectation: Expectation, stable_for: float = 0.0
+        self,
+        instances: Instances,
+        selection: Selection,
+        expectation: Expectation,
+        stable_for: float,
+        baselines: Mapping[str, Baseline],
     ) -> None:
         self._instances = instances
         self._selection = selection
@@ -50,7 +59,7 @@ class MetricWait:
         self._history = History()
         self._changes: Changes | None = None
         if expectation.measure is not Measure.VALUE:
-            self._changes = Changes(Increases(utc_now(), instances.origins), expectation.window)
+            self._changes = Changes(Increases(utc_now(), instances.origins, baselines), expectation.window)
 
     async def run(self) -> Sample:
         """The first sample that is as expected, for as long as was asked."""

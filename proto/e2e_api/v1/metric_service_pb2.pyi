@@ -159,9 +159,9 @@ class _MetricMeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MetricM
     METRIC_MEASURE_VALUE: _MetricMeasure.ValueType  # 1
     """The sum itself."""
     METRIC_MEASURE_INCREASE: _MetricMeasure.ValueType  # 2
-    """How much it has grown since the wait began, over any reset: a series that falls, or a container that was
-    started anew, counts from 0 again. What was not there at the first look counts from 0. Of gauges it is the
-    difference, which may be below 0.
+    """How much it has grown since the wait began, or since a baseline, over any reset: a series that falls, or a
+    container that was started anew, counts from 0 again. What was not there at the first look counts from 0.
+    Of gauges it is the difference, which may be below 0.
     """
     METRIC_MEASURE_RATE: _MetricMeasure.ValueType  # 3
     """How much it has grown per second, in the last `window`."""
@@ -174,9 +174,9 @@ METRIC_MEASURE_UNSPECIFIED: MetricMeasure.ValueType  # 0
 METRIC_MEASURE_VALUE: MetricMeasure.ValueType  # 1
 """The sum itself."""
 METRIC_MEASURE_INCREASE: MetricMeasure.ValueType  # 2
-"""How much it has grown since the wait began, over any reset: a series that falls, or a container that was
-started anew, counts from 0 again. What was not there at the first look counts from 0. Of gauges it is the
-difference, which may be below 0.
+"""How much it has grown since the wait began, or since a baseline, over any reset: a series that falls, or a
+container that was started anew, counts from 0 again. What was not there at the first look counts from 0.
+Of gauges it is the difference, which may be below 0.
 """
 METRIC_MEASURE_RATE: MetricMeasure.ValueType  # 3
 """How much it has grown per second, in the last `window`."""
@@ -404,6 +404,7 @@ class WaitMetricsRequest(_message.Message):
     SELECTION_FIELD_NUMBER: _builtins.int
     EXPECTATION_FIELD_NUMBER: _builtins.int
     STABLE_FOR_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def selection(self) -> Global___MetricSelection: ...
     @_builtins.property
@@ -414,16 +415,23 @@ class WaitMetricsRequest(_message.Message):
         scrape in between. Unset: one look is enough.
         """
 
+    @_builtins.property
+    def baseline(self) -> Global___MetricBaseline:
+        """Baseline is what an increase is counted from; unset: what there is when the wait begins. It must be of the
+        same selection.
+        """
+
     def __init__(
         self,
         *,
         selection: Global___MetricSelection | None = ...,
         expectation: Global___Expectation | None = ...,
         stable_for: _duration_pb2.Duration | None = ...,
+        baseline: Global___MetricBaseline | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expectation", b"expectation", "selection", b"selection", "stable_for", b"stable_for"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "expectation", b"expectation", "selection", b"selection", "stable_for", b"stable_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expectation", b"expectation", "selection", b"selection", "stable_for", b"stable_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "expectation", b"expectation", "selection", b"selection", "stable_for", b"stable_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -640,6 +648,106 @@ class SumMetricsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SumMetricsResponse: _TypeAlias = SumMetricsResponse  # noqa: Y015
+
+@_typing.final
+class WorkloadBaseline(_message.Message):
+    """WorkloadBaseline is what one workload had counted, and which start of its container did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKLOAD_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    workload: _builtins.str
+    container: _builtins.str
+    @_builtins.property
+    def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___Series]:
+        """Series that were summed; `family` is the name in the selection."""
+
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        workload: _builtins.str = ...,
+        series: _abc.Iterable[Global___Series] | None = ...,
+        container: _builtins.str = ...,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "series", b"series", "started_at", b"started_at", "workload", b"workload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkloadBaseline: _TypeAlias = WorkloadBaseline  # noqa: Y015
+
+@_typing.final
+class MetricBaseline(_message.Message):
+    """MetricBaseline is what an increase can be counted from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    WORKLOADS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def selection(self) -> Global___MetricSelection: ...
+    @_builtins.property
+    def workloads(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkloadBaseline]: ...
+    def __init__(
+        self,
+        *,
+        selection: Global___MetricSelection | None = ...,
+        workloads: _abc.Iterable[Global___WorkloadBaseline] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection", "workloads", b"workloads"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricBaseline: _TypeAlias = MetricBaseline  # noqa: Y015
+
+@_typing.final
+class GetBaselineRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def selection(self) -> Global___MetricSelection: ...
+    def __init__(
+        self,
+        *,
+        selection: Global___MetricSelection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBaselineRequest: _TypeAlias = GetBaselineRequest  # noqa: Y015
+
+@_typing.final
+class GetBaselineResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASELINE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def baseline(self) -> Global___MetricBaseline: ...
+    def __init__(
+        self,
+        *,
+        baseline: Global___MetricBaseline | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBaselineResponse: _TypeAlias = GetBaselineResponse  # noqa: Y015
 
 @_typing.final
 class GetMetricsRequest(_message.Message):

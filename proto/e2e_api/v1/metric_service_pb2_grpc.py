@@ -50,6 +50,11 @@ class MetricServiceStub:
                 request_serializer=e2e_dot_v1_dot_metric__service__pb2.SumMetricsRequest.SerializeToString,
                 response_deserializer=e2e_dot_v1_dot_metric__service__pb2.SumMetricsResponse.FromString,
                 _registered_method=True)
+        self.GetBaseline = channel.unary_unary(
+                '/e2e.v1.MetricService/GetBaseline',
+                request_serializer=e2e_dot_v1_dot_metric__service__pb2.GetBaselineRequest.SerializeToString,
+                response_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetBaselineResponse.FromString,
+                _registered_method=True)
         self.GetMetrics = channel.unary_unary(
                 '/e2e.v1.MetricService/GetMetrics',
                 request_serializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsRequest.SerializeToString,
@@ -89,6 +94,13 @@ class MetricServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBaseline(self, request, context):
+        """GetBaseline scrapes once and returns what an increase can be counted from later.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMetrics(self, request, context):
         """GetMetrics scrapes once and returns the matching series.
         """
@@ -120,6 +132,11 @@ def add_MetricServiceServicer_to_server(servicer, server):
                     servicer.SumMetrics,
                     request_deserializer=e2e_dot_v1_dot_metric__service__pb2.SumMetricsRequest.FromString,
                     response_serializer=e2e_dot_v1_dot_metric__service__pb2.SumMetricsResponse.SerializeToString,
+            ),
+            'GetBaseline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBaseline,
+                    request_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetBaselineRequest.FromString,
+                    response_serializer=e2e_dot_v1_dot_metric__service__pb2.GetBaselineResponse.SerializeToString,
             ),
             'GetMetrics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMetrics,
@@ -214,6 +231,33 @@ class MetricService:
             '/e2e.v1.MetricService/SumMetrics',
             e2e_dot_v1_dot_metric__service__pb2.SumMetricsRequest.SerializeToString,
             e2e_dot_v1_dot_metric__service__pb2.SumMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBaseline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/e2e.v1.MetricService/GetBaseline',
+            e2e_dot_v1_dot_metric__service__pb2.GetBaselineRequest.SerializeToString,
+            e2e_dot_v1_dot_metric__service__pb2.GetBaselineResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,8 @@ class MetricServiceStub:
     """WatchMetrics sends the values whenever they change, for expectations only the client can judge."""
     SumMetrics: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.SumMetricsRequest, _metric_service_pb2.SumMetricsResponse]
     """SumMetrics scrapes once and returns a sum for each name."""
+    GetBaseline: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.GetBaselineRequest, _metric_service_pb2.GetBaselineResponse]
+    """GetBaseline scrapes once and returns what an increase can be counted from later."""
     GetMetrics: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsRequest, _metric_service_pb2.GetMetricsResponse]
     """GetMetrics scrapes once and returns the matching series."""
     GetMetricsPage: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsPageRequest, _metric_service_pb2.GetMetricsPageResponse]
@@ -61,6 +63,8 @@ class MetricServiceAsyncStub(MetricServiceStub):
     """WatchMetrics sends the values whenever they change, for expectations only the client can judge."""
     SumMetrics: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.SumMetricsRequest, _metric_service_pb2.SumMetricsResponse]  # type: ignore[assignment]
     """SumMetrics scrapes once and returns a sum for each name."""
+    GetBaseline: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.GetBaselineRequest, _metric_service_pb2.GetBaselineResponse]  # type: ignore[assignment]
+    """GetBaseline scrapes once and returns what an increase can be counted from later."""
     GetMetrics: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsRequest, _metric_service_pb2.GetMetricsResponse]  # type: ignore[assignment]
     """GetMetrics scrapes once and returns the matching series."""
     GetMetricsPage: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsPageRequest, _metric_service_pb2.GetMetricsPageResponse]  # type: ignore[assignment]
@@ -95,6 +99,14 @@ class MetricServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_metric_service_pb2.SumMetricsResponse, _abc.Awaitable[_metric_service_pb2.SumMetricsResponse]]:
         """SumMetrics scrapes once and returns a sum for each name."""
+
+    @_abc_1.abstractmethod
+    def GetBaseline(
+        self,
+        request: _metric_service_pb2.GetBaselineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metric_service_pb2.GetBaselineResponse, _abc.Awaitable[_metric_service_pb2.GetBaselineResponse]]:
+        """GetBaseline scrapes once and returns what an increase can be counted from later."""
 
     @_abc_1.abstractmethod
     def GetMetrics(

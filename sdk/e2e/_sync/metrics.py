@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from e2e._sync.client import CALL_SECONDS
 from e2e._sync.session import Session
 from e2e._sync.sums import MetricSums, Sums
-from e2e.matchers import Expectation, ExpectationKind, Judge, LabelMatchers, as_label_matchers
+from e2e.matchers import (
+    Baseline,
+    Expectation,
+    ExpectationKind,
+    Judge,
+    LabelMatchers,
+    as_label_matchers,
+)
 from e2e.messages import matcher_messages, series_of
 from e2e.options import Named
 from e2e.values import Absent, Series
@@ -89,6 +96,15 @@ class Instrumented:
         """The sum of one metric family now. Raises as `sum_metrics`."""
         return (self.sum_metrics(name, matchers=matchers, count=count))[name]
 
+    def baseline(self, *names: str, matchers: LabelMatchers | None = None, count: bool = False) -> Baseline:
+        """What the named metric families are now, for `increased_by(..., since=...)` to count from.
+
+        The wait must be for the same names, matchers and `count`. What is absent now counts from 0. Raises
+        NotRunning while the workload does not run, and Unavailable when the scrape failed.
+        """
+        sums = MetricSums(self._session, [self._name], names, matchers=matchers, count=count)
+        return sums.baseline()
+
     def metrics(self, *names: str, matchers: LabelMatchers | None = None) -> list[Series]:
         """The matching series of the metrics page now, with their labels; of all families when none is named.
 
@@ -166,6 +182,17 @@ class InstrumentedTogether:
             self._session, _names(workloads), names, matchers=matchers, count=count, absent=absent
         )
         return sums.now()
+
+    def baseline(
+        self,
+        workloads: Sequence[Named | str],
+        *names: str,
+        matchers: LabelMatchers | None = None,
+        count: bool = False,
+    ) -> Baseline:
+        """What the metric families are now, of all the workloads. Raises as `Workload.baseline`."""
+        sums = MetricSums(self._session, _names(workloads), names, matchers=matchers, count=count)
+        return sums.baseline()
 
 
 def _names(workloads: Sequence[Named | str]) -> list[str]:

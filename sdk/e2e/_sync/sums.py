@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from e2e._sync.client import CALL_SECONDS
 from e2e._sync.session import Session
 from e2e.matchers import (
+    Baseline,
     Expectation,
     ExpectationKind,
     Judge,
@@ -58,6 +59,7 @@ class MetricSums:
         self._session = session
         self._names = names
         self._absent = absent
+        self._workloads = workloads
         self._whose = ", ".join(workloads)
         self._selection = selection_message(keys, names, as_label_matchers(matchers), count, absent)
 
@@ -73,6 +75,14 @@ class MetricSums:
         if missing and self._absent is Absent.FAIL:
             raise self._not_found(missing)
         return sums
+
+    def baseline(self) -> Baseline:
+        """What there is now, for `increased_by` to count from."""
+        transport = self._session.client.transport
+        request = metric_service_pb2.GetBaselineRequest(selection=self._selection)
+        response = transport.unary(transport.metrics.GetBaseline, request, CALL_SECONDS)
+        data = response.baseline.SerializeToString()
+        return Baseline(tuple(self._workloads), tuple(self._names), data)
 
     def wait(
         self, expectation: Expectation | Judge, *, stable_for: float = 0.0, timeout: float | None = None
@@ -112,6 +122,8 @@ class MetricSums:
         )
         if stable_for:
             request.stable_for.FromNanoseconds(int(stable_for * 1e9))
+        if expectation.since is not None:
+            request.baseline.ParseFromString(expectation.since.data)
         started = time.monotonic()
         try:
             response = transport.unary(transport.metrics.WaitMetrics, request, seconds + DEADLINE_MARGIN)

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from e2e.aio.client import CALL_SECONDS
 from e2e.aio.session import AsyncSession
 from e2e.aio.sums import AsyncMetricSums, Sums
-from e2e.matchers import Expectation, ExpectationKind, Judge, LabelMatchers, as_label_matchers
+from e2e.matchers import (
+    Baseline,
+    Expectation,
+    ExpectationKind,
+    Judge,
+    LabelMatchers,
+    as_label_matchers,
+)
 from e2e.messages import matcher_messages, series_of
 from e2e.options import Named
 from e2e.values import Absent, Series
@@ -95,6 +102,17 @@ class AsyncInstrumented:
         """The sum of one metric family now. Raises as `sum_metrics`."""
         return (await self.sum_metrics(name, matchers=matchers, count=count))[name]
 
+    async def baseline(
+        self, *names: str, matchers: LabelMatchers | None = None, count: bool = False
+    ) -> Baseline:
+        """What the named metric families are now, for `increased_by(..., since=...)` to count from.
+
+        The wait must be for the same names, matchers and `count`. What is absent now counts from 0. Raises
+        NotRunning while the workload does not run, and Unavailable when the scrape failed.
+        """
+        sums = AsyncMetricSums(self._session, [self._name], names, matchers=matchers, count=count)
+        return await sums.baseline()
+
     async def metrics(self, *names: str, matchers: LabelMatchers | None = None) -> list[Series]:
         """The matching series of the metrics page now, with their labels; of all families when none is named.
 
@@ -172,6 +190,17 @@ class AsyncInstrumentedTogether:
             self._session, _names(workloads), names, matchers=matchers, count=count, absent=absent
         )
         return await sums.now()
+
+    async def baseline(
+        self,
+        workloads: Sequence[Named | str],
+        *names: str,
+        matchers: LabelMatchers | None = None,
+        count: bool = False,
+    ) -> Baseline:
+        """What the metric families are now, of all the workloads. Raises as `Workload.baseline`."""
+        sums = AsyncMetricSums(self._session, _names(workloads), names, matchers=matchers, count=count)
+        return await sums.baseline()
 
 
 def _names(workloads: Sequence[Named | str]) -> list[str]:

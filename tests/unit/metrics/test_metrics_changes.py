@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from e2e_controller.metrics import (
     AbsentPolicy,
+    Baseline,
     Changes,
     Increases,
     Origin,
@@ -95,6 +96,25 @@ async def test_all_counts_of_what_was_started_after_the_wait_began() -> None:
     assert await increases(("m 5", NEW), ("m 6", NEW), origins={"a": None}) == [5, 6]
     assert await increases(("m 5", OLD), ("m 6", OLD), origins={"a": None}) == [0, 1]
     assert await increases(("m 5", NEW), ("m 6", NEW), origins={"a": OLD}) == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("look", "grown"),
+    [
+        ('m{a="1"} 12\nm{a="2"} 5', 7.0),
+        ('m{a="1"} 3', 3.0),  # it was reset meanwhile
+        (('m{a="1"} 12', NEW), 12.0),  # started anew
+        ("# TYPE m gauge\nm 3", -7.0),
+    ],
+)
+async def test_a_baseline_is_counted_from(look: str | Look, grown: float) -> None:
+    selection = Selection(("m",), keeps_series=True)
+    first = await sample_of("# TYPE m gauge\nm 10" if "gauge" in look else 'm{a="1"} 10', selection=selection)
+    (part,) = first.parts
+    baseline = Baseline(part.origin, tuple(sum_.values for sum_ in part.sums))
+    increases = Increases(BEGAN, {"a": OLD}, {"a": baseline})
+    sample = Changes(increases).measured(await sample_of(look, selection=selection), 0)
+    assert sample.sums[0].change == grown
 
 
 async def test_a_failed_look_and_what_is_gone_for_a_while_lose_nothing() -> None:

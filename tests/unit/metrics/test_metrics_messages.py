@@ -11,11 +11,13 @@ from e2e_api.errors import InvalidArgument
 from e2e_api.v1 import metric_service_pb2 as pb
 from e2e_controller.metrics import (
     AbsentPolicy,
+    Baseline,
     Expectation,
     ExpectationType,
     LabelMatcher,
     MatchType,
     Measure,
+    Origin,
     Part,
     Sample,
     Selection,
@@ -143,6 +145,16 @@ def test_samples_of_several_workloads() -> None:
     assert not messages.sample_to_proto(Sample(datetime.now(UTC), parts=parts[:1])).workloads
     changed = messages.sum_to_proto(Sum("m", 3, 1, change=-1))
     assert changed == pb.MetricSum(name="m", value=3, series=1, change=-1)
+
+
+@pytest.mark.parametrize("origin", [None, Origin("c1", None), Origin("c1", datetime(2024, 5, 1, tzinfo=UTC))])
+def test_baselines(origin: Origin | None) -> None:
+    first, second = ("m_sum", (("a", "1"), ("b", "2"))), ("m_sum", ())
+    part = Part("web", (Sum("m", 3, 2, {first: 1.0, second: 2.0}), Sum("n", None, 0)), origin=origin)
+    message = messages.baseline_to_proto(part)
+    assert message.workload == "web"
+    expected = Baseline(origin, ({first: 1.0, second: 2.0}, {}))
+    assert messages.baseline_from_proto(message, ("m", "n")) == expected
 
 
 def test_series() -> None:

@@ -177,6 +177,9 @@ class FakeController(
     def GetMetrics(self, request: Any, context: Any) -> Any:  # noqa: N802
         return next(self._answer("GetMetrics", request, context, lambda _: iter(())))
 
+    def GetBaseline(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return next(self._answer("GetBaseline", request, context, lambda _: iter(())))
+
     def GetMetricsPage(self, request: Any, context: Any) -> Any:  # noqa: N802
         return next(self._answer("GetMetricsPage", request, context, lambda _: iter(())))
 

@@ -216,6 +216,19 @@ def test_what_has_changed_is_judged_by_the_controller_and_given(
     assert (second.measure, second.each, second.window.seconds) == (pb.METRIC_MEASURE_RATE, True, 2)
 
 
+def test_a_baseline_is_given_back_to_the_controller(web: Workload, controller: FakeController) -> None:
+    found = pb.MetricBaseline(workloads=[pb.WorkloadBaseline(workload="web", container="c1")])
+    controller.answers["GetBaseline"] = answer(pb.GetBaselineResponse(baseline=found))
+    before = web.baseline("a", matchers={"x": "1"})
+    assert repr(before) == "Baseline(workloads=('web',), names=('a',))"
+    controller.answers["WaitMetrics"] = answer(pb.WaitMetricsResponse(sample=sample(a=1.0)))
+    web.wait_sum_metrics(increased_by(equals(5), since=before), "a", matchers={"x": "1"})
+    (asked,) = controller.asked(pb.GetBaselineRequest)
+    (waited,) = controller.asked(pb.WaitMetricsRequest)
+    assert waited.baseline == found
+    assert asked.selection == waited.selection
+
+
 def test_what_shall_hold_for_some_time_is_judged_by_the_controller(
     web: Workload, controller: FakeController
 ) -> None:

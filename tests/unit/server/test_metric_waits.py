@@ -217,6 +217,31 @@ async def test_an_increase_is_judged_against_the_begin(client: Client, page: Met
     assert [(found.value, found.change) for found in sample.sums] == [(5, 5), (5, 5)]
 
 
+async def test_an_increase_may_count_from_an_earlier_baseline(client: Client, page: MetricsPage) -> None:
+    page.texts = {"a": 'm{x="1"} 100\n', "b": 'm{x="1"} 7\n'}
+    for name in "ab":
+        await page.workload(client, name)
+    request = wait_for("m", of="ab", operand=7, measure=INCREASE)
+    asked = pb.GetBaselineRequest(selection=request.selection)
+    response = await checked(client.metrics.GetBaseline(asked, timeout=60))
+    request.baseline.CopyFrom(response.baseline)
+    page.texts = {"a": 'm{x="1"} 102\n', "b": 'm{x="1"} 3\nm{x="2"} 2\n'}  # one was reset
+    assert (await waited(client, request)).sums[0].change == 7
+    for change, problem in (
+        ({"measure": 0}, "baseline: has no effect but for an increase"),
+        ({"names": ("n",)}, "baseline: it is one of other metrics, labels or workloads"),
+        ({"of": "ba"}, "baseline: it is one of other metrics, labels or workloads"),
+    ):
+        given = {"names": ("m",), "of": "ab", "measure": INCREASE, **change}
+        wrong = wait_for(*given.pop("names"), operand=7, **given)  # type: ignore[misc, arg-type]
+        wrong.baseline.CopyFrom(response.baseline)
+        with pytest.raises(InvalidArgument, match=problem):
+            await waited(client, wrong)
+    page.status = 503
+    with pytest.raises(Unavailable, match="503"):
+        await checked(client.metrics.GetBaseline(asked, timeout=60))
+
+
 async def test_an_increase_counts_all_of_a_container_that_was_started_anew(
     client: Client, harness: Harness, page: MetricsPage
 ) -> None:
