@@ -168,7 +168,10 @@ def baseline_from_proto(message: pb.WorkloadBaseline, names: Sequence[str]) -> B
     values: dict[str, dict[SeriesKey, float]] = {name: {} for name in names}
     for found in message.series:
         values[found.family][found.name, tuple(sorted(found.labels.items()))] = found.value
-    started_at = message.started_at.ToDatetime(UTC) if message.HasField("started_at") else None
+    try:
+        started_at = message.started_at.ToDatetime(UTC) if message.HasField("started_at") else None
+    except (ValueError, OverflowError) as error:
+        raise _invalid("baseline.workloads.started_at", f"is no time: {error}") from error
     origin = Origin(message.container, started_at) if message.container else None
     return Baseline(origin, tuple(values[name] for name in names))
 

@@ -157,6 +157,12 @@ def test_baselines(origin: Origin | None) -> None:
     assert messages.baseline_from_proto(message, ("m", "n")) == expected
 
 
+def test_a_baseline_of_no_time_is_refused() -> None:
+    message = pb.WorkloadBaseline(workload="web", container="c1", started_at=Timestamp(nanos=-5))
+    with pytest.raises(InvalidArgument, match="is no time"):
+        messages.baseline_from_proto(message, ("m",))
+
+
 def test_series() -> None:
     message = messages.series_to_proto(Series("m", "m_sum", {"a": "b"}, 2))
     assert message == pb.Series(family="m", name="m_sum", labels={"a": "b"}, value=2)
