@@ -23,7 +23,6 @@ _TEXT_LENGTHS = (600, 300, 100, 30)
 """Letters of each text; the first that make it fit."""
 _LOG_LINES, _LINE_LENGTH = 10, 200
 _SIMILAR_BYTES, _MATCHED_BYTES, _HISTORY_BYTES = 300, 400, 1_100
-_MOST_MATCHED = 10
 _ERROR_LENGTH = 300
 _FIELD_BYTES = 4
 """What each element of a list may cost besides its content."""
@@ -56,6 +55,9 @@ class Seen:
     similar: tuple[str, ...] = ()
     label_misses: tuple[LabelMiss, ...] = ()
     matched: tuple[metric_service_pb2.Series, ...] = ()
+    """The first series that matched."""
+    matched_count: int = 0
+    """How many did."""
     longest_held: float | None = None
 
 
@@ -72,8 +74,8 @@ def metric_failure(
     failure.similar.extend(_fitting(seen.similar, _SIMILAR_BYTES, lambda name: len(name.encode())))
     misses = map(miss_to_proto, seen.label_misses)
     failure.label_misses.extend(_fitting(misses, _SIMILAR_BYTES, lambda miss: miss.ByteSize()))
-    failure.matched_count = len(seen.matched)
-    matched = _fitting(seen.matched[:_MOST_MATCHED], _MATCHED_BYTES, lambda series: series.ByteSize())
+    failure.matched_count = seen.matched_count
+    matched = _fitting(seen.matched, _MATCHED_BYTES, lambda series: series.ByteSize())
     failure.matched.extend(matched)
     if object_ is not None:
         room = EVIDENCE_BYTES - failure.ByteSize() - _FIELD_BYTES

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
+from itertools import chain, islice
 
 from e2e_api.errors import LimitExceeded, NotFound
 from e2e_api.looks import Stability
@@ -21,6 +22,7 @@ from e2e_controller.metrics import (
     Sample,
     ScrapeError,
     Selection,
+    SeriesKey,
     Sum,
     hints_of,
     utc_now,
@@ -35,6 +37,7 @@ from e2e_controller.server.metric_targets import Instances, MetricTarget
 
 _ERROR_LENGTH = 300
 _MOST_LISTED = 10
+_HINT_SECONDS = 0.1
 
 
 class MetricWait:
@@ -79,17 +82,22 @@ class MetricWait:
         what = f"{listed(self._selection.names)} of {self._instances} to be: {self._words}"
         return f"waited for {what}; {how}; {told}"
 
-    async def evidence(self, object_: Object | None = None) -> pb.MetricFailure:
-        """The history, near misses, the series that matched, and the state of what stands in the way."""
-        object_ = object_ or self._instances.in_the_way
-        hints = [(target, await self._hints(target)) for target in self._instances.all]
+    async def evidence(self, ended: Object | None = None) -> pb.MetricFailure:
+        """The history, near misses, the series that matched, and the state of what stands in the way.
+
+        Where a workload has `ended`, that is the reason, and nothing on the pages is.
+        """
+        hints = [] if ended else await self._all_hints()
+        matched = [series for target, found in hints for series in self._matched(target, found)]
+        last = self._history.last
         seen = Seen(
             similar=tuple(dict.fromkeys(name for _, found in hints for name in found.similar)),
             label_misses=tuple(dict.fromkeys(miss for _, found in hints for miss in found.label_misses)),
-            matched=tuple(series for target, found in hints for series in self._matched(target, found)),
+            matched=tuple(matched),
+            matched_count=max(len(matched), sum(sum_.series for sum_ in last.sums) if last else 0),
             longest_held=self._stability.longest if self._stable_for else None,
         )
-        return metric_failure(self._words, self._history, seen, object_)
+        return metric_failure(self._words, self._history, seen, ended or self._instances.in_the_way)
 
     @property
     def _words(self) -> str:
@@ -107,23 +115,40 @@ class MetricWait:
             message = f"{_without(sample, error.names) or self._instances}: {error}"
             raise NotFound(message, reason="AbsentMetric", details=details) from error
 
+    async def _all_hints(self) -> list[tuple[MetricTarget, Hints]]:
+        """What the pages say, as far as there is time: whoever waits is about to give up."""
+        found = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HINT_SECONDS):
+                for target in self._instances.all[:_MOST_LISTED]:
+                    found.append((target, await self._hints(target)))
+        return found
+
     async def _hints(self, target: MetricTarget) -> Hints:
-        page = target.page
+        page, selection = target.page, self._selection
+        if page is None:
+            return Hints()
         try:
-            return Hints() if page is None else await offload(hints_of, page, self._selection)
+            if selection.is_quick_on(page):
+                return hints_of(page, selection)
+            return await offload(hints_of, page, selection)
         except (ScrapeError, LimitExceeded):
             return Hints()
 
     def _matched(self, target: MetricTarget, hints: Hints) -> Iterator[pb.Series]:
-        """The series that matched; first of all those that are not as expected, where each must be."""
+        """The first series that matched; those that are not as expected, where each must be, before all."""
         workload = target.key.name if len(self._instances.all) > 1 else ""
+        most = max(1, _MOST_LISTED // (len(self._instances.all) * len(hints.sums) or 1))
         for sum_ in hints.sums:
-            for series, value in sorted(sum_.values.items(), key=self._rank):
+            for series, value in islice(self._culprits_first(sum_), most):
                 yield matched_to_proto(sum_.name, series, value, workload)
 
-    def _rank(self, item: tuple[object, float]) -> bool:
-        is_judged = self._expectation.each and self._expectation.measure is Measure.VALUE
-        return is_judged and self._expectation.holds_alone(item[1])
+    def _culprits_first(self, sum_: Sum) -> Iterator[tuple[SeriesKey, float]]:
+        expectation = self._expectation
+        if not expectation.each or expectation.measure is not Measure.VALUE:
+            return iter(sum_.values.items())
+        wrong = [item for item in sum_.values.items() if not expectation.holds_alone(item[1])]
+        return chain(wrong, (item for item in sum_.values.items() if expectation.holds_alone(item[1])))
 
 
 def listed(texts: Sequence[str]) -> str:

@@ -124,6 +124,7 @@ async def test_nothing_goes_on_in_the_clear(scraper: Scraper, certificate: Certi
     [
         (None, "other", ""),
         (Tls(insecure_skip_verify=True), "other", ""),
+        (Tls(insecure_skip_verify=True, server_name="x.example"), "other", ""),
         (Tls.model_construct(ca="given"), "web", ""),
         (Tls.model_construct(ca="given", server_name="web"), "other", ""),
         (Tls.model_construct(ca="given"), "other", "Hostname mismatch, certificate is not valid for 'other'"),

@@ -91,7 +91,7 @@ def test_it_always_fits(message: str, name: str, lines: list[str], objects: int)
     history.add(Sample(NOW, error=name))
     miss = LabelMiss(name, LabelMatcher(name, MatchType.EQUAL, message), True, (name,))
     line = metrics.Series(family=name, name=name, labels={name: message}, workload=name)
-    seen = Seen((name,) * 10, (miss,) * 3, (line,) * 20, 1.5)
+    seen = Seen((name,) * 10, (miss,) * 3, (line,) * 20, 20, 1.5)
     metric = metric_failure(message, history, seen, failed)
     assert metric.ByteSize() <= EVIDENCE_BYTES
     assert metric.object.key.name == "web"
