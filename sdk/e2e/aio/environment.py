@@ -99,6 +99,11 @@ class AsyncEnvironment(AsyncInteractive, AsyncInstrumentedTogether):
         return self._session.environment
 
     @property
+    def keeps_failures(self) -> bool:
+        """Whether all stays as it is where the block ends by an exception."""
+        return self._keep_on_failure
+
+    @property
     def shared_dir(self) -> Path:
         """The directory that all its containers have, at the same path as on the host.
 

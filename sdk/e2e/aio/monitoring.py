@@ -152,7 +152,10 @@ class AsyncMonitoring(AsyncQueries):
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         try:
-            await self.close()
+            if error is not None and self._env.keeps_failures:
+                await self.end(remove=False)  # what it has gathered is evidence
+            else:
+                await self.close()
         except E2EError as second:
             if error is None:
                 raise
@@ -203,8 +206,9 @@ class AsyncMonitoring(AsyncQueries):
     async def _wait_scraped(self, seconds: float) -> None:
         """Waits until the first scrape has succeeded, of this process if it is scraped."""
         job = PROCESS_JOB if self._setup.process else self.prometheus.name
+        instance = PROCESS_JOB if self._setup.process else self.prometheus.internal_endpoint("http")
         try:
-            await self.wait_query(f'up{{job="{job}"}}', equals(1), seconds)
+            await self.wait_query(f'up{{job="{job}",instance="{instance}"}}', equals(1), seconds)
         except WaitTimeout as error:
             first, *more = error.message.splitlines()
             lines = [f"{job} was not scraped in time: {first}", *more]

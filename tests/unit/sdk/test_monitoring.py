@@ -106,7 +106,7 @@ def test_it_applies_and_serves_and_removes(controller: FakeController, prometheu
                 "e2e-controller",
                 "/controller/metrics",
             )
-            assert prometheus.queries == ['up{job="test-process"}']
+            assert prometheus.queries == ['up{job="test-process",instance="test-process"}']
             assert deleted(controller) == []
         assert deleted(controller) == ["monitoring"]
         monitoring.close()
@@ -147,6 +147,19 @@ def test_what_is_kept_keeps_it(controller: FakeController, prometheus: Prometheu
     assert deleted(controller) == []
 
 
+def test_a_failure_that_is_kept_keeps_what_it_has_gathered(
+    controller: FakeController, prometheus: Prometheus
+) -> None:
+    env = Environment("env", keep_on_failure=True)
+    with pytest.raises(ZeroDivisionError), env, e2e.monitoring.start(env, cadvisor=False):
+        _ = 1 / 0
+    assert deleted(controller) == []
+    env = Environment("env", keep_on_failure=True)
+    with env, e2e.monitoring.start(env, name="other", cadvisor=False):
+        pass
+    assert deleted(controller) == ["other"]
+
+
 def test_options(controller: FakeController, prometheus: Prometheus) -> None:
     rules = {"groups": [{"name": "g", "rules": [{"alert": "Down", "expr": "up == 0"}]}]}
     with Environment("env") as env:
@@ -171,7 +184,7 @@ def test_options(controller: FakeController, prometheus: Prometheus) -> None:
         "scrape_timeout": "500ms",
         "evaluation_interval": "500ms",
     }
-    assert prometheus.queries == ['up{job="watch"}']
+    assert prometheus.queries == ['up{job="watch",instance="watch:9090"}']
 
 
 def test_wrong_options_start_nothing(controller: FakeController) -> None:
@@ -220,7 +233,7 @@ def test_no_scrape_in_time_is_told_and_leaves_nothing(
             e2e.monitoring.start(env, cadvisor=False, timeout=0.3)
     lines = str(failed.value).splitlines()
     assert lines[0].startswith(
-        'test-process was not scraped in time: up{job="test-process"} did not become equals(1)'
+        'test-process was not scraped in time: up{job="test-process",instance="test-process"} did not'
     )
     assert lines[-2:] == [
         "  target http://10.0.0.1:1/metrics is down: context deadline exceeded",
