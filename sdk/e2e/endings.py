@@ -48,6 +48,11 @@ def signals(tell: Tell) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Says nothing of clients that hang up."""
+
+
 class Endpoint:
     """An address on this machine alone; `tell` is called when somebody requests it.
 
@@ -79,7 +84,7 @@ class Endpoint:
                 """Says nothing."""
 
         try:
-            self._server = ThreadingHTTPServer((_HOST, port), Handler)
+            self._server = _Server((_HOST, port), Handler)
         except OSError as error:
             raise Conflict(f"port {port} cannot be listened on: {error.strerror or error}") from error
         self.url = f"http://{_HOST}:{self._server.server_port}{path}"
