@@ -55,7 +55,7 @@ def minio(
         secret_key: at least 8 characters.
         certificate: makes it serve TLS only, at port `https`. Clients verify it by the name they ask for, so
             that it needs `name` for others of the environment, and 127.0.0.1 for this machine.
-        image: the image; any release since 2021.
+        image: the image; needs flags that releases of 2021 and later know.
         flags: changes of the program's flags.
         options: what any container may be given.
     """
