@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from e2e.benchmark.curves import Curve, Point
 from e2e_api.errors import InvalidArgument
@@ -36,6 +36,17 @@ class QueryFigures:
     name: str
     promql: str
     series: tuple[SeriesFigures, ...]
+
+    def words_for(self, series: SeriesFigures) -> str:
+        """The labels by which a series differs from the others; all of them where it is alone."""
+        if len(self.series) == 1:
+            return series.words
+        values: dict[str, set[str]] = {}
+        for each in self.series:
+            for name in {name for other in self.series for name in other.labels}:
+                values.setdefault(name, set()).add(each.labels.get(name, ""))
+        told = {name: value for name, value in series.labels.items() if len(values[name]) > 1}
+        return replace(series, labels=told).words
 
     @property
     def only(self) -> SeriesFigures:

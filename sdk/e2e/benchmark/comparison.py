@@ -39,7 +39,7 @@ class Compared:
             return f"{self.name}: cannot tell, as a value is not above 0"
         interval = "too few repetitions to be sure of anything"
         if self.change.least > 0:
-            interval = f"surely {self.change.least:.2f}-{self.change.most:.2f}"
+            interval = f"95 %: {self.change.least:.2f}-{self.change.most:.2f}"
         return f"{self.name}: {self.verdict}: {self.change.ratio:.2f} x, {interval}; noise {self.noise:.0%}"
 
 

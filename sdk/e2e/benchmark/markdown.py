@@ -47,7 +47,7 @@ def _asked(report: Report) -> Iterator[Sequence[str]]:
     for query in report.queries:
         for series in query.series:
             values = (series.mean, series.least, series.most, series.last)
-            yield [query.name, series.words, *(number(value) for value in values)]
+            yield [query.name, query.words_for(series), *(number(value) for value in values)]
         if not query.series:
             yield [query.name, "no values", *[NOTHING] * 4]
 
@@ -57,7 +57,7 @@ def amount(figure: str, value: float | None) -> str:
     if value is None:
         return NOTHING
     if figure.endswith("seconds"):
-        return f"{value:.3f} s" if value < 1 else f"{value:.2f} s"
+        return f"{1000 * value:.1f} ms" if value < 1 else f"{value:.2f} s"
     if not figure.endswith("bytes"):
         return number(value)
     for size, unit in _UNITS:

@@ -45,7 +45,8 @@ def _plots(report: Report) -> Iterator[Spec]:
     if memory:
         yield charts.lines("memory, MB", memory, across=across)
     for query in report.queries:
-        if curves := {series.words or query.name: series.curve for series in query.series if series.curve}:
+        curves = {query.words_for(one) or query.name: one.curve for one in query.series if one.curve}
+        if curves:
             yield charts.lines(query.name, curves, across=across)
 
 

@@ -21,7 +21,7 @@ def not_permitted(places: Sequence[Place], user: str, *, is_root: bool, systemd:
             f"this process gets no cgroup {name}: the cgroup file system is read-only here. A container "
             "needs `--privileged`, or `--volume /sys/fs/cgroup:/sys/fs/cgroup:rw --cgroupns=host`. Where "
             "it has SYS_ADMIN, run this once in it:",
-            [_command("mount", "-o", "remount,rw", *read_only, is_root=is_root)],
+            [_command("mount", "-o", "remount,bind,rw", mount, is_root=is_root) for mount in read_only],
         )
     cause = "processes beside it keep its cgroup from counting"
     if missing := in_the_way(unusable):

@@ -55,7 +55,10 @@ def read_hierarchies(proc: Path = Path("/proc/self")) -> tuple[Hierarchy, ...]:
     if unified is not None and (unified.controllers or not found):
         found = (*found, unified)
     if not found:
-        raise CgroupError("no hierarchy of control groups is mounted where this process can see itself")
+        raise CgroupError(
+            "no hierarchy of control groups is mounted in which this process is to be seen; a container that "
+            "has its host's needs `--cgroupns=host`, too"
+        )
     return found
 
 

@@ -120,7 +120,7 @@ def test_texts_of_a_comparison() -> None:
     found = Comparison.of(runs(), runs(2), names=("old", "new"))
     assert "| seconds | 1.00 s | 2.00 s | 2.00 x | " in found.to_markdown()
     assert found.to_markdown().startswith(
-        "*new beside old, 7 and 7 repetitions: seconds: slower: 2.00 x, surely "
+        "*new beside old, 7 and 7 repetitions: seconds: slower: 2.00 x, 95 %: "
     )
     data = json.loads(found.to_json())
     assert data["figures"]["seconds"]["a"] == STEADY

@@ -60,7 +60,7 @@ def test_what_was_measured_is_told_and_written(tmp_path: Path, workers: tuple[st
     told = run(tmp_path, "--e2e-benchmark-dir", "reports", *workers)
     assert "= e2e benchmarks =" in told
     assert "new beside old, 6 and 6 repetitions" in told
-    assert "| web | 0.0" in told
+    assert "| web | " in told
     assert "broken" not in told
     assert f"written: {tmp_path}/reports/test_phase.html" in told
     assert {path.name for path in (tmp_path / "reports").iterdir()} == {

@@ -18,7 +18,7 @@ from tests.unit.benchmark.reports import report
 def test_markdown_has_a_row_for_each() -> None:
     text = report().to_markdown()
     assert text.startswith("*load: 10.00 s in environment shop, 2026-01-02 03:04:05 UTC*\n")
-    assert re.search(r"\| test-process \| 0\.250 s( \| .){6} \|\n", text)
+    assert re.search(r"\| test-process \| 250\.0 ms( \| .){6} \|\n", text)
     assert re.search(r"\| web \| 2\.50 s \| 3\.0 MB \| 2\.5 MB \| 1\.2 kB \| 99 B( \| .){2} \|\n", text)
     assert "| requests | code=200 | 10 | 5 | 15 | 12 |" in text
     assert "| errors | no values |" in text
@@ -100,7 +100,7 @@ def test_without_the_extra_the_error_names_it(missing: str) -> None:
 @pytest.mark.parametrize(
     ("figure", "value", "text"),
     [
-        ("cpu_seconds", 0.0123, "0.012 s"),
+        ("cpu_seconds", 0.0123, "12.3 ms"),
         ("cpu_seconds", 12.3456, "12.35 s"),
         ("disk_read_bytes", 0.0, "0 B"),
         ("disk_read_bytes", 5.5e9, "5.5 GB"),

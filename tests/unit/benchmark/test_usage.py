@@ -144,6 +144,14 @@ def test_a_query_s_figures_leave_nan_out() -> None:
     assert found.labels["code"] == "200"
 
 
+def test_series_of_a_query_are_told_apart_by_what_differs() -> None:
+    looks = [curve([(1000, 1)], code=code, job="web") for code in ("200", "500")]
+    found = query_figures("rate", "rate(x[5s])", looks, START)
+    assert [found.words_for(series) for series in found.series] == ["code=200", "code=500"]
+    alone = query_figures("rate", "rate(x[5s])", looks[:1], START)
+    assert alone.words_for(alone.only) == "__name__=x, code=200, job=web"
+
+
 def test_a_query_for_the_whole_phase() -> None:
     promql = "increase(x[$__range])"
     assert in_phase(promql, 2.5) == "increase(x[2500ms])"

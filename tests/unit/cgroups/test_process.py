@@ -199,7 +199,7 @@ def test_a_read_only_tree_says_how_a_container_gets_another(kernel: FakeKernel) 
     with pytest.raises(NotPermitted, match="--cgroupns=host") as caught:
         enter(kernel)
     (command,) = caught.value.commands
-    assert command.endswith(f"mount -o remount,rw {kernel.folder / 'unified'}")
+    assert command.endswith(f"mount -o remount,bind,rw {kernel.folder / 'unified'}")
 
 
 def test_a_name_that_a_live_process_has(kernel: FakeKernel) -> None:
