@@ -1,5 +1,6 @@
 """Monitoring: what is applied, served and removed. The controller and Prometheus are fakes."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -295,6 +296,18 @@ async def test_the_asynchronous_twin(controller: FakeController, prometheus: Pro
         assert deleted(controller) == ["monitoring"]
         await e2e.monitoring.start(env, cadvisor=False)
     assert deleted(controller) == ["monitoring"]
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing(
+    controller: FakeController, prometheus: Prometheus
+) -> None:
+    prometheus.is_scraped = False
+    async with AsyncEnvironment("env") as env:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await e2e.monitoring.start(env, cadvisor=False)
+        assert prometheus.queries
+        assert deleted(controller) == ["monitoring"]
 
 
 def test_a_cadvisor_beside_it(controller: FakeController, prometheus: Prometheus) -> None:
