@@ -1,10 +1,10 @@
 """What a Prometheus knows, and waits for it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from e2e._sync import http
 from e2e._sync._transport import pause
@@ -15,6 +15,9 @@ from e2e.prometheus.answers import alerts_of, data_of, result_of, targets_of
 from e2e.prometheus.judging import Asked, ResultJudge, is_as_expected
 from e2e.prometheus.results import Alert, Matrix, QueryResult, ScrapeTarget
 from e2e_api.errors import InvalidArgument, NotRunning, Unavailable, WaitFailed, WaitTimeout
+
+if TYPE_CHECKING:
+    import httpx
 
 _LOOKS = (0.05, 0.5)
 """Seconds between the first looks, and between those of a long wait."""

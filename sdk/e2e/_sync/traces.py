@@ -1,10 +1,11 @@
 """What a Jaeger knows of traces, and waits for them."""
 
+from __future__ import annotations
+
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-
-import httpx
+from typing import TYPE_CHECKING
 
 from e2e._sync import http
 from e2e._sync._transport import pause
@@ -22,6 +23,9 @@ from e2e_api.errors import (
     WaitFailed,
     WaitTimeout,
 )
+
+if TYPE_CHECKING:
+    import httpx
 
 MOST_TRACES = 200
 _LOOKS = (0.05, 0.5)
