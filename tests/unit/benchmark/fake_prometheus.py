@@ -24,6 +24,9 @@ class FakeTime:
     def monotonic(self) -> float:
         return self.now
 
+    def perf_counter(self) -> float:
+        return self.now
+
     def pass_by(self, seconds: float) -> None:
         self.now += seconds
 

@@ -1,7 +1,6 @@
 import asyncio
 import json
 import random
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 import e2e
 from e2e.benchmark.comparison import Comparison, figures_of
 from e2e.benchmark.turns import compare, compare_async, order
+from tests.unit.benchmark.fake_prometheus import FakeTime
 from tests.unit.benchmark.reports import report
 
 STEADY = [1.00, 1.01, 0.99, 1.02, 0.98, 1.01, 0.99]
@@ -57,8 +57,11 @@ def test_what_is_not_above_0_has_no_ratio() -> None:
     assert "not above 0" in str(found)
 
 
-def test_the_time_counts_where_nothing_is_given() -> None:
-    found = compare(lambda: time.sleep(0.001), lambda: time.sleep(0.03), repetitions=5, names=("old", "new"))
+def test_the_time_counts_where_nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeTime()
+    monkeypatch.setattr("e2e.benchmark.turns.time", clock)
+    ways = (lambda: clock.pass_by(1.0), lambda: clock.pass_by(1.5))
+    found = compare(*ways, repetitions=5, names=("old", "new"))
     assert found.verdict == "slower"
     assert str(found).startswith("new beside old, 5 and 5 repetitions: seconds: slower: ")
     assert list(found.figures) == ["seconds"]
