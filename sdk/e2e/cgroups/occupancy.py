@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,11 +73,8 @@ def _claim(place: Place, files: Files) -> int:
             _make(place, files)
             lock = files.lock(place.group)
             if lock is None:
-                told = ", ".join(map(str, files.processes(place.group)))
-                if told:
-                    raise Conflict(
-                        f"the cgroup {place.path} is that of another process: {told}", reason="Held"
-                    )
+                if processes := files.processes(place.group):
+                    raise _conflict(place, processes)
                 time.sleep(_PAUSE)  # another process enters it, leaves it, or looks whether it is a leftover
             elif _is_there(lock, place.group):
                 return lock
@@ -86,6 +83,13 @@ def _claim(place: Place, files: Files) -> int:
         except FileNotFoundError:
             continue  # another process removed what was empty
     raise Conflict(f"the cgroup {place.path} is that of another process, which begins or ends", reason="Held")
+
+
+def _conflict(place: Place, processes: Sequence[int]) -> Conflict:
+    if os.getpid() in processes:
+        return Conflict(f"this process is in the cgroup {place.path} already; give another name")
+    told = ", ".join(map(str, processes))
+    return Conflict(f"the cgroup {place.path} is that of another process: {told}", reason="Held")
 
 
 def _is_there(descriptor: int, group: Path) -> bool:

@@ -218,6 +218,18 @@ def test_a_name_that_a_live_process_has(kernel: FakeKernel) -> None:
     assert kernel.where(STRANGER) == ["memory/e2e/bench"]
 
 
+def test_one_in_another_s_place_is_between_them(kernel: FakeKernel) -> None:
+    kernel.mount("memory", "memory", home="/before")
+    with enter(kernel, "outer"):
+        (kernel.proc / "cgroup").write_text("0:memory:/e2e/outer")
+        with pytest.raises(e2e.Conflict, match="already; give another name"):
+            enter(kernel, "outer")
+        with enter(kernel, "inner"):
+            assert kernel.where() == ["memory/e2e/inner"]
+        assert kernel.where() == ["memory/e2e/outer"]
+    assert kernel.where() == ["memory/before"]
+
+
 def test_what_killed_processes_left_is_taken_over_or_removed(kernel: FakeKernel) -> None:
     root = kernel.mount("memory", "memory", home="/before")
     kernel.put(ORPHAN, root / "e2e/bench")
