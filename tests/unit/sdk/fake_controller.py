@@ -1,6 +1,7 @@
 """A controller without an engine: it answers as told, and keeps what it was asked."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -221,3 +222,11 @@ def sample(error: str = "", at: float = 0.0, **sums: float | None) -> metric_ser
     for name, value in sums.items():
         message.sums.add(name=name, value=value)
     return message
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Returns when it holds: the fake hears of a client's end a little later."""
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -1,6 +1,5 @@
 """The synchronous client against a fake controller; the asynchronous one is in test_async.py."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,14 +26,7 @@ from e2e_api.v1 import environment_service_pb2 as environments
 from e2e_api.v1 import manifest_service_pb2 as manifests
 from e2e_api.v1 import wait_service_pb2 as waits
 
-from .fake_controller import FakeController, ready_object
-
-
-def until(holds: Any) -> None:
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+from .fake_controller import FakeController, ready_object, until
 
 
 def applied(controller: FakeController) -> list[tuple[str, str]]:

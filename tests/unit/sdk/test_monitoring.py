@@ -18,7 +18,7 @@ from e2e_api.manifests import Workload
 from e2e_api.parsing import parse_documents
 from e2e_api.v1 import environment_service_pb2, manifest_service_pb2, wait_service_pb2
 
-from .fake_controller import FakeController, ready_object
+from .fake_controller import FakeController, ready_object, until
 from .web_program import serving
 
 SUBNET = "127.0.0.0/16"
@@ -155,6 +155,7 @@ def test_a_failure_that_is_kept_keeps_what_it_has_gathered(
     with pytest.raises(ZeroDivisionError), env, e2e.monitoring.start(env, cadvisor=False):
         _ = 1 / 0
     assert deleted(controller) == []
+    until(lambda: controller.held == [])
     env = Environment("env", keep_on_failure=True)
     with env, e2e.monitoring.start(env, name="other", cadvisor=False):
         pass
