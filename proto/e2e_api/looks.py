@@ -32,5 +32,10 @@ def add_spread(kept: list[T], added: T, limit: int, time_of: Callable[[T], float
     """
     kept.append(added)
     if len(kept) > max(limit, 2):
-        times = [time_of(item) for item in kept]
-        del kept[min(range(1, len(kept) - 1), key=lambda index: times[index + 1] - times[index - 1])]
+        thin(kept, time_of)
+
+
+def thin(kept: list[T], time_of: Callable[[T], float]) -> None:
+    """Takes one out of a history of three or more: whose neighbours are the nearest to each other."""
+    times = [time_of(item) for item in kept]
+    del kept[min(range(1, len(kept) - 1), key=lambda index: times[index + 1] - times[index - 1])]

@@ -86,11 +86,19 @@ def _after(first: Timestamp, sample: pb.MetricSample) -> str:
 
 def _sum_texts(sample: pb.MetricSample, unit: str) -> Iterator[str]:
     for index, found in enumerate(sample.sums):
-        change = f" (changed by {format_number(found.change)}{unit})" if found.HasField("change") else ""
-        parts = [f"{part.workload} {_value(part.sums[index])}" for part in sample.workloads[:_MOST_WORKLOADS]]
-        more = len(sample.workloads) - len(parts)
-        parts += [f"{more} more"] if more else []
-        yield f"{found.name} = {_value(found)}{change}" + (f" ({', '.join(parts)})" if parts else "")
+        told = (
+            [f"changed by {format_number(float(f'{found.change:.6g}'))}{unit}"]
+            if found.HasField("change")
+            else []
+        )
+        if sample.workloads:
+            told.append(_part_texts(sample.workloads, index))
+        yield f"{found.name} = {_value(found)}" + (f" ({'; '.join(told)})" if told else "")
+
+
+def _part_texts(parts: Sequence[pb.WorkloadSample], index: int) -> str:
+    more = f", {len(parts) - _MOST_WORKLOADS} more" if len(parts) > _MOST_WORKLOADS else ""
+    return ", ".join(f"{part.workload} {_value(part.sums[index])}" for part in parts[:_MOST_WORKLOADS]) + more
 
 
 def _value(found: pb.MetricSum) -> str:

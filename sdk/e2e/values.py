@@ -78,7 +78,7 @@ class Series:
 
     def __str__(self) -> str:
         labels = ",".join(str(LabelMatcher.equal(*label)) for label in self.labels.items())
-        return f"{self.name}{{{labels}}} {format_number(self.value)}"
+        return f"{self.name}{f'{{{labels}}}' if labels else ''} {format_number(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)

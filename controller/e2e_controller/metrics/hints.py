@@ -14,6 +14,7 @@ _SAMPLE_NAME = re.compile(r"\n[ \t]*+([a-zA-Z_:][a-zA-Z0-9_:]*+)")
 _MOST_NAMES = 2000
 _LONGEST_NAME = 200
 _MOST_SIMILAR = 5
+_SHORTEST_PART = 4
 _MOST_ABSENT = 3
 _MOST_SERIES = 1000
 
@@ -77,9 +78,14 @@ def similar_names(page: Page, name: str) -> list[str]:
     known = dict.fromkeys((*families.types, *(families.family_of(sample) for sample in samples)))
     known.pop(name, None)
     candidates = _comparable(name, known)
-    parts = [other for other in candidates if name in other or other in name]
+    parts = [other for other in candidates if _are_parts(name, other)]
     close = difflib.get_close_matches(name, candidates, n=_MOST_SIMILAR, cutoff=0.75)
     return list(dict.fromkeys((*close, *parts)))[:_MOST_SIMILAR]
+
+
+def _are_parts(name: str, other: str) -> bool:
+    """Whether one is within the other, and no syllable that is in many."""
+    return min(len(name), len(other)) >= _SHORTEST_PART and (name in other or other in name)
 
 
 def _likeliest(meant: str, there: Iterable[str]) -> Iterator[str]:

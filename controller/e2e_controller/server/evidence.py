@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from e2e_api.conditions import ConditionType
 from e2e_api.errors import EVIDENCE_BYTES
+from e2e_api.looks import thin
 from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
 from e2e_controller.drivers.base import Key
 from e2e_controller.metrics import History, LabelMiss, Sample
@@ -85,16 +86,14 @@ def metric_failure(
 
 def _shown(history: History) -> Sequence[metric_service_pb2.MetricSample]:
     """The samples that fit, oldest first; of one that is too large alone, its first sums."""
-    shown: list[metric_service_pb2.MetricSample] = []
-    room = _HISTORY_BYTES
-    for sample in reversed(history.samples):
-        message = _bounded(sample)
-        while not shown and message.ByteSize() > room and message.sums:
-            del message.sums[len(message.sums) // 2 :]
-        room -= message.ByteSize() + _FIELD_BYTES
-        if room < 0:
-            break
-        shown.insert(0, message)
+    shown = [_bounded(sample) for sample in history.samples]
+    while len(shown) > 1 and sum(s.ByteSize() + _FIELD_BYTES for s in shown) > _HISTORY_BYTES:
+        if len(shown) > 2:
+            thin(shown, lambda sample: sample.time.ToMilliseconds())
+        else:
+            del shown[0]
+    while shown and shown[0].ByteSize() > _HISTORY_BYTES and shown[0].sums:
+        del shown[0].sums[len(shown[0].sums) // 2 :]
     return shown
 
 

@@ -35,7 +35,7 @@ Sums = dict[str, float]
 _HISTORY = 10
 _ASK_AGAIN = 0.25
 """Seconds after which a callable is asked about the same values again: it may depend on more than them."""
-_Verdict = Callable[[Sums], bool]
+_Verdict = Callable[[metric_service_pb2.MetricSample], bool]
 
 
 class MetricSums:
@@ -71,9 +71,7 @@ class MetricSums:
         request = metric_service_pb2.SumMetricsRequest(selection=self._selection)
         response = transport.unary(transport.metrics.SumMetrics, request, CALL_SECONDS)
         sums = sums_of(response.sample)
-        missing = [name for name in self._names if name not in sums]
-        if missing and self._absent is Absent.FAIL:
-            raise self._not_found(missing)
+        self._check_absent(response.sample)
         return sums
 
     def baseline(self) -> Baseline:
@@ -103,11 +101,11 @@ class MetricSums:
         return self._wait_judged_there(expectation, words, stable_for, seconds)
 
     def _verdict(self, judge: Judge) -> _Verdict:
-        def verdict(sums: Sums) -> bool:
-            missing = [name for name in self._names if name not in sums]
-            if missing and self._absent is Absent.FAIL:
-                raise self._not_found(missing)
-            if (missing and self._absent is Absent.WAIT) or not sums:
+        def verdict(sample: metric_service_pb2.MetricSample) -> bool:
+            self._check_absent(sample)
+            sums = sums_of(sample)
+            complete = all(name in sums for name in self._names)
+            if not sums or (self._absent is Absent.WAIT and not complete):
                 return False
             return bool(judge(*(sums[name] for name in self._names if name in sums)))
 
@@ -146,9 +144,8 @@ class MetricSums:
                     sample = response.sample
                     if not history or history[-1] is not sample:
                         add_spread(history, sample, _HISTORY, lambda kept: kept.time.ToMilliseconds())
-                    sums = sums_of(sample)
-                    if stability.add(not sample.error and verdict(sums), time.monotonic()):
-                        return sums
+                    if stability.add(not sample.error and verdict(sample), time.monotonic()):
+                        return sums_of(sample)
             raise WaitFailed("the controller ended the watch")
         except (WaitFailed, WaitTimeout, NotFound, Unavailable) as error:
             held = stability.longest if stable_for else None
@@ -166,5 +163,12 @@ class MetricSums:
         seconds = time.monotonic() - started
         return explain_metrics(error, expected, self._names, self._whose, seconds, history, held, unit)
 
-    def _not_found(self, missing: Sequence[str]) -> NotFound:
-        return NotFound(f"{', '.join(missing)} of {self._whose}: not on the metrics page")
+    def _check_absent(self, sample: metric_service_pb2.MetricSample) -> None:
+        """Raises NotFound for what is absent, and shall not be, naming whose pages do not have it."""
+        there = sums_of(sample)
+        missing = [name for name in self._names if name not in there]
+        if missing and self._absent is Absent.FAIL:
+            parts = sample.workloads
+            lacking = [p.workload for p in parts if not all(found.HasField("value") for found in p.sums)]
+            whose = ", ".join(lacking) or self._whose
+            raise NotFound(f"{', '.join(missing)} of {whose}: not on the metrics page")

@@ -112,7 +112,7 @@ def test_a_metric_timeout_shows_all_that_was_seen() -> None:
     for message, value in ((first, 1), (last, 2)):
         message.workloads.add(workload="a").sums.add(name="m", value=value)
         message.workloads.add(workload="b").sums.add(name="m")
-    last.sums[0].change = 1
+    last.sums[0].change = 1 / 3
     failure = metric_service_pb2.MetricFailure(
         history=[first, last],
         last_error=sample(at=11, error="a: GET http://x: 503"),
@@ -133,7 +133,7 @@ def test_a_metric_timeout_shows_all_that_was_seen() -> None:
         "m, n of a, b did not become x: waited 5.0 s",
         "  last values, oldest first:",
         "    +0.0s  m = 3 (a 1, b absent)",
-        "    +2.0s  m = 4 (changed by 1 per second) (a 2, b absent)",
+        "    +2.0s  m = 4 (changed by 0.333333 per second; a 2, b absent)",
         "  last failed look: +1.0s  a: GET http://x: 503",
         "  it held for 1.2 s at most",
         "  series that match:",

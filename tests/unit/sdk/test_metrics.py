@@ -293,8 +293,11 @@ def test_several_workloads_are_asked_at_once(web: Workload, controller: FakeCont
         for nothing in (lambda: env.sum_metrics([], "m"), lambda: env.wait_sum_metrics([], equals(1), "m")):
             with pytest.raises(InvalidArgument, match="give at least one workload"):
                 nothing()
-        with pytest.raises(NotFound, match="n of a, b: not on the metrics page"):
-            env.sum_metrics(together, "n")
+        found.sums[0].ClearField("value")
+        found.workloads[1].sums[0].ClearField("value")
+        controller.answers["SumMetrics"] = answer(pb.SumMetricsResponse(sample=found))
+        with pytest.raises(NotFound, match=r"^m of b: not on the metrics page"):
+            env.sum_metrics(together, "m")
 
 
 def test_sums_now(web: Workload, controller: FakeController) -> None:
@@ -313,6 +316,7 @@ def test_series_now(web: Workload, controller: FakeController) -> None:
     found = web.metrics("a", matchers={"le": '1"'})
     assert found == [Series("a", "a_bucket", {"le": '1"'}, 3.0)]
     assert str(found[0]) == 'a_bucket{le="1\\""} 3'
+    assert str(Series("a", "a", {}, 0.5)) == "a 0.5"
 
 
 def test_the_page_now(web: Workload, controller: FakeController) -> None:
