@@ -1,6 +1,7 @@
 """What the other systems are told; nothing is started."""
 
 import json
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def test_minio_with_a_certificate(env: e2e.Environment) -> None:
 def test_grafana_has_its_datasources(env: e2e.Environment) -> None:
     prometheus = e2edb.prometheus(env, "p")
     own = {"name": "logs", "type": "loki", "url": "http://loki:3100"}
-    grafana = e2edb.grafana(env, "grafana", [prometheus, own], env={"GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer"})
+    grafana = e2edb.grafana(env, "grafana", [prometheus, own])
     provisioned = config_of(grafana, "/etc/grafana/provisioning/datasources/e2e.yaml")
     assert provisioned == {
         "apiVersion": 1,
@@ -136,8 +137,10 @@ def test_grafana_has_its_datasources(env: e2e.Environment) -> None:
     assert spec.readiness is not None
     assert spec.readiness.http is not None
     assert spec.readiness.http.path == "/api/health"
-    assert spec.env["GF_AUTH_ANONYMOUS_ENABLED"] == "true"
-    assert spec.env["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    settings = ConfigParser()
+    settings.read_string(file_of(grafana, "/etc/grafana/grafana.ini").content or "")
+    assert settings["server"]["http_port"] == "3000"
+    assert dict(settings["auth.anonymous"]) == {"enabled": "true", "org_role": "Admin"}
 
 
 @pytest.mark.parametrize(("text", "served"), [("a 1", "a 1\n"), ("a 1\n", "a 1\n"), ("", "")])
