@@ -3,8 +3,6 @@
 import time
 from typing import Self
 
-import httpx
-
 from e2e import Goal, InvalidArgument, Unavailable, WaitTimeout
 from e2e.aio import http
 from e2e.aio.workload import AsyncWorkload
@@ -72,6 +70,8 @@ class AsyncPrometheus(AsyncLiveWorkload):
 
     async def _reload(self, address: str, seconds: float) -> str:
         """Has it read its files again; gives what it says against them."""
+        import httpx  # loaded when it is needed, as the SDK does
+
         url = f"http://{address}/-/reload"
         try:
             async with http.new_client() as client:
