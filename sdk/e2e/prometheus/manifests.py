@@ -30,9 +30,10 @@ class Setup:
     """Whose containers that shows; empty for those of all environments of the machine."""
 
     def __post_init__(self) -> None:
-        if not self.scrape_interval >= _LEAST_INTERVAL:
+        given = self.scrape_interval
+        if not isinstance(given, int | float) or not given >= _LEAST_INTERVAL:
             raise InvalidArgument(
-                f"scrape_interval: expected seconds, {_LEAST_INTERVAL:g} or more, not {self.scrape_interval}"
+                f"scrape_interval: expected seconds, {_LEAST_INTERVAL:g} or more, not {given!r}"
             )
 
     def options(self, targets: str = "[]") -> WorkloadOptions:

@@ -195,6 +195,8 @@ def test_wrong_options_start_nothing(controller: FakeController) -> None:
             e2e.InvalidArgument, match=r"scrape_interval: expected seconds, 0\.05 or more, not 0"
         ):
             e2e.monitoring.start(env, scrape_interval=0)
+        with pytest.raises(e2e.InvalidArgument, match=r"expected seconds, 0\.05 or more, not '1s'"):
+            e2e.monitoring.start(env, scrape_interval="1s")  # type: ignore[arg-type]
         with pytest.raises(e2e.InvalidArgument, match="current_process_as_container needs cAdvisor"):
             e2e.monitoring.start(env, cadvisor=False, current_process_as_container=True)
         with pytest.raises(TypeError, match="nonsense"):
