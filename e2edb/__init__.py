@@ -12,13 +12,14 @@ given (`e2e.ContainerOptions`: resources, env, labels, ...).
 from e2edb._sync.systems import Prometheus, StaticMetrics
 from e2edb.aio.systems import AsyncPrometheus, AsyncStaticMetrics
 from e2edb.alerting import ALERTMANAGER_IMAGE, alertmanager
+from e2edb.configuration import remote_write_url
 from e2edb.dashboards import GRAFANA_IMAGE, grafana
 from e2edb.prometheus_server import PROMETHEUS_IMAGE, prometheus
 from e2edb.static import BUSYBOX_IMAGE, static_metrics
 from e2edb.storage import MINIO_IMAGE, Certificate, minio, objstore_config
 from e2edb.thanos import thanos_querier, thanos_query_frontend, thanos_sidecar
 from e2edb.thanos_component import THANOS_IMAGE
-from e2edb.thanos_ingest import remote_write_url, thanos_receive, thanos_rule
+from e2edb.thanos_ingest import thanos_receive, thanos_rule
 from e2edb.thanos_storage import thanos_compact, thanos_store
 from e2edb.tracing import JAEGER_IMAGE, jaeger
 from e2edb.usage import CADVISOR_IMAGE, cadvisor

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from e2e import Linked
 from e2e.prometheus import program
-from e2edb.parts import Config, as_mapping
+from e2edb.parts import Config, Target, addresses_of, as_mapping
 from e2edb.tracing import Tracing, otlp_address
 
 CONFIG_FILE = program.CONFIG
@@ -42,18 +43,27 @@ def with_tracing(config: Config, tracing: Tracing) -> Config:
     return with_defaults(config, {"tracing": {**block, "sampling_fraction": 1.0}})
 
 
-def connections(remote_write: Sequence[Config], alertmanagers: Sequence[str]) -> Mapping[str, Any]:
+def connections(
+    remote_write: Sequence[Linked | Config], alertmanagers: Sequence[Target]
+) -> Mapping[str, Any]:
     """Where samples and alerts are sent to, as top-level keys of a `prometheus.yml`."""
     found: dict[str, Any] = {}
     if remote_write:
         found["remote_write"] = [_remote_write(target) for target in remote_write]
     if alertmanagers:
-        found["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
+        targets = addresses_of(alertmanagers, "http")
+        found["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": targets}]}]}
     return found
 
 
-def _remote_write(target: Config) -> Mapping[str, Any]:
-    if not isinstance(target, str):
+def remote_write_url(receive: Linked) -> str:
+    """Where others of the environment send their samples to; of a workload with port `remote-write`."""
+    return f"http://{receive.internal_endpoint('remote-write')}/api/v1/receive"
+
+
+def _remote_write(target: Linked | Config) -> Mapping[str, Any]:
+    if isinstance(target, Mapping):
         return target
+    url = target if isinstance(target, str) else remote_write_url(target)
     # Samples are sent within half a second, not only once there are many of them or 5 s have passed.
-    return {"url": target, "queue_config": {"batch_send_deadline": "500ms"}}
+    return {"url": url, "queue_config": {"batch_send_deadline": "500ms"}}

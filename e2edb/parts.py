@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from e2e import ContainerOptions, File, InvalidArgument, Volume
+from e2e import ContainerOptions, File, InvalidArgument, Linked, Volume
 
 FlagValue = str | Sequence[str] | None
 """A flag's value: empty for a flag without one, several for one that is repeated, None for no such flag."""
@@ -15,6 +15,9 @@ Flags = Mapping[str, FlagValue]
 
 Config = str | Mapping[str, Any]
 """A configuration as text, or as the data that the text stands for."""
+
+Target = Linked | str
+"""A workload, or the `name:port` of whatever serves the same."""
 
 METRICS_FILE = "/www/metrics/index.txt"
 """Of `static_metrics`."""
@@ -32,6 +35,11 @@ def command_line(defaults: Flags, changes: Flags | None) -> list[str]:
         values = [value] if isinstance(value, str) else value
         words += [f"{name}={text}" if text else name for text in values]
     return words
+
+
+def addresses_of(targets: Sequence[Target], port: str) -> list[str]:
+    """`name:port` of each, where workloads have a port of that name."""
+    return [target if isinstance(target, str) else target.internal_endpoint(port) for target in targets]
 
 
 def as_yaml(config: Config) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack, overload
 
-from e2e import AnyEnvironment, AsyncWorkload, ContainerOptions, File, HttpProbe, Volume, Workload
+from e2e import AnyEnvironment, AsyncWorkload, ContainerOptions, File, HttpProbe, Linked, Volume, Workload
 from e2e.prometheus import program
 from e2edb._sync.systems import Prometheus
 from e2edb.aio.systems import AsyncPrometheus
@@ -17,7 +17,7 @@ from e2edb.configuration import (
     with_rules,
     with_tracing,
 )
-from e2edb.parts import RELOADED, Config, Flags, as_yaml, command_line, with_files, with_volume
+from e2edb.parts import RELOADED, Config, Flags, Target, as_yaml, command_line, with_files, with_volume
 from e2edb.tracing import Tracing, sent_soon
 from e2edb.verbs import with_verbs
 
@@ -32,8 +32,8 @@ class PrometheusOptions(ContainerOptions, total=False):
     config: Config | None
     external_labels: Mapping[str, str] | None
     rules: Config
-    remote_write: Sequence[Config]
-    alertmanagers: Sequence[str]
+    remote_write: Sequence[Linked | Config]
+    alertmanagers: Sequence[Target]
     tracing: Tracing | None
     image: str
     flags: Flags | None
@@ -59,8 +59,8 @@ def prometheus(
     config: Config | None = None,
     external_labels: Mapping[str, str] | None = None,
     rules: Config = NO_RULES,
-    remote_write: Sequence[Config] = (),
-    alertmanagers: Sequence[str] = (),
+    remote_write: Sequence[Linked | Config] = (),
+    alertmanagers: Sequence[Target] = (),
     tracing: Tracing | None = None,
     image: str = PROMETHEUS_IMAGE,
     flags: Flags | None = None,
@@ -78,9 +78,9 @@ def prometheus(
         external_labels: of the default configuration; None is `{"prometheus": name}`. A Thanos sidecar needs
             at least one, different for each Prometheus.
         rules: its rule file, as text or as a mapping with `groups`.
-        remote_write: where it sends all samples: URLs, such as `e2edb.remote_write_url(receive)` gives, or
-            entries of `remote_write`.
-        alertmanagers: `name:port` of each Alertmanager that is told of alerts.
+        remote_write: where it sends all samples: workloads with port `remote-write`, such as Thanos receive,
+            URLs, or whole entries of `remote_write`.
+        alertmanagers: who is told of alerts: workloads with port `http`, or `name:port` of each.
         tracing: where it sends a trace of each request, as service `prometheus`.
         image: the image.
         flags: changes of the program's flags.

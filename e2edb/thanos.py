@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from e2e import AnyEnvironment, AnyWorkload, ContainerOptions, Linked
-from e2edb.parts import Config, Flags, as_yaml, with_user, with_volume
+from e2edb.parts import Config, Flags, Target, addresses_of, as_yaml, with_user, with_volume
 from e2edb.prometheus_server import DATA, data_volume
 from e2edb.thanos_component import THANOS_IMAGE, Component, component
 from e2edb.tracing import Tracing
@@ -54,7 +54,7 @@ def thanos_sidecar(
 def thanos_querier(
     env: AnyEnvironment[AnyWorkload],
     name: str,
-    endpoints: Sequence[str] = (),
+    endpoints: Sequence[Target] = (),
     /,
     *,
     replica_labels: Sequence[str] = ("replica",),
@@ -68,7 +68,7 @@ def thanos_querier(
     Args:
         env: where it runs.
         name: its name.
-        endpoints: `name:port` of each store, as `sidecar.internal_endpoint("grpc")` gives it.
+        endpoints: its stores: workloads with port `grpc`, or `name:port` of each.
         replica_labels: external labels in which replicas of the same data differ.
         tracing: where it sends its traces, as service `name`.
         image: the image.
@@ -76,7 +76,7 @@ def thanos_querier(
         options: what any container may be given.
     """
     own_flags = {
-        "--endpoint": list(endpoints),
+        "--endpoint": addresses_of(endpoints, "grpc"),
         "--query.replica-label": list(replica_labels),
         # A hidden flag: how often it looks at its endpoints, and how long it waits for one; 5 s by default.
         "--endpoint.info-timeout": "1s",
@@ -87,7 +87,7 @@ def thanos_querier(
 def thanos_query_frontend(
     env: AnyEnvironment[AnyWorkload],
     name: str,
-    querier: Linked,
+    querier: Target,
     /,
     *,
     cache: Config | None = None,
@@ -103,7 +103,8 @@ def thanos_query_frontend(
     Args:
         env: where it runs.
         name: its name.
-        querier: a workload with port `http`: a querier, or another program with Prometheus' query API.
+        querier: a workload with port `http`, or `name:port`: a querier, or another program with Prometheus'
+            query API.
         cache: of range queries, Thanos' own as text or as a mapping; None is 64 MB in memory.
         tracing: where it sends its traces, as service `name`.
         image: the image.
@@ -112,7 +113,7 @@ def thanos_query_frontend(
     """
     memory: Mapping[str, object] = {"type": "IN-MEMORY", "config": {"max_size": "64MB"}}
     own_flags = {
-        "--query-frontend.downstream-url": f"http://{querier.internal_endpoint('http')}",
+        "--query-frontend.downstream-url": f"http://{addresses_of([querier], 'http')[0]}",
         "--query-range.response-cache-config": as_yaml(memory if cache is None else cache),
     }
     frontend = Component("query-frontend", own_flags, has_grpc=False)

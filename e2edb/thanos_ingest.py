@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Unpack
 
-from e2e import AnyEnvironment, AnyWorkload, ContainerOptions, File, Linked
-from e2edb.parts import RELOADED, Config, Flags, FlagValue, as_yaml, with_files
+from e2e import AnyEnvironment, AnyWorkload, ContainerOptions, File
+from e2edb.parts import RELOADED, Config, Flags, FlagValue, Target, addresses_of, as_yaml, with_files
 from e2edb.thanos_component import THANOS_IMAGE, Component, component, endpoint_of
 from e2edb.tracing import Tracing
 
@@ -27,7 +27,7 @@ def thanos_receive(
     flags: Flags | None = None,
     **options: Unpack[ContainerOptions],
 ) -> AnyWorkload:
-    """A receiver of what Prometheus sends by remote write, at port `remote-write`; see `remote_write_url`.
+    """A receiver of what Prometheus sends by remote write, at port `remote-write`.
 
     Args:
         env: where it runs.
@@ -60,19 +60,14 @@ def thanos_receive(
     return component(env, name, receive, tracing, image, flags, options)
 
 
-def remote_write_url(receive: Linked) -> str:
-    """Where others of the environment send their samples to; of a workload with port `remote-write`."""
-    return f"http://{receive.internal_endpoint('remote-write')}/api/v1/receive"
-
-
 def thanos_rule(
     env: AnyEnvironment[AnyWorkload],
     name: str,
-    queriers: Sequence[str],
+    queriers: Sequence[Target],
     rules: Config,
     /,
     *,
-    alertmanagers: Sequence[str] = (),
+    alertmanagers: Sequence[Target] = (),
     external_labels: Mapping[str, str] | None = None,
     objstore_config: Config | None = None,
     tracing: Tracing | None = None,
@@ -85,9 +80,9 @@ def thanos_rule(
     Args:
         env: where it runs.
         name: its name.
-        queriers: `name:port` of each, as `querier.internal_endpoint("http")` gives it.
+        queriers: who is asked: workloads with port `http`, or `name:port` of each.
         rules: its rule file, as text or as a mapping with `groups`.
-        alertmanagers: `name:port` of each Alertmanager that is told of alerts.
+        alertmanagers: who is told of alerts, named in the same way.
         external_labels: of what it makes; None is `{"rule": name}`.
         objstore_config: where it uploads its blocks to, as of `thanos_store`; None is nowhere.
         tracing: where it sends its traces, as service `name`.
@@ -96,10 +91,10 @@ def thanos_rule(
         options: what any container may be given.
     """
     own_flags: dict[str, FlagValue] = {
-        "--query": list(queriers),
+        "--query": addresses_of(queriers, "http"),
         "--rule-file": _RULES_FILE,
         "--eval-interval": "1s",
-        "--alertmanagers.url": [f"http://{address}" for address in alertmanagers],
+        "--alertmanagers.url": [f"http://{address}" for address in addresses_of(alertmanagers, "http")],
         "--label": _label_flags({"rule": name} if external_labels is None else external_labels),
         "--data-dir": "/tmp/rule",  # noqa: S108 - in the container
     }

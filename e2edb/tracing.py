@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from e2e import AnyEnvironment, AnyWorkload, ContainerOptions, HttpProbe, Linked
-from e2edb.parts import Flags, command_line
+from e2edb.parts import Flags, addresses_of, command_line
 
 JAEGER_IMAGE = "docker.io/jaegertracing/all-in-one:1.62.0"
 _PORTS = {"http": 16686, "otlp-grpc": 4317, "otlp-http": 4318, "collector": 14268, "admin": 14269}
@@ -56,7 +56,7 @@ def jaeger(
 
 def otlp_address(tracing: Tracing) -> str:
     """`host:port` that takes OTLP over gRPC."""
-    return tracing if isinstance(tracing, str) else tracing.internal_endpoint("otlp-grpc")
+    return addresses_of([tracing], "otlp-grpc")[0]
 
 
 def sent_soon(options: ContainerOptions, variables: Mapping[str, str] | None = None) -> ContainerOptions:

@@ -66,7 +66,7 @@ async def test_alerts_reach_the_alertmanager() -> None:
             "prometheus-1",
             config=scraping(static.internal_endpoint("http")),
             rules=RULES,
-            alertmanagers=[alertmanager.internal_endpoint("http")],
+            alertmanagers=[alertmanager],
         )
         await env.start_and_wait_ready(static, alertmanager, prometheus)
         checked = await prometheus.exec(["promtool", "check", "config", CONFIG])

@@ -23,13 +23,10 @@ def test_remote_write_is_received_and_rules_are_evaluated_on_it(e2e_environment:
     env = e2e_environment
     names = ["receive-1", "receive-2"]
     receivers = [e2edb.thanos_receive(env, name, hashring=names) for name in names]
-    url = e2edb.remote_write_url(receivers[0])
-    prometheus = e2edb.prometheus(env, "prometheus-1", remote_write=[url])
+    prometheus = e2edb.prometheus(env, "prometheus-1", remote_write=[receivers[0]])
     alertmanager = e2edb.alertmanager(env, "alertmanager-1")
-    told = [alertmanager.internal_endpoint("http")]
-    rule = e2edb.thanos_rule(env, "rule-1", ["query-1:10902"], RULES, alertmanagers=told)
-    stores = [store.internal_endpoint("grpc") for store in (*receivers, rule)]
-    querier = e2edb.thanos_querier(env, "query-1", stores)
+    rule = e2edb.thanos_rule(env, "rule-1", ["query-1:10902"], RULES, alertmanagers=[alertmanager])
+    querier = e2edb.thanos_querier(env, "query-1", [*receivers, rule])
     env.start_and_wait_ready(prometheus, alertmanager, rule, querier, *receivers)
     querier.wait_sum_metrics(equals(3), "thanos_store_nodes_grpc_connections")
     checked = prometheus.exec(["promtool", "check", "config", "/etc/prometheus/prometheus.yml"])

@@ -27,7 +27,7 @@ def test_blocks_go_from_the_sidecar_through_the_bucket_to_the_querier(
 
     sidecar = e2edb.thanos_sidecar(env, "sidecar-1", prometheus, objstore_config=bucket)
     store = e2edb.thanos_store(env, "store-1", bucket)
-    querier = e2edb.thanos_querier(env, "query-1", [store.internal_endpoint("grpc")])
+    querier = e2edb.thanos_querier(env, "query-1", [store])
     frontend = e2edb.thanos_query_frontend(env, "frontend-1", querier)
     env.start_and_wait_ready(sidecar, store, querier, frontend)
     sidecar.wait_sum_metrics(equals(8), "thanos_shipper_uploads_total")
@@ -69,3 +69,21 @@ def test_a_store_gateway_serves_a_bucket_in_a_directory(e2e_environment: e2e.Env
     e2e_environment.start_and_wait_ready(store, query)
     query.wait_sum_metrics(equals(1), "thanos_store_nodes_grpc_connections")
     store.wait_sum_metrics(equals(0), "thanos_bucket_store_blocks_loaded")
+
+
+def test_a_sidecar_that_is_there_first_leaves_the_blocks_to_their_prometheus(
+    e2e_environment: e2e.Environment,
+) -> None:
+    env = e2e_environment
+    bucket = {"type": "FILESYSTEM", "config": {"directory": str(env.shared_dir)}}
+    prometheus = e2edb.prometheus(env, "prometheus-1")
+    sidecar = e2edb.thanos_sidecar(env, "sidecar-1", prometheus, objstore_config=bucket)
+    sidecar.start()
+    sidecar.wait_running()
+    env.start_and_wait_ready(prometheus, sidecar)
+    prometheus.wait_sum_metrics(greater(0), "prometheus_tsdb_head_samples_appended_total")
+    owners = [
+        workload.exec(["stat", "-c", "%u", "/prometheus", "/prometheus/wal"]).stdout_text
+        for workload in (prometheus, sidecar)
+    ]
+    assert owners == ["65534\n65534\n"] * 2

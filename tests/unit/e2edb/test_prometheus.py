@@ -30,21 +30,24 @@ def test_an_environment_of_another_kind_gives_what_it_gives() -> None:
 def test_what_is_given_becomes_part_of_the_configuration(env: e2e.Environment) -> None:
     receive = e2edb.thanos_receive(env, "receive")
     alertmanager = e2edb.alertmanager(env, "alertmanager")
+    assert e2edb.remote_write_url(receive) == "http://receive:19291/api/v1/receive"
     prometheus = e2edb.prometheus(
         env,
         "p",
         rules=RULES,
-        remote_write=[e2edb.remote_write_url(receive), {"url": "http://elsewhere/write"}],
-        alertmanagers=[alertmanager.internal_endpoint("http")],
+        remote_write=[receive, "http://text/write", {"url": "http://elsewhere/write"}],
+        alertmanagers=[alertmanager, "other:9093"],
     )
     config = config_of(prometheus)
     assert config["global"]["external_labels"] == {"prometheus": "p"}
     assert config["rule_files"] == ["/etc/prometheus/rules.yml"]
     assert [target["url"] for target in config["remote_write"]] == [
-        "http://receive:19291/api/v1/receive",
+        e2edb.remote_write_url(receive),
+        "http://text/write",
         "http://elsewhere/write",
     ]
-    assert config["alerting"]["alertmanagers"] == [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]
+    told = ["alertmanager:9093", "other:9093"]
+    assert config["alerting"]["alertmanagers"] == [{"static_configs": [{"targets": told}]}]
     assert config_of(prometheus, "/etc/prometheus/rules.yml") == RULES
 
 

@@ -58,7 +58,8 @@ def test_a_ruler_asks_queriers_and_tells_alertmanagers(env: e2e.Environment) -> 
 
 
 def test_those_without_a_grpc_api_have_no_such_port(env: e2e.Environment) -> None:
-    querier = e2edb.thanos_querier(env, "query")
+    querier = e2edb.thanos_querier(env, "query", [e2edb.thanos_receive(env, "receive"), "other:10901"])
+    assert flags_of(querier)["--endpoint"] == ["receive:10901", "other:10901"]
     frontend = e2edb.thanos_query_frontend(env, "frontend", querier)
     compact = e2edb.thanos_compact(env, "compact", BUCKET)
     for workload in (frontend, compact):
