@@ -12,7 +12,7 @@ import e2e
 from e2e import greater
 
 PATIENCE = 90.0
-LOAD_SECONDS = 4.0
+LOAD_SECONDS = 5.0
 PAGE = 20_000
 """Bytes of a page, at least."""
 
@@ -50,8 +50,8 @@ def test_a_phase_under_load_beside_one_at_rest(tmp_path: Path) -> None:
     assert idle.cpu_seconds is not None
     assert used.cpu_seconds > idle.cpu_seconds
     assert used.network_sent_bytes is not None
-    # A second's worth may be in the looks before and after.
-    assert used.network_sent_bytes > 0.3 * count * PAGE
+    # What cAdvisor tells may be some seconds old where the machine is busy.
+    assert used.network_sent_bytes > 0.2 * count * PAGE
     assert used.memory_peak_bytes is not None
     assert used.memory_mean_bytes is not None
     assert used.memory_peak_bytes >= used.memory_mean_bytes > 0

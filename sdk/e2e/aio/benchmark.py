@@ -12,6 +12,7 @@ from e2e.benchmark.asked import QueryFigures, in_phase, is_asked_once, query_fig
 from e2e.benchmark.curves import Curve, curves_of
 from e2e.benchmark.report import Report
 from e2e.benchmark.usage import SELECTORS, usages
+from e2e.cgroups.hierarchies import own_paths
 from e2e.prometheus.results import QueryResult
 from e2e_api.errors import InvalidArgument, NotFound
 
@@ -67,7 +68,7 @@ class AsyncMeasuredPhase:
     async def _measure(self, seconds: float) -> Report:
         start, end = self._started, self._started + seconds
         series, notes = await self._looked_after(start, end)
-        used = usages(series, start, end)
+        used = usages(series, start, end, own_paths())
         if not used:
             notes = [*notes, "nobody told what was used: is there a cAdvisor, or a workload with metrics?"]
         queries = [await self._ask(name, promql, start, end) for name, promql in self._queries.items()]

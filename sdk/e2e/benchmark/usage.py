@@ -1,7 +1,8 @@
 """What each workload used in a phase, from what cAdvisor and the programs themselves tell. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from e2e.benchmark.curves import Curve, Point, increase, slopes, total
@@ -29,6 +30,7 @@ SELECTORS = (
 """Queries for all that is needed; the first is cAdvisor's."""
 _COUNTED = ("cpu", "received", "sent", "read", "written")
 _LOOPBACK = "lo"
+_PROCESS = re.compile(r"/e2e/[^/]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,15 @@ FIGURES = (
 )
 
 
-def usages(series: Iterable[Curve], start: float, end: float) -> tuple[Usage, ...]:
-    """One for each workload and for the test process, by name. Times are seconds since 1970."""
+def usages(series: Iterable[Curve], start: float, end: float, own: Collection[str] = ()) -> tuple[Usage, ...]:
+    """One for each workload and for the test process, by name. Times are seconds since 1970.
+
+    `own` are the paths of this process' cgroups; other processes in a cgroup of their own are left out.
+    """
     found: dict[tuple[str, str], dict[str, list[Curve]]] = {}
     for curve in series:
         place = _place(curve)
-        if place is not None and curve.latest >= start:
+        if place is not None and curve.latest >= start and not _is_foreign(curve, own):
             name, source, what = place
             found.setdefault((name, source), {}).setdefault(what, []).append(curve)
     # What cAdvisor tells of a workload is of all its processes, so it goes before what one says of itself.
@@ -94,6 +99,13 @@ def _place(curve: Curve) -> tuple[str, str, str] | None:
     if metric in _PROCESSES and name:
         return name, "process", _PROCESSES[metric]
     return None
+
+
+def _is_foreign(curve: Curve, own: Collection[str]) -> bool:
+    """Whether it is another process', in a cgroup as `e2e.cgroups` makes it."""
+    group = curve.labels.get("id", "")
+    # In a container, the kernel names a cgroup from the container's own on.
+    return _PROCESS.search(group) is not None and not any(group.endswith(path) for path in own)
 
 
 def _usage(name: str, source: str, curves: Mapping[str, list[Curve]], start: float, end: float) -> Usage:

@@ -62,6 +62,14 @@ def read_hierarchies(proc: Path = Path("/proc/self")) -> tuple[Hierarchy, ...]:
     return found
 
 
+def own_paths(proc: Path = Path("/proc/self")) -> frozenset[str]:
+    """The paths of the cgroups that this process is in, as the kernel names them; none but on Linux."""
+    try:
+        return frozenset(dict(_paths((proc / "cgroup").read_text())).values()) - {"/"}
+    except FileNotFoundError:
+        return frozenset()
+
+
 def _mounts(text: str) -> Iterator[_Mount]:
     for line in text.splitlines():
         before, _, after = line.partition(" - ")

@@ -133,6 +133,17 @@ def test_processes_tell_where_no_cadvisor_does() -> None:
     ]
 
 
+def test_other_processes_in_a_cgroup_of_their_own_are_none_of_ours() -> None:
+    looks = [(1000.0, 0.0), (1010.0, 1.0)]
+    known = [
+        cadvisor("cpu_usage_seconds_total", looks, "ours", id="/docker/abc/e2e/ours"),
+        cadvisor("cpu_usage_seconds_total", looks, "theirs", id="/e2e/theirs"),
+        cadvisor("cpu_usage_seconds_total", looks, "web"),
+    ]
+    assert [each.name for each in usages(known, START, END, {"/e2e/ours"})] == ["ours", "web"]
+    assert [each.name for each in usages(known, START, END)] == ["web"]
+
+
 def test_a_query_s_figures_leave_nan_out() -> None:
     looks = [
         curve([(1000, math.nan), (1001, 1), (1002, 4)], code="200"),
