@@ -1,5 +1,6 @@
 """What of the containers' use of the machine cannot be seen here, with cAdvisor, and what helps."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,13 @@ from typing import Any
 from e2e import cadvisor
 from e2e.cli.checks import Finding, Mark
 
-_PRESSURE = Path("/proc/pressure/cpu")
+_MACHINE = Path("/")
+_BLOCK_IO_1 = "sys/fs/cgroup/blkio/blkio.throttle.io_service_bytes"
+_CONTROLLERS_2 = "sys/fs/cgroup/cgroup.controllers"
+_PRESSURE = "proc/pressure/cpu"
 
 
-def check_usage(answer: Mapping[str, Any], pressure: Path = _PRESSURE) -> Iterator[Finding]:
+def check_usage(answer: Mapping[str, Any], machine: Path = _MACHINE) -> Iterator[Finding]:
     """What cAdvisor, as `e2edb.cadvisor` runs it, sees of an engine's containers."""
     engine = answer.get("engine")
     if engine is None:
@@ -20,7 +24,9 @@ def check_usage(answer: Mapping[str, Any], pressure: Path = _PRESSURE) -> Iterat
         return
     found = engine["accounting"]
     version = found["cgroup_version"]
-    seen = [name for name in ("CPU", "memory") if found[name.lower()]] + ["network", "block I/O"]
+    block_io = _counts_block_io(version, machine)
+    seen = [name for name in ("CPU", "memory") if found[name.lower()]]
+    seen += ["network", *(["block I/O"] if block_io else [])]
     yield Finding(Mark.GOOD, f"cAdvisor: sees {', '.join(seen)} of containers (cgroup version {version})")
     yield from _names(found)
     yield from _places(engine, rootless=found["rootless"])
@@ -32,10 +38,27 @@ def check_usage(answer: Mapping[str, Any], pressure: Path = _PRESSURE) -> Iterat
     elif not found["swap"]:
         remedy = "boot the kernel with swapaccount=1"
         yield _unseen("no swap, container_memory_swap is always 0: the kernel does not count it", remedy)
+    if not block_io:
+        lacking = "the kernel does not count it by cgroup"
+        yield _unseen(f"no block I/O (container_fs_reads_*, container_fs_writes_*): {lacking}")
     if version == "1":
-        yield _unseen("no pressure (container_pressure_*), which is of cgroup version 2")
-    elif not pressure.exists():
-        yield _unseen("no pressure (container_pressure_*)", "boot the kernel with psi=1")
+        yield _unseen("no pressure, container_pressure_* is always 0: it is of cgroup version 2")
+    elif not (machine / _PRESSURE).exists():
+        yield _unseen("no pressure, container_pressure_* is always 0", "boot the kernel with psi=1")
+
+
+def _counts_block_io(version: str, machine: Path) -> bool:
+    """What cannot be looked at is taken for good.
+
+    Of version 1 the root has a line for each disk, unless nothing is counted: so it is since Linux 6.10 until
+    somebody limits a disk.
+    """
+    try:
+        if version == "1":
+            return re.search(r"^\d+:\d+ ", (machine / _BLOCK_IO_1).read_text(), re.M) is not None
+        return "io" in (machine / _CONTROLLERS_2).read_text().split()
+    except OSError:
+        return True
 
 
 def _names(found: Mapping[str, Any]) -> Iterator[Finding]:
