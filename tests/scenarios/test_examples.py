@@ -27,7 +27,6 @@ def example(file: str) -> Any:
 
 
 test_thanos = example("thanos/test_thanos.py").test_querier_sees_both_sidecars
-test_benchmark = example("thanos/test_benchmark.py").test_queries_over_both_sidecars
 test_exampleapp = pytest.mark.timeout(360)(
     example("exampleapp/test_exampleapp.py").test_prometheus_sees_at_least_five_requests
 )
