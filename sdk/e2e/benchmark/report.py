@@ -10,6 +10,7 @@ from typing import Any
 
 from e2e.benchmark.asked import QueryFigures
 from e2e.benchmark.usage import Usage
+from e2e_api.errors import InvalidArgument
 
 FORMAT = 1
 """Of the JSON document; another number means that older files are read otherwise."""
@@ -83,6 +84,21 @@ class Report:
 
         return page.of_report(self)
 
+    @classmethod
+    def read(cls, path: str | Path) -> "Report":
+        """The report in a JSON file that `write` wrote. Raises InvalidArgument for any other; OSError."""
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            document = json.loads(Path(path).read_text())
+            if document.pop("format") != FORMAT:
+                raise InvalidArgument(f"{path}: not a report of format {FORMAT}")
+            for query in document["queries"]:
+                query["series"] = [_with_nan(series) for series in query["series"]]
+            return TypeAdapter(cls).validate_python(document)
+        except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+            raise InvalidArgument(f"{path}: not a benchmark's report: {error}") from error
+
     def write(self, folder: str | Path, name: str = "") -> Path:
         """Writes `<name>.json`, `.md` and `.html`, by default with the phase's name; gives the first's path.
 
@@ -103,6 +119,15 @@ def write(document: Any, folder: Path, name: str) -> Path:
     base.with_name(f"{base.name}.md").write_text(document.to_markdown())
     base.with_name(f"{base.name}.html").write_text(document.to_html())
     return path
+
+
+def _with_nan(value: Any) -> Any:
+    """What `_finite` made null is no number again."""
+    if isinstance(value, dict):
+        return {name: _with_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_nan(inner) for inner in value]
+    return math.nan if value is None else value
 
 
 def _finite(value: Any) -> Any:

@@ -33,6 +33,17 @@ def test_json_has_all_and_no_nan() -> None:
     assert found["started"] == "2026-01-02T03:04:05+00:00"
 
 
+def test_a_report_that_was_written_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "load.json").write_text(report().to_json())
+    assert e2e.benchmark.Report.read(tmp_path / "load.json") == report()
+    (tmp_path / "nan.json").write_text(report(math.inf).to_json().replace('"seconds": null', '"seconds": 1'))
+    assert math.isnan(e2e.benchmark.Report.read(tmp_path / "nan.json").query("requests").only.mean)
+    for text in ("", "[]", "{}", '{"format": 7}', '{"format": 1, "queries": []}'):
+        (tmp_path / "other.json").write_text(text)
+        with pytest.raises(e2e.InvalidArgument, match=r"other\.json: not a"):
+            e2e.benchmark.Report.read(tmp_path / "other.json")
+
+
 def test_figures_by_name() -> None:
     figures = report().figures
     assert figures["web: cpu_seconds"] == 2.5
