@@ -15,6 +15,7 @@ import unasync
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
+SCHEMA_COMMENT = "# yaml-language-server: $schema=../../../proto/manifest.schema.json"
 SYNC_NAMES = {
     "AsyncEnvironment": "Environment",
     "AsyncWorkload": "Workload",
@@ -132,7 +133,24 @@ def sync_twin(source: Path, out: Path, package: str) -> None:
     subprocess.run([*ruff, "format", *settings], check=True)
 
 
+def standalone_manifests(out: Path) -> None:
+    """Writes the interactive example as manifests, one a file."""
+    import e2e
+    import e2edb
+
+    sys.path.insert(0, str(ROOT / "examples" / "thanos"))
+    from standalone import define  # type: ignore[import-not-found]
+
+    blueprint = e2e.Blueprint()
+    define(blueprint)
+    e2edb.monitoring(blueprint)
+    documents = re.split(r"^---\n", blueprint.to_yaml(), flags=re.MULTILINE)
+    for manifest, document in zip(blueprint.manifests, documents, strict=True):
+        (out / f"{manifest.metadata.name}.yaml").write_text(f"{SCHEMA_COMMENT}\n{document}")
+
+
 TARGETS = {
+    "examples/manifests/standalone": standalone_manifests,
     "proto/e2e_api/v1": protobuf_code,
     "proto": json_schema,
     "sdk/e2e/_sync": sync_sdk,
