@@ -28,7 +28,10 @@ def scraping_itself(address: str, external_labels: Mapping[str, str]) -> Mapping
 
 def with_defaults(config: Config, defaults: Mapping[str, Any]) -> Config:
     """The configuration with those of the defaults' top-level keys that it does not have itself."""
-    return {**defaults, **as_mapping(config)} if defaults else config
+    if not defaults:
+        return config
+    found = as_mapping(config)
+    return {**found, **{key: value for key, value in defaults.items() if key not in found}}
 
 
 def with_rules(config: Config, rules: Config) -> Config:

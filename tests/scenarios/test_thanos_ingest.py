@@ -31,6 +31,7 @@ def test_remote_write_is_received_and_rules_are_evaluated_on_it(e2e_environment:
     querier.wait_sum_metrics(equals(3), "thanos_store_nodes_grpc_connections")
     checked = prometheus.exec(["promtool", "check", "config", "/etc/prometheus/prometheus.yml"])
     assert "SUCCESS" in checked.stdout_text
+    rule.exec(["thanos", "tools", "rules-check", "--rules=/etc/thanos/rules.yml"])
 
     endpoint = querier.endpoint("http")
     found = until(lambda: query(endpoint, "up"), bool)

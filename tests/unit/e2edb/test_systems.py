@@ -8,6 +8,7 @@ import pytest
 
 import e2e
 import e2edb
+from e2e_api.parsing import parse_documents
 
 from .manifests import config_of, file_of, flags_of, yaml_of
 
@@ -166,6 +167,29 @@ def test_every_system_takes_what_any_container_does(env: e2e.Environment) -> Non
     for workload in made:
         manifest = workload.manifest
         assert (manifest.metadata.labels, manifest.spec.image) == ({"a": "b"}, "other:1")
+
+
+def test_all_can_be_written_down_as_manifests_of_a_folder() -> None:
+    blueprint = e2e.Blueprint("env")
+    minio = e2edb.minio(blueprint, "minio", certificate=e2edb.Certificate("certificate\n", "key\n"))
+    bucket = e2edb.objstore_config(minio)
+    prometheus = e2edb.prometheus(blueprint, "prometheus", rules=RULES)
+    sidecar = e2edb.thanos_sidecar(blueprint, "sidecar", prometheus, objstore_config=bucket)
+    receive = e2edb.thanos_receive(blueprint, "receive", hashring=["receive"])
+    querier = e2edb.thanos_querier(blueprint, "query", [sidecar, receive])
+    e2edb.thanos_query_frontend(blueprint, "frontend", querier)
+    e2edb.thanos_store(blueprint, "store", bucket)
+    e2edb.thanos_compact(blueprint, "compact", bucket)
+    e2edb.thanos_rule(blueprint, "rule", [querier], RULES)
+    e2edb.alertmanager(blueprint, "alertmanager")
+    e2edb.grafana(blueprint, "grafana", [prometheus])
+    e2edb.static_metrics(blueprint, "static", "a 1")
+    parsed = list(parse_documents(blueprint.to_yaml().encode()))
+    assert not [document.problems for document in parsed if document.problems]
+    assert [document.manifest for document in parsed] == [
+        manifest.model_copy(update={"metadata": manifest.metadata.model_copy(update={"environment": "env"})})
+        for manifest in blueprint.manifests
+    ]
 
 
 def test_the_documentation_lists_every_system() -> None:

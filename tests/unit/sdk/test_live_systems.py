@@ -50,7 +50,7 @@ def test_a_configuration_is_written_and_then_loaded(controller: FakeController) 
         runs_at(controller, "p", address)
         prometheus.set_config(rules={"groups": [{"name": "g", "rules": []}]})
         assert (
-            applied(controller, CONFIG)[1] == "rule_files:\n- /etc/prometheus/rules.yml\nscrape_configs: []\n"
+            applied(controller, CONFIG)[1] == "scrape_configs: []\nrule_files:\n- /etc/prometheus/rules.yml\n"
         )
         assert "name: g" in applied(controller, "/etc/prometheus/rules.yml")[1]
 
