@@ -99,8 +99,8 @@ class Planning:
                 continue
             steps = await self._steps(object_, surroundings)
             if steps != await self._steps(object_):
-                planned.append(self._told(object_.key, pb.APPLY_ACTION_UNCHANGED))
-                planned[-1].plan.extend(steps)
+                key = key_to_proto(object_.key)
+                planned.append(pb.AppliedObject(key=key, action=pb.APPLY_ACTION_UNCHANGED, plan=steps))
         return planned
 
     def _without(self, environment: str, deleted: Container[Key]) -> Surroundings:
