@@ -24,6 +24,12 @@ from e2edb.verbs import with_verbs
 PROMETHEUS_IMAGE = program.IMAGE
 DATA = program.DATA
 """Where a Prometheus has its blocks."""
+_FLAGS: Flags = {
+    **program.FLAGS,
+    # Blocks of one size are never compacted, which a sidecar asks for.
+    "--storage.tsdb.min-block-duration": "2h",
+    "--storage.tsdb.max-block-duration": "2h",
+}
 
 
 class PrometheusOptions(ContainerOptions, total=False):
@@ -86,12 +92,6 @@ def prometheus(
         flags: changes of the program's flags.
         options: what any container may be given.
     """
-    own_flags = {
-        **program.FLAGS,
-        # Blocks of one size are never compacted, which a sidecar asks for.
-        "--storage.tsdb.min-block-duration": "2h",
-        "--storage.tsdb.max-block-duration": "2h",
-    }
     if config is None:
         labels = {"prometheus": name} if external_labels is None else external_labels
         config = scraping_itself(f"{name}:{program.PORT}", labels)
@@ -99,23 +99,24 @@ def prometheus(
     if tracing is not None:
         config = with_tracing(config, tracing)
         options = sent_soon(options, {"OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={name}"})
-    options = with_files(
-        options,
-        File(path=CONFIG_FILE, content=as_yaml(config), on_change=RELOADED),
-        # Also where there are none: a file that is not there from the start cannot be changed while it runs.
-        File(path=RULES_FILE, content=as_yaml(rules), on_change=RELOADED),
-    )
+    options = with_files(with_volume(options, data_volume(name)), *_files(config, rules))
     workload = env.workload(
         name,
         image=image,
-        command=command_line(own_flags, flags),
+        command=command_line(_FLAGS, flags),
         ports={"http": program.PORT},
         readiness=HttpProbe(port="http", path=program.READY),
         metrics="http",
         profiles="http",
-        **with_volume(options, data_volume(name)),
+        **options,
     )
     return with_verbs(workload, Prometheus, AsyncPrometheus)
+
+
+def _files(config: Config, rules: Config) -> Sequence[File]:
+    """What `set_config` writes anew; of rules also none, as what is not there from the start stays away."""
+    contents = {CONFIG_FILE: as_yaml(config), RULES_FILE: as_yaml(rules)}
+    return [File(path=path, content=text, on_change=RELOADED) for path, text in contents.items()]
 
 
 def data_volume(name: str) -> Volume:

@@ -60,12 +60,6 @@ def minio(
         options: what any container may be given.
     """
     secure = certificate is not None
-    if certificate is not None:
-        options = with_files(
-            options,
-            File(path=f"{_CERTIFICATES}/public.crt", content=certificate.certificate),
-            File(path=f"{_CERTIFICATES}/private.key", content=certificate.key, mode=0o600),
-        )
     port = "https" if secure else "http"
     own_flags = {"--address": f":{_PORT}", "--certs-dir": _CERTIFICATES}
     variables = {
@@ -81,7 +75,16 @@ def minio(
         ports={port: _PORT},
         readiness=HttpProbe(port=port, path="/minio/health/ready", scheme="HTTPS" if secure else "HTTP"),
         metrics=Metrics(port=port, path="/minio/v2/metrics/cluster", scheme="https" if secure else "http"),
-        **with_env(options, variables),
+        **with_files(with_env(options, variables), *_certificate_files(certificate)),
+    )
+
+
+def _certificate_files(certificate: Certificate | None) -> Sequence[File]:
+    if certificate is None:
+        return ()
+    return (
+        File(path=f"{_CERTIFICATES}/public.crt", content=certificate.certificate),
+        File(path=f"{_CERTIFICATES}/private.key", content=certificate.key, mode=0o600),
     )
 
 
