@@ -1,13 +1,18 @@
 """What Prometheus' own checker says of the pages that are served and the configurations that are written."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import prometheus_client
 import pytest
+import yaml
+from commands import ok
 
 import e2e
 import e2edb
 from e2e.prometheus.manifests import Setup
 
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
 RULES = {"groups": [{"name": "g", "rules": [{"alert": "Down", "expr": "up == 0", "for": "1m"}]}]}
 
 
@@ -65,6 +70,17 @@ def test_the_configurations_of_ready_made_systems(env: e2e.Environment, promethe
         check(prometheus, "rules", "/dev/stdin", text=file_of(workload, "rules.yml"))
 
 
+def test_the_configurations_of_the_examples_and_of_the_catalog(prometheus: e2e.Workload) -> None:
+    names = [line.split()[0] for line in ok("catalog").splitlines()]
+    texts = [path.read_text() for path in EXAMPLES] + [ok("catalog", name) for name in names]
+    documents = [document for text in texts for document in yaml.safe_load_all(text)]
+    files = [file for document in documents for file in document["spec"].get("files", ())]
+    found = [file["content"] for file in files if file["path"].endswith("/prometheus.yml")]
+    assert len(found) >= 4  # two of Thanos', monitoring's, and that of `prometheus`
+    for text in dict.fromkeys(found):
+        check(prometheus, "config", "--syntax-only", "/dev/stdin", text=text)
+
+
 def test_what_it_finds_wrong_fails(prometheus: e2e.Workload) -> None:
     with pytest.raises(e2e.ExecFailed, match="no help text"):
         check(prometheus, "metrics", text="a_total 1\n")
@@ -78,3 +94,8 @@ def test_the_metrics_of_the_controller(prometheus: e2e.Workload) -> None:
         page = client.controller_metrics()
     assert "e2e_engine_call_duration_seconds_bucket" in page
     check(prometheus, "metrics", text=page)
+
+
+def test_the_metrics_of_the_test_process(prometheus: e2e.Workload) -> None:
+    """As far as they are not the test's own."""
+    check(prometheus, "metrics", text=prometheus_client.generate_latest().decode())
