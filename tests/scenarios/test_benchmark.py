@@ -28,7 +28,7 @@ def put_load_on(web: e2e.Workload, requests: Counter) -> int:
     return count
 
 
-def test_a_phase_under_load_beside_one_at_rest(tmp_path: Path) -> None:
+def test_phases_at_rest_under_load_and_with_an_end(tmp_path: Path) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     requests = Counter("requests", "Pages that were asked for.", registry=registry)
@@ -41,9 +41,15 @@ def test_a_phase_under_load_beside_one_at_rest(tmp_path: Path) -> None:
             monitoring.wait_query('container_cpu_usage_seconds_total{workload="web"}', greater(0))
             monitoring.wait_query("requests_total", e2e.equals(0))
             with e2e.benchmark.measure(monitoring, "rest") as rest:
-                time.sleep(LOAD_SECONDS)
+                time.sleep(2.0)
             with e2e.benchmark.measure(monitoring, "load", queries=queries) as load:
                 count = put_load_on(web, requests)
+            with e2e.benchmark.measure(monitoring, "end", settle=PATIENCE) as end:
+                time.sleep(1.0)
+                web.kill()
+                time.sleep(3.0)
+    assert end.report.notes == ("ended before the phase did: web",)
+    assert end.report.of("web").cpu_seconds is not None
     used, idle = load.report.of("web"), rest.report.of("web")
     assert used.source == "cadvisor"
     assert used.cpu_seconds is not None

@@ -11,7 +11,7 @@ from e2e._sync.queries import Queries
 from e2e.benchmark.asked import QueryFigures, in_phase, is_asked_once, query_figures
 from e2e.benchmark.curves import Curve, curves_of
 from e2e.benchmark.report import Report
-from e2e.benchmark.usage import SELECTORS, usages
+from e2e.benchmark.usage import SELECTORS, unseen_after, usages
 from e2e.cgroups.hierarchies import own_paths
 from e2e.prometheus.results import QueryResult
 from e2e_api.errors import InvalidArgument, NotFound
@@ -87,17 +87,19 @@ class MeasuredPhase:
         deadline = time.monotonic() + self._settle
         while True:
             now = self._now()
-            span = f"[{round((now - start + _BEFORE) * 1000)}ms]"
-            found = [self._monitoring.query(selector + span, now) for selector in SELECTORS]
-            series = [curve for result in found for curve in curves_of(result)]
-            late = sorted({_name_of(curve) for curve in series if curve.latest < end})
+            series = self._told(now, f"[{round((now - start + _BEFORE) * 1000)}ms]")
+            unseen = unseen_after(series, self._told(now), start, end)
             scraped = self._monitoring.query(f"min(timestamp(up)) >= {end!r}", now)
-            if not late and curves_of(scraped):
-                return series, []
+            if not unseen.late and curves_of(scraped):
+                return series, [f"ended before the phase did: {unseen.ended}"] if unseen.ended else []
             if time.monotonic() > deadline:
-                told = ", ".join(late) or "a target"
-                return series, [f"not looked at after the phase, such as what ended in it: {told}"]
+                return series, [f"not looked at after the phase: {unseen.late or 'a target'}"]
             pause(_PAUSE)
+
+    def _told(self, now: float, span: str = "") -> list[Curve]:
+        """What tells of use: all looks in a span, such as `[5s]`; without one, what is there now."""
+        found = [self._monitoring.query(selector + span, now) for selector in SELECTORS]
+        return [curve for result in found for curve in curves_of(result)]
 
     def _ask(self, name: str, promql: str, start: float, end: float) -> QueryFigures:
         asked = in_phase(promql, end - start)
@@ -143,7 +145,3 @@ def measure(
     Entering raises InvalidArgument for a wrong query; leaving raises what `monitoring.query` does.
     """
     return MeasuredPhase(monitoring, name, queries or {}, step, settle)
-
-
-def _name_of(curve: Curve) -> str:
-    return curve.labels.get("workload") or curve.labels.get("job", "")

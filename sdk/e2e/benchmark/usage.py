@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from e2e.benchmark.curves import Curve, Point, increase, slopes, total
 
@@ -88,6 +89,30 @@ def usages(series: Iterable[Curve], start: float, end: float, own: Collection[st
         for (name, source), curves in sorted(found.items())
         if source == "cadvisor" or name not in told
     )
+
+
+class Unseen(NamedTuple):
+    """Whose last look was before the end of a phase; names, separated by commas."""
+
+    late: str
+    """Those that are there, and will be looked at again."""
+    ended: str
+    """Those that are not, and were in the phase."""
+
+
+def unseen_after(series: Iterable[Curve], there: Iterable[Curve], start: float, end: float) -> Unseen:
+    """Who has not been looked at after the phase; `there` is what is told now, `series` all looks."""
+    known = {frozenset(curve.labels.items()) for curve in there}
+    late, ended, seen = set[str](), set[str](), set[str]()
+    for curve in series:
+        name = curve.labels.get("workload") or curve.labels.get("job", "")
+        if curve.latest >= end:
+            seen.add(name)
+        elif frozenset(curve.labels.items()) in known:
+            late.add(name)
+        elif curve.latest >= start:
+            ended.add(name)
+    return Unseen(", ".join(sorted(late)), ", ".join(sorted(ended - seen)))
 
 
 def _place(curve: Curve) -> tuple[str, str, str] | None:

@@ -1,5 +1,6 @@
 """A Prometheus whose time goes on by itself, and whose targets are looked at once a second."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -40,6 +41,8 @@ class Known:
         self.asked: list[str] = []
         self.over_time: dict[str, Matrix] = {}
         self.now: dict[str, QueryResult] = {}
+        self.looks_until = math.inf
+        """No target is looked at after that."""
 
     def tell(self, metric: str, told: Told, **labels: str) -> None:
         self.series.append(({"__name__": metric, **labels}, told))
@@ -54,9 +57,17 @@ class Known:
             return Vector((Sample({}, _at(now), now),) if found else ())
         if selected := re.match(r'{__name__=~"([^"]+)".*}\[(\d+)ms\]$', promql):
             return self._selected(selected[1].split("|"), now - int(selected[2]) / 1000, now)
+        if promql.startswith("{__name__") and promql.endswith("}"):
+            return self._present(promql)
         if promql in self.now:
             return self.now[promql]
         raise InvalidArgument("parse error", reason="BadQuery")
+
+    def _present(self, promql: str) -> Vector:
+        """What the last look saw."""
+        at = float(int(self.clock.now))
+        found = [(labels, told(at)) for labels, told in self.series if labels["__name__"] in promql]
+        return Vector(tuple(Sample(labels, _at(at), value) for labels, value in found if value is not None))
 
     def query_range(self, promql: str, start: Any, end: Any, step: Any) -> Matrix:
         self.asked.append(f"{promql} {start:.0f} {end:.0f} {step:.1f}")
@@ -65,7 +76,9 @@ class Known:
     def _selected(self, names: list[str], start: float, end: float) -> Matrix:
         found = []
         for labels, told in self.series:
-            looks = [(float(at), told(at)) for at in range(int(start) + 1, int(end) + 1)]
+            looks = [
+                (float(at), told(at)) for at in range(int(start) + 1, int(min(end, self.looks_until)) + 1)
+            ]
             known = [(at, value) for at, value in looks if value is not None]
             if labels["__name__"] in names and known:
                 found.append(

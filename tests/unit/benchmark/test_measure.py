@@ -61,18 +61,26 @@ def test_the_end_waits_until_all_were_looked_at_again(known: Known, clock: FakeT
     assert phase.report.of("web").cpu_seconds == pytest.approx(3.5 / 2)
 
 
-def test_what_ended_in_the_phase_is_told_after_the_patience(known: Known, clock: FakeTime) -> None:
+def test_what_ended_in_the_phase_is_told(known: Known, clock: FakeTime) -> None:
     known.tell(
         "container_cpu_usage_seconds_total",
         lambda at: at if at < BEGIN + 2 else None,
         workload="killed",
         id="/docker/killed",
     )
-    with measure(FakeMonitoring(known), settle=4.0) as phase:
+    with measure(FakeMonitoring(known)) as phase:
         clock.pass_by(3.5)
-    (note,) = phase.report.notes
-    assert note.endswith(": killed")
+    assert phase.report.notes == ("ended before the phase did: killed",)
     assert phase.report.of("killed").cpu_seconds == 1.0
+    assert clock.now < BEGIN + 5
+
+
+def test_what_is_not_looked_at_again_is_told_after_the_patience(known: Known, clock: FakeTime) -> None:
+    with measure(FakeMonitoring(known), settle=4.0) as phase:
+        known.looks_until = BEGIN + 3
+        clock.pass_by(3.5)
+    assert phase.report.notes == ("not looked at after the phase: test-process, web",)
+    assert phase.report.of("web").cpu_seconds == 1.5
     assert BEGIN + 7 < clock.now < BEGIN + 9
 
 
