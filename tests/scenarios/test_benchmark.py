@@ -5,11 +5,13 @@ import time
 import urllib.request
 from pathlib import Path
 
+from chromium import Chromium
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from small import web_server
 
 import e2e
 from e2e import greater
+from tests.unit.benchmark.reports import report
 
 PATIENCE = 90.0
 LOAD_SECONDS = 5.0
@@ -71,3 +73,14 @@ def test_phases_at_rest_under_load_and_with_an_end(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["name"] == "load"
     assert "| web |" in path.with_suffix(".md").read_text()
     assert "vegaEmbed" in path.with_suffix(".html").read_text()
+
+
+def test_plots_are_drawn_by_a_real_browser(tmp_path: Path) -> None:
+    with e2e.Environment(timeout=PATIENCE) as env:
+        chromium = Chromium(env)
+        page = env.get("chromium").write_file("report.html", report().to_html())
+        shown = chromium.wait_shown(f"file://{page}", "Benchmark load", "cores in use", pictures=tmp_path)
+        # The titles, axes and legends of plots are text that only the page's own script writes.
+        for text in ("cores in use", "memory, MB", "seconds", "test-process", "code=200", "2.5 MB"):
+            assert text in shown
+        assert shown.count("cores in use") == 1
