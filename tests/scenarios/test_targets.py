@@ -1,8 +1,12 @@
 """A Prometheus that is told by a file whom to scrape, while workloads come, die and go."""
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
+
+from controllers import Controller
+from small import until_stopped
 
 import e2e
 import e2edb
@@ -125,3 +129,36 @@ def test_the_file_is_left_alone_while_the_targets_are_the_same(e2e_environment: 
     while written() == before:
         assert time.monotonic() < deadline, "another label is not in the file"
         time.sleep(0.1)
+
+
+def test_what_changed_while_no_controller_ran_is_made_up_for(controller: Controller) -> None:
+    place = controller.folder / "away"
+    place.mkdir()
+    page: dict[str, Any] = {"ports": {"http": 80}, "metrics": {"port": "http"}, "state": "Stopped"}
+
+    def write(name: str, **spec: Any) -> None:
+        spec = {"image": e2edb.BUSYBOX_IMAGE, "command": until_stopped(), **spec}
+        manifest = {"apiVersion": "e2e/v1", "kind": "Workload", "metadata": {"name": name}, "spec": spec}
+        (place / f"{name}.json").write_text(json.dumps(manifest))
+
+    write("reader", files=[{"path": TARGETS, "from": "MetricTargets"}])
+    write("old", **page)
+    with e2e.Environment.attach("away", controller=controller.address) as env:
+        reader = env.get("reader", wait=30)
+        reader.wait_ready()
+        before = reader.status().container
+    controller.kill()
+    (place / "old.json").unlink()
+    write("new", **page)
+    controller.start()
+    with e2e.Environment.attach("away", controller=controller.address) as env:
+        reader = env.get("reader", wait=30)
+        reader.wait_ready()
+        deadline = time.monotonic() + SECONDS
+        while "old:80" in (found := reader.exec(["cat", TARGETS]).stdout_text) or "new:80" not in found:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+        after = reader.status().container
+    assert before is not None
+    assert after is not None
+    assert after.id == before.id
