@@ -65,6 +65,7 @@ def _names(found: Mapping[str, Any]) -> Iterator[Finding]:
     """Without the layers of a container its handler does not begin, and its series have no names."""
     if found["containerd_store"]:
         remedy = 'in /etc/docker/daemon.json: {"features": {"containerd-snapshotter": false}}'
+        remedy += "; or monitoring without it: cadvisor=False"
         yield _unseen("no workload by its name: the engine keeps images in containerd's store", remedy)
     elif found["layers"] is False:
         yield _unseen(f"no workload by its name: storage driver {found['storage']} tells of no layers")
