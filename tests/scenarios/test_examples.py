@@ -66,6 +66,7 @@ def test_standalone(tmp_path: Path) -> None:
     ) as process:
         try:
             assert process.stdout is not None
+            assert process.stdout.readline().startswith("starting Thanos")
             told = process.stdout.readline()
             if "gets no cgroup" in told:
                 pytest.skip(told + process.stdout.read())

@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -267,8 +269,14 @@ def _links(endpoints: Iterable[str]) -> Text:
     for endpoint in endpoints:
         port, _, address = endpoint.partition("=")
         is_page = port.startswith(("http", "web", "ui"))
-        texts.append(Text(f"{port}={address}", f"link http://{address}" if is_page else ""))
+        texts.append(Text(f"{port}={address}", _link(f"http://{address}") if is_page else ""))
     return Text(" ", overflow="fold").join(texts)
+
+
+@lru_cache
+def _link(address: str) -> Style:
+    """The same in each frame, as terminals know a link by a number that it gets here."""
+    return Style(link=address)
 
 
 def _phases(status: object_pb2.ObjectStatus) -> str:
