@@ -23,6 +23,7 @@ often memory ran out, the kernel's log."""
 
 _ENVIRONMENT, _WORKLOAD = "io.e2e.environment", "io.e2e.name"
 _LABEL = "container_label_io_e2e_{}"
+_PROCESS = "(?:.*/)?e2e/"
 
 
 def flags(processes: Sequence[str] = PROCESSES) -> dict[str, str]:
@@ -91,14 +92,19 @@ def job(address: str, environment: str = "") -> Mapping[str, Any]:
 def relabelling(environment: str = "") -> list[dict[str, Any]]:
     """Prometheus' rules by which its series get the label `workload`, and those of others are dropped.
 
-    Of workloads and jobs that is their name; of a process in a cgroup `/e2e/<name>`, that name.
+    Of workloads and jobs that is their name; of a process in a cgroup `/e2e/<name>`, or
+    `/e2e/<environment>.<name>`, that name.
     """
     labels = [_LABEL.format("environment"), _LABEL.format("name")]
-    whose = [{"source_labels": labels[:1], "regex": "(.+)", "target_label": "environment"}]
+    whose = [
+        {"source_labels": labels[:1], "regex": "(.+)", "target_label": "environment"},
+        {"source_labels": ["id"], "regex": _PROCESS + r"([^/.]+)\.[^/.]+", "target_label": "environment"},
+    ]
+    process = rf"{_PROCESS}(?:{environment or '[^/.]+'}\.)?([^/.]+)"
     return [
         *([] if environment else whose),
         {"source_labels": labels, "regex": f"{environment or '.+'};(.+)", "target_label": "workload"},
-        {"source_labels": ["id"], "regex": "(?:.*/)?e2e/([^/]+)", "target_label": "workload"},
+        {"source_labels": ["id"], "regex": process, "target_label": "workload"},
         # Only what is told of a container or a process has an id.
         {"source_labels": ["id", "workload"], "regex": ".+;", "action": "drop"},
         {"regex": _LABEL.format(".+"), "action": "labeldrop"},

@@ -164,7 +164,7 @@ class AsyncMonitoring(AsyncQueries):
     def _enter(self, name: str | bool) -> None:
         """Makes this process a container."""
         chosen = name if isinstance(name, str) else PROCESS_JOB
-        self.process = cgroups.current_process_as_container(chosen)
+        self.process = cgroups.current_process_as_container(chosen, self._env.name)
         parents = {str(PurePosixPath(path).parent) for path in self.process.paths.values()}
         self.cadvisor = self._env.workload(self._setup.cadvisor, **usage.options(sorted(parents)))
 

@@ -19,17 +19,23 @@ from e2e.naming import check_label
 _SYSTEMD = Path("/run/systemd/system")
 
 
-def current_process_as_container(name: str = "test-process") -> "ProcessContainer":
+def current_process_as_container(name: str = "test-process", environment: str = "") -> "ProcessContainer":
     """Puts this process, its threads and its future children into the cgroup `/e2e/<name>`, at once.
+
+    With an environment it is `/e2e/<environment>.<name>`, as containers are named, so that processes of
+    several environments can have the same name; each monitoring shows that of its own.
 
     The limits of the cgroups that it comes from do not hold meanwhile. Where this user only has a part of the
     tree, such as a systemd user session, the cgroup is in that part, and its path ends with `/e2e/<name>`.
 
     Raises NotPermitted, with the commands to run once, where this user may not; Conflict where a process that
-    lives has that name; InvalidArgument where the name is no DNS label; CgroupError where there are no
+    lives has that name; InvalidArgument where a name is no DNS label; CgroupError where there are no
     cgroups, or the kernel refuses.
     """
-    return ProcessContainer.enter(check_label(name, "a cgroup"), read_hierarchies(), Files())
+    group = check_label(name, "a cgroup")
+    if environment:
+        group = f"{check_label(environment, 'an environment')}.{group}"
+    return ProcessContainer.enter(group, read_hierarchies(), Files())
 
 
 class ProcessContainer:

@@ -269,3 +269,18 @@ def test_a_name_that_is_no_label() -> None:
 
     with pytest.raises(e2e.InvalidArgument, match="a cgroup"):
         current_process_as_container("../../docker")
+    with pytest.raises(e2e.InvalidArgument, match="an environment"):
+        current_process_as_container("bench", "../docker")
+
+
+def test_processes_of_several_environments_have_the_same_name(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from e2e.cgroups import current_process_as_container, process
+
+    monkeypatch.setattr(process, "read_hierarchies", lambda: read_hierarchies(kernel.proc))
+    monkeypatch.setattr(process, "Files", lambda: kernel)
+    kernel.mount("memory", "memory")
+    with current_process_as_container(environment="shop") as container:
+        assert container.paths == {"memory": "/e2e/shop.test-process"}
+        assert kernel.where() == ["memory/e2e/shop.test-process"]

@@ -53,6 +53,13 @@ def test_a_process_in_a_cgroup_of_its_own_is_under_that_name() -> None:
         kept = relabelled("shop", {"id": f"{base}/e2e/test-process"})
         assert kept is not None
         assert kept["workload"] == "test-process"
+        kept = relabelled("shop", {"id": f"{base}/e2e/shop.test-process"})
+        assert kept is not None
+        assert kept["workload"] == "test-process"
+        assert relabelled("shop", {"id": f"{base}/e2e/shop-2.test-process"}) is None
+        kept = relabelled("", {"id": f"{base}/e2e/shop.test-process"})
+        assert kept is not None
+        assert (kept["environment"], kept["workload"]) == ("shop", "test-process")
     assert relabelled("shop", {"id": "/e2e/test-process/child"}) is None
     assert relabelled("shop", {"id": "/e2e"}) is None
 

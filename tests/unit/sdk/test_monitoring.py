@@ -340,7 +340,7 @@ class Process:
         self._log.append("left")
 
 
-@pytest.mark.parametrize(("asked", "name"), [(True, "test-process"), ("benchmark", "benchmark")])
+@pytest.mark.parametrize(("asked", "name"), [(True, "env.test-process"), ("benchmark", "env.benchmark")])
 def test_this_process_as_a_container(
     controller: FakeController,
     prometheus: Prometheus,
@@ -349,7 +349,11 @@ def test_this_process_as_a_container(
     name: str,
 ) -> None:
     log: list[str] = []
-    monkeypatch.setattr(cgroups, "current_process_as_container", lambda name: Process(name, log))
+    monkeypatch.setattr(
+        cgroups,
+        "current_process_as_container",
+        lambda name, environment: Process(f"{environment}.{name}", log),
+    )
     with Environment("env") as env:
         with e2e.monitoring.start(env, current_process_as_container=asked):
             assert log == [f"entered {name}"]
@@ -363,7 +367,7 @@ def test_this_process_as_a_container(
 def test_without_permission_nothing_is_started(
     controller: FakeController, prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(name: str) -> None:
+    def refuse(name: str, environment: str) -> None:
         raise cgroups.NotPermitted("may not", ["sudo mkdir"])
 
     monkeypatch.setattr(cgroups, "current_process_as_container", refuse)
@@ -377,7 +381,11 @@ def test_what_fails_half_way_leaves_the_cgroup(
     controller: FakeController, prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log: list[str] = []
-    monkeypatch.setattr(cgroups, "current_process_as_container", lambda name: Process(name, log))
+    monkeypatch.setattr(
+        cgroups,
+        "current_process_as_container",
+        lambda name, environment: Process(f"{environment}.{name}", log),
+    )
     controller.answers["ListEnvironments"] = lambda _: iter([network("")])
     with Environment("env") as env:
         with pytest.raises(e2e.Unavailable):
