@@ -11,7 +11,7 @@ from e2e.options import WorkloadOptions
 from e2e_api.errors import E2EError, Unavailable, WaitFailed
 from e2e_api.manifests import File, HttpProbe
 
-IMAGE = "ghcr.io/parca-dev/parca:v0.22.0"
+IMAGE = "ghcr.io/parca-dev/parca:v0.21.0"
 PORT = 7070
 _CONFIG, _TARGETS = "/etc/parca/parca.yaml", "/etc/parca/targets.json"
 _HEALTH: dict[str, Literal["up", "down"]] = {"HEALTH_GOOD": "up", "HEALTH_BAD": "down"}

@@ -109,7 +109,7 @@ def test_where_no_image_can_be_had_it_is_told_what_to_do(controller: FakeControl
         assert lines[0] == (
             f"profiling needs Parca, whose image {e2e.profiling.IMAGE} is not here and cannot be pulled"
         )
-        assert "docker pull ghcr.io/parca-dev/parca:v0.22.0" in lines[1]
+        assert f"docker pull {e2e.profiling.IMAGE}" in lines[1]
         assert "`e2e profile`" in lines[2]
         assert "connection refused" in str(raised.value)
         assert raised.value.reason == "ImagePullFailed"
