@@ -21,9 +21,9 @@ def main(name: str = "thanos-example") -> None:
     with e2e.Environment(name) as env:
         print(f"starting Thanos, its monitoring and Jaeger in environment {name}", flush=True)
         # From here on a Prometheus scrapes whatever has metrics, and a cAdvisor what the containers use. This
-        # process is shown like one of them, under the environment's name. Where it may not enter a cgroup, an
-        # error has the commands that allow it, to be run once; without it, the rest works all the same.
-        monitoring = e2e.monitoring.start(env, current_process_as_container=name)
+        # process is shown like one of them: where it may not enter a cgroup, the error has the commands that
+        # allow it, to be run once; without `current_process_as_container` the rest works all the same.
+        monitoring = e2e.monitoring.start(env, current_process_as_container=True)
 
         jaeger, p1, s1, p2, s2, q = define(env)
         env.start_and_wait_ready(jaeger, p1, s1, p2, s2, q)

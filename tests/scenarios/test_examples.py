@@ -84,7 +84,7 @@ def test_standalone(tmp_path: Path) -> None:
 def look_at(env: e2e.Environment, pages: list[str], pictures: Path) -> None:
     monitoring = e2e.Queries(env.get("monitoring"))
     monitoring.wait_query('up{job="query-1"}', equals(1))
-    process = f'container_memory_working_set_bytes{{workload="{env.name}"}}'
+    process = 'container_memory_working_set_bytes{workload="test-process"}'
     monitoring.wait_query(process, greater_or_equal(1))
     chromium = Chromium(env)
     shown = {"query-1": "prometheus-1", "monitoring": "query-1", "jaeger": "Jaeger"}
