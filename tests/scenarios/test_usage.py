@@ -53,8 +53,8 @@ def test_this_process_is_shown_like_a_container() -> None:
             query = f'container_memory_working_set_bytes{{workload="{name}"}}'
             held = b"x" * (50 * 2**20)  # what it had before is counted where it was before
             assert monitoring.wait_query(query, greater(50 * 2**20)).value > len(held)
-            assert Path("/proc/self/cgroup").read_text().count(f"/e2e/{name}")
-        assert Path("/proc/self/cgroup").read_text().count(f"/e2e/{name}") == 0
+            assert Path("/proc/self/cgroup").read_text().count(f"/e2e/{env.name}.{name}")
+        assert Path("/proc/self/cgroup").read_text().count(f"/e2e/{env.name}.{name}") == 0
 
 
 def test_monitoring_from_a_folder(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,9 @@ def current_process_as_container(name: str = "test-process", environment: str = 
     group = check_label(name, "a cgroup")
     if environment:
         group = f"{check_label(environment, 'an environment')}.{group}"
-    return ProcessContainer.enter(group, read_hierarchies(), Files())
+    container = ProcessContainer.enter(group, read_hierarchies(), Files())
+    container.name = name
+    return container
 
 
 class ProcessContainer:
@@ -43,6 +45,7 @@ class ProcessContainer:
 
     def __init__(self, name: str, occupancies: Sequence[Occupancy]) -> None:
         self.name = name
+        """As it was given: what monitoring shows as the workload."""
         self._occupancies = list(occupancies)
         self._process = os.getpid()
         atexit.register(self.close)

@@ -282,5 +282,6 @@ def test_processes_of_several_environments_have_the_same_name(
     monkeypatch.setattr(process, "Files", lambda: kernel)
     kernel.mount("memory", "memory")
     with current_process_as_container(environment="shop") as container:
+        assert container.name == "test-process"
         assert container.paths == {"memory": "/e2e/shop.test-process"}
         assert kernel.where() == ["memory/e2e/shop.test-process"]
