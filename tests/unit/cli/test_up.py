@@ -18,7 +18,7 @@ from e2e.cli.files import Followed
 from e2e.cli.keys import Key
 from e2e.cli.progress import Progress
 from e2e.messages import GOALS
-from e2e_api.errors import Conflict, WaitFailed
+from e2e_api.errors import Conflict, Unavailable, WaitFailed
 from e2e_api.v1 import environment_service_pb2, manifest_service_pb2, object_pb2
 
 from .conftest import RunE2E
@@ -205,6 +205,39 @@ def test_what_is_refused_is_shown(controller: CliController, e2e: RunE2E, folder
         code, out, _ = e2e("up", folder)
     assert code == 0
     assert "web is defined by a file" in out
+
+
+def test_what_a_failed_call_may_have_applied_goes_too(
+    controller: CliController, e2e: RunE2E, folder: Path
+) -> None:
+    apply = controller.answers["Apply"]
+
+    def break_off(request: Any) -> Iterator[Any]:
+        next(apply(request))
+        raise Unavailable("the engine went away")
+        yield
+
+    controller.answers["Apply"] = break_off
+    code, _, err = e2e("up", folder, "--env", "shop")
+    assert code == 1
+    assert "the engine went away" in err
+    assert ended(controller) == ["shop"]
+
+
+def test_what_a_file_defines_is_not_its_own(controller: CliController, e2e: RunE2E, folder: Path) -> None:
+    found = workload("shop", "web")
+    found.managed_by_api = False
+    controller.add(found)
+
+    def refuse(_: Any) -> Iterator[Any]:
+        raise Conflict("web is defined by a file")
+        yield
+
+    controller.answers["Apply"] = refuse
+    code, _, err = e2e("up", folder, "--env", "shop")
+    assert code == 1
+    assert "web is defined by a file" in err
+    assert deleted(controller) == ended(controller) == []
 
 
 def test_mistakes_at_the_start_end_it(controller: CliController, e2e: RunE2E, folder: Path) -> None:

@@ -14,6 +14,7 @@ from e2e.cli.keys import Key
 from e2e.cli.options import connect, environment_option, timeout_option
 from e2e.cli.progress import Progress
 from e2e.cli.waiting import messages, wait_and_show
+from e2e.messages import is_defined_by_user
 from e2e.specs import to_documents
 
 _LOOK_SECONDS = 0.25
@@ -107,6 +108,7 @@ class Kept:
         self._timeout = timeout
         self._keep = keep
         self._environments: dict[str, Environment] = {}
+        self._tried: set[Key] = set()  # also what a call that failed may have applied
 
     @property
     def footer(self) -> str:
@@ -122,6 +124,7 @@ class Kept:
                 name, shared=True, keep=self._keep, controller=self._controller, timeout=self._timeout
             )
             self._environments[name] = environment.start()
+        self._tried |= {it.key for it in changed}
         for documents in batches(changed):
             self._client.apply(documents)
         self.documents |= {it.key: texts[it.key] for it in changed}
@@ -151,13 +154,14 @@ class Kept:
 
     def _delete(self, environment: str) -> list[Key]:
         """Deletes what was applied there, and the environment if nothing else is in it; gives the keys."""
-        there = {Key.of(found.key) for found in self._client.list_objects(environment)}
-        ours = [key for key in there if key in self.documents]
+        there = {Key.of(found.key): found for found in self._client.list_objects(environment)}
+        ours = [key for key in there if key in self._tried and not is_defined_by_user(there[key])]
         own = Key(environment, "Environment", environment)
-        if there <= {*self.documents, own}:
+        if there.keys() <= {*ours, own}:
             self._client.delete_environment(environment)
             return [*ours, own] if own not in ours else ours
-        self._client.delete(messages(ours))
+        if ours:
+            self._client.delete(messages(ours))
         # What others have in it stays when the claim ends.
         self._client.hold(environment, fresh=False, keep=True, timeout=self._timeout).release()
         return ours
