@@ -1,35 +1,15 @@
-"""What Parca is told, and what it answers. Pure."""
-
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+"""What Parca is told, and what is told where it cannot be had. Pure."""
 
 import yaml
 
 from e2e.options import WorkloadOptions
-from e2e_api.errors import E2EError, Unavailable, WaitFailed
+from e2e_api.errors import E2EError, WaitFailed
 from e2e_api.manifests import File, HttpProbe
 
 IMAGE = "ghcr.io/parca-dev/parca:v0.21.0"
 PORT = 7070
 _CONFIG, _TARGETS = "/etc/parca/parca.yaml", "/etc/parca/targets.json"
-_HEALTH: dict[str, Literal["up", "down"]] = {"HEALTH_GOOD": "up", "HEALTH_BAD": "down"}
 _STORAGE = {"type": "FILESYSTEM", "config": {"directory": "/tmp/parca"}}  # noqa: S108 - in the container
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileTarget:
-    """One profile of one workload, that Parca takes again and again."""
-
-    workload: str
-    kind: str
-    """`process_cpu`, `memory`, `goroutine`, `block` or `mutex`."""
-    url: str
-    labels: Mapping[str, str]
-    health: Literal["up", "down", "unknown"]
-    """`unknown` before it was first taken."""
-    last_error: str
 
 
 def options(image: str, scrape_interval: int) -> WorkloadOptions:
@@ -47,7 +27,7 @@ def options(image: str, scrape_interval: int) -> WorkloadOptions:
             File(path=_CONFIG, content=_config(scrape_interval)),
             File.model_validate({"path": _TARGETS, "from": "ProfileTargets"}),
         ],
-        "readiness": HttpProbe(port="http", path="/api/targets"),
+        "readiness": HttpProbe(port="http", path="/metrics"),
         "metrics": "http",
     }
 
@@ -69,32 +49,6 @@ def _config(scrape_interval: int) -> str:
         ],
     }
     return yaml.safe_dump({"object_storage": {"bucket": _STORAGE}, "scrape_configs": [job]}, sort_keys=False)
-
-
-def targets_of(content: bytes) -> list[ProfileTarget]:
-    """The targets of an answer, by workload and kind. Raises Unavailable for what is none of Parca's."""
-    try:
-        pools = json.loads(content).get("targets", {})
-        found = [_target(entry) for pool in pools.values() for entry in pool.get("targets", ())]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise Unavailable("the answer is none of Parca's", reason="NoAnswer") from None
-    return sorted(found, key=lambda target: (target.workload, target.kind))
-
-
-def _target(entry: Mapping[str, Any]) -> ProfileTarget:
-    labels = _labels(entry["labels"])
-    return ProfileTarget(
-        workload=labels.get("workload", ""),
-        kind=_labels(entry["discoveredLabels"]).get("__name__", ""),
-        url=entry["url"],
-        labels=labels,
-        health=_HEALTH.get(entry.get("health", ""), "unknown"),
-        last_error=entry.get("lastError", ""),
-    )
-
-
-def _labels(found: Mapping[str, Any]) -> dict[str, str]:
-    return {label["name"]: label["value"] for label in found.get("labels") or ()}
 
 
 def without_image(error: E2EError, image: str) -> E2EError:

@@ -16,9 +16,9 @@ from e2e._sync.profiling import Profiling
 from e2e.aio import profiling as _aio
 from e2e.aio.environment import AsyncEnvironment
 from e2e.aio.profiling import AsyncProfiling
-from e2e.parca import IMAGE, ProfileTarget
+from e2e.parca import IMAGE
 
-__all__ = ["IMAGE", "AsyncProfiling", "ProfileTarget", "Profiling", "ProfilingOptions", "start"]
+__all__ = ["IMAGE", "AsyncProfiling", "Profiling", "ProfilingOptions", "start"]
 
 
 class ProfilingOptions(TypedDict, total=False):

@@ -4,11 +4,8 @@ from types import TracebackType
 from typing import Self
 
 from e2e import parca
-from e2e._sync import http
-from e2e._sync.client import CALL_SECONDS
 from e2e._sync.environment import Environment
 from e2e._sync.workload import Workload
-from e2e.parca import ProfileTarget
 from e2e_api.errors import Conflict, E2EError, InvalidArgument, NotFound
 
 NAME = "profiling"
@@ -61,18 +58,8 @@ class Profiling:
 
     def __init__(self, env: Environment, workload: Workload) -> None:
         self.parca = workload
-        """The Parca; its port `http` has pages and API."""
+        """The Parca; its port `http` has its pages, and its API by gRPC."""
         self._env = env
-
-    def targets(self) -> list[ProfileTarget]:
-        """What it takes profiles of now, by workload and kind.
-
-        Raises NotRunning while it does not run, Unavailable or WaitTimeout where it does not answer.
-        """
-        address = self.parca.endpoint("http")
-        with http.new_client() as client:
-            answer = http.get(client, f"http://{address}/api/targets", seconds=CALL_SECONDS)
-        return parca.targets_of(answer)
 
     def open_in_browser(self, path: str = "") -> bool:
         """Opens a page of Parca in the user's browser, such as `/targets`: see `e2e.open_in_browser`."""

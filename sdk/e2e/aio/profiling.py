@@ -4,11 +4,8 @@ from types import TracebackType
 from typing import Self
 
 from e2e import parca
-from e2e.aio import http
-from e2e.aio.client import CALL_SECONDS
 from e2e.aio.environment import AsyncEnvironment
 from e2e.aio.workload import AsyncWorkload
-from e2e.parca import ProfileTarget
 from e2e_api.errors import Conflict, E2EError, InvalidArgument, NotFound
 
 NAME = "profiling"
@@ -61,18 +58,8 @@ class AsyncProfiling:
 
     def __init__(self, env: AsyncEnvironment, workload: AsyncWorkload) -> None:
         self.parca = workload
-        """The Parca; its port `http` has pages and API."""
+        """The Parca; its port `http` has its pages, and its API by gRPC."""
         self._env = env
-
-    async def targets(self) -> list[ProfileTarget]:
-        """What it takes profiles of now, by workload and kind.
-
-        Raises NotRunning while it does not run, Unavailable or WaitTimeout where it does not answer.
-        """
-        address = await self.parca.endpoint("http")
-        async with http.new_client() as client:
-            answer = await http.get(client, f"http://{address}/api/targets", seconds=CALL_SECONDS)
-        return parca.targets_of(answer)
 
     async def open_in_browser(self, path: str = "") -> bool:
         """Opens a page of Parca in the user's browser, such as `/targets`: see `e2e.open_in_browser`."""
