@@ -18,7 +18,7 @@ SAMPLES = "prometheus_tsdb_head_samples_appended_total"
 
 
 def main(name: str = "thanos-example") -> None:
-    with e2e.Environment(name) as env:
+    with e2e.Environment(name, timeout=120) as env:
         print(f"starting Thanos, its monitoring and Jaeger in environment {name}", flush=True)
         # From here on a Prometheus scrapes whatever has metrics, and a cAdvisor what the containers use. This
         # process is shown like one of them: where it may not enter a cgroup, the error has the commands that

@@ -11,7 +11,9 @@ E2E = str(Path(sys.executable).with_name("e2e"))
 SECONDS = 90.0
 
 
-def e2e(*arguments: str | Path, stdin: str | None = None, **variables: str) -> tuple[int, str, str]:
+def e2e(
+    *arguments: str | Path, stdin: str | None = None, seconds: float = SECONDS, **variables: str
+) -> tuple[int, str, str]:
     """Runs one command line: gives exit code, standard output and standard error; no traceback, ever."""
     done = subprocess.run(
         [E2E, *map(str, arguments)],
@@ -19,15 +21,15 @@ def e2e(*arguments: str | Path, stdin: str | None = None, **variables: str) -> t
         stdin=None if stdin is not None else subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
         env={**os.environ, **variables},
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout, done.stderr
 
 
-def ok(*arguments: str | Path, stdin: str | None = None) -> str:
-    code, out, err = e2e(*arguments, stdin=stdin)
+def ok(*arguments: str | Path, stdin: str | None = None, seconds: float = SECONDS) -> str:
+    code, out, err = e2e(*arguments, stdin=stdin, seconds=seconds)
     assert code == 0, f"{arguments}: {code}\n{out}{err}"
     return out
 

@@ -95,11 +95,12 @@ def look_at(env: e2e.Environment, pages: list[str], pictures: Path) -> None:
         chromium.wait_shown(inside.replace("g0.tab=0", "g0.tab=1"), text, pictures=pictures)
 
 
+@pytest.mark.timeout(400)
 def test_exampleapp_as_a_folder(environment: str, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES / "manifests" / "exampleapp", tmp_path / "manifests" / "exampleapp")
     example("exampleapp/test_exampleapp.py").build_context(tmp_path / "exampleapp")
     folder = tmp_path / "manifests" / "exampleapp"
-    ok("up", folder, "--env", environment, "--wait", "--keep", "--timeout", "85s")
+    ok("up", folder, "--env", environment, "--wait", "--keep", "--timeout", "150s", seconds=SECONDS)
     with e2e.Environment.attach(environment, timeout=SECONDS) as env:
         queries = e2e.Queries(env.get("prometheus"))
         queries.wait_query('up{workload="exampleapp", job="exampleapp"}', equals(1))
@@ -114,7 +115,7 @@ def test_exampleapp_as_a_folder(environment: str, tmp_path: Path) -> None:
 @pytest.mark.timeout(400)
 def test_standalone_as_a_folder(environment: str) -> None:
     folder = EXAMPLES / "manifests" / "standalone"
-    ok("up", folder, "--env", environment, "--wait", "--keep", "--timeout", "85s")
+    ok("up", folder, "--env", environment, "--wait", "--keep", "--timeout", "150s", seconds=SECONDS)
     with e2e.Environment.attach(environment, timeout=SECONDS) as env:
         env.get("query-1").wait_sum_metrics(equals(2), "thanos_store_nodes_grpc_connections")
         monitoring = e2e.Queries(env.get("monitoring"))
