@@ -10,6 +10,7 @@ from pprof import names_in
 
 import e2e
 import e2edb
+from e2e.cli.program import run
 
 GO = shutil.which("go")
 
@@ -22,6 +23,9 @@ def test_profiles_of_a_running_program(e2e_environment: e2e.Environment, tmp_pat
     heap = query.profile("heap", path=tmp_path)
     assert {"inuse_space", "alloc_objects", "main.main"} <= names_in(heap)
     assert {"goroutine", "main.main"} <= names_in(query.profile("goroutine", path=tmp_path))
+    by_command = tmp_path / "heap.pb.gz"
+    assert run(["profile", "query-1", "heap", "--env", e2e_environment.name, "-o", str(by_command)]) == 0
+    assert {"inuse_space", "main.main"} <= names_in(by_command)
     trace = query.profile("trace", seconds=1, path=tmp_path)
     assert trace.read_bytes().startswith(b"go 1.")
     with pytest.raises(e2e.InvalidArgument, match="whole seconds"):
@@ -35,6 +39,16 @@ def test_profiles_of_a_running_program(e2e_environment: e2e.Environment, tmp_pat
     query.stop()
     with pytest.raises(e2e.NotRunning):
         query.profile("heap", path=tmp_path)
+
+
+def test_ready_made_systems_are_profiled(e2e_environment: e2e.Environment, tmp_path: Path) -> None:
+    systems = [
+        e2edb.jaeger(e2e_environment, "jaeger"),
+        e2edb.alertmanager(e2e_environment, "alertmanager"),
+    ]
+    e2e_environment.start_and_wait_ready(*systems)
+    for system in systems:
+        assert {"inuse_space", "main.main"} <= names_in(system.profile("heap", path=tmp_path))
 
 
 async def test_a_cpu_profile_and_what_go_reads_in_it(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import grpc
 import pytest
+from small import BUSYBOX, until_stopped
 
 import e2e
 import e2edb
@@ -21,7 +22,12 @@ def test_a_parca_takes_profiles_of_who_comes_and_forgets_who_goes(e2e_environmen
     with e2e.profiling.start(env, scrape_interval=1) as profiling:
         until(lambda: b"http://query-1:10902/debug/pprof/allocs" in ask(profiling, TARGETS))
         second = e2edb.thanos_querier(env, "query-2")
-        second.start_and_wait_ready()
+        place = e2e.Profiles(port="http", path="/internal/pprof/")
+        other = env.workload(
+            "other", image=BUSYBOX, command=until_stopped(), ports={"http": 80}, profiles=place
+        )
+        env.start_and_wait_ready(second, other)
+        until(lambda: b"http://other:80/internal/pprof/allocs" in ask(profiling, TARGETS))
         until(lambda: b"http://query-2:10902/debug/pprof/profile" in ask(profiling, TARGETS))
         # Both are in the store: their profiles were taken, and were real ones.
         until(lambda: count(ask(profiling, VALUES, OF_LABEL_WORKLOAD), b"query-1", b"query-2") == 2)
