@@ -113,7 +113,8 @@ def explain(
     if isinstance(error, WaitFailed):
         outcome = f"it can no longer be, known after {seconds:.1f} s"
     lines = [f"traces of {wanted} at {jaeger} did not become {expected}: {outcome}"]
-    lines += [f"  {line}" for line in (*error.message.splitlines()[1:], *_seen(looks))]
+    lines += error.message.splitlines()[1:]
+    lines += [f"  {line}" for line in _seen(looks)]
     if sighting is not None:
         lines += [f"  {line}" for line in _near_misses(jaeger, wanted, looks, sighting)]
     return type(error)("\n".join(lines), reason=error.reason, details=error.details)

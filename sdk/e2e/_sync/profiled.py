@@ -70,7 +70,9 @@ class Profiled(Handle):
         except (Unavailable, WaitTimeout) as error:
             pause(_SETTLE)
             if not self.is_running():
-                raise NotRunning(f"{self._name} ended before it had answered with {what}") from None
+                raise NotRunning(
+                    f"{self._name} did not run any more before it had answered with {what}"
+                ) from None
             raise type(error)(f"{what} was not had: {error.message}", reason=error.reason) from None
         except E2EError as error:
             raise type(error)(f"{what}: {error.message}", reason=error.reason) from None

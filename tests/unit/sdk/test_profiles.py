@@ -161,7 +161,9 @@ def test_one_that_does_not_run(web: Workload, controller: FakeController) -> Non
     with pytest.raises(Unavailable, match=r"was not had: http://127\.0\.0\.1:1/debug/pprof/heap does not"):
         web.profile("heap")
     controller.objects["env", "Workload", "web"].status.container.state = "exited"
-    with pytest.raises(NotRunning, match="web ended before it had answered with a heap profile"):
+    with pytest.raises(
+        NotRunning, match="web did not run any more before it had answered with a heap profile"
+    ):
         web.profile("heap")
     controller.objects.clear()
     with pytest.raises(NotRunning, match="does not run"):

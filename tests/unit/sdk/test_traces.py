@@ -255,6 +255,7 @@ def test_a_wait_ends_when_jaeger_does(traces: Traces, controller: FakeController
     assert time.monotonic() - started < 10
     assert raised.value.reason == "Exited"
     assert "it can no longer be" in str(raised.value)
+    assert "\n  jaeger: Exited\n" in str(raised.value)
     assert "no memory left" in str(raised.value)
     assert [found.key.name for found in raised.value.failed] == ["jaeger"]
 
