@@ -11,6 +11,7 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 READY := .venv/.stamp
 DEMO_IMAGES := quay.io/prometheus/prometheus:v3.5.0 quay.io/thanos/thanos:v0.38.0
+EXAMPLE_IMAGES := $(DEMO_IMAGES) docker.io/jaegertracing/all-in-one:1.62.0 ghcr.io/google/cadvisor:v0.53.0
 BENCH_IMAGES := docker.io/library/busybox:1.36
 BENCH_ARGS ?=
 # How often `make soak` does what `make test` does a few times; E2E_SOAK_SEED=... gives the same dice again.
@@ -20,7 +21,7 @@ SOAK := E2E_SOAK_KILLS=50 E2E_SOAK_DELETE_KILLS=20 E2E_SOAK_STRIKES=100 E2E_SOAK
 	E2E_TEST_NETWORKS=200
 SOAK_ARGS ?=
 
-.PHONY: help demo test soak bench bench-peers bench-compare lint generate schema images engine environment clean
+.PHONY: help demo run-example test soak bench bench-peers bench-compare lint generate schema images engine environment clean
 
 help: ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +29,10 @@ help: ## show this list
 demo: engine ## the Thanos story on real containers, from manifests in a folder
 	@$(BIN)/python tools/images.py $(DEMO_IMAGES)
 	@$(BIN)/python examples/demo.py
+
+run-example: engine ## Thanos, monitored and traced, with its pages in the browser, until Ctrl+C
+	@$(BIN)/python tools/images.py $(EXAMPLE_IMAGES)
+	@$(BIN)/python examples/thanos/standalone.py
 
 test: images ## all tests, on the real engine (WORKERS=4, PYTEST_ARGS=-x)
 	$(BIN)/pytest -n $(WORKERS) tests $(PYTEST_ARGS)

@@ -20,7 +20,7 @@ from rich.text import Text
 from benchmarks.figures import pairwise_ratios
 from benchmarks.report import FORMAT
 from benchmarks.table import make_console
-from benchmarks.verdicts import Change, Verdict, change
+from e2e.statistics import Change, Verdict, change
 
 TOLERANCE, TOLERANCE_WITHOUT_FLOOR = 0.05, 0.20
 SLOWER, UNUSABLE = 1, 2

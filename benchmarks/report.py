@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.budgets import Budget
-from benchmarks.figures import Spread
+from e2e.statistics import Spread
 
 Unit = Literal["s", "ms", "MB", "%", ""]
 Curves = dict[str, list[tuple[float, float]]]

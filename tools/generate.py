@@ -15,19 +15,35 @@ import unasync
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
+SCHEMA_COMMENT = "# yaml-language-server: $schema=../../../proto/manifest.schema.json"
 SYNC_NAMES = {
     "AsyncEnvironment": "Environment",
     "AsyncWorkload": "Workload",
     "AsyncHandle": "Handle",
     "AsyncJob": "Job",
     "AsyncInstrumented": "Instrumented",
+    "AsyncInstrumentedTogether": "InstrumentedTogether",
+    "AsyncMetricSums": "MetricSums",
     "AsyncSession": "Session",
     "AsyncClient": "Client",
     "AsyncTransport": "Transport",
     "AsyncHeld": "Held",
     "AsyncFlag": "Flag",
+    "AsyncEnding": "Ending",
+    "AsyncInteractive": "Interactive",
     "AsyncBackground": "Background",
     "AsyncLease": "Lease",
+    "AsyncProfiled": "Profiled",
+    "AsyncProfiling": "Profiling",
+    "AsyncTraces": "Traces",
+    "AsyncCompanion": "Companion",
+    "AsyncMeasuredPhase": "MeasuredPhase",
+    "AsyncMonitoring": "Monitoring",
+    "AsyncQueries": "Queries",
+    "aiter_bytes": "iter_bytes",
+    "AsyncLiveWorkload": "LiveWorkload",
+    "AsyncPrometheus": "Prometheus",
+    "AsyncStaticMetrics": "StaticMetrics",
     "aio": "_sync",
 }
 SYNC_BY_HAND = ("_transport.py", "__init__.py")
@@ -36,11 +52,23 @@ SYNC_PACKAGE = '''"""The synchronous client: generated from `e2e.aio`, but for `
 from e2e._sync.client import Client
 from e2e._sync.environment import Environment
 from e2e._sync.job import Job
+from e2e._sync.queries import Queries
+from e2e._sync.traces import Traces
 from e2e._sync.workload import Workload
 
-__all__ = ["Client", "Environment", "Job", "Workload"]
+__all__ = ["Client", "Environment", "Job", "Queries", "Traces", "Workload"]
 '''
-SYNC_DOCSTRINGS = {r"\bAsync(?=[A-Z][a-z]+\b)": "", r"\b(async|await) ": "", r"\be2e\.aio\b": "e2e._sync"}
+SYNC_SYSTEMS = '''"""Systems with verbs of their own, synchronous: generated from `e2edb.aio`."""
+
+from e2edb._sync.systems import Prometheus, StaticMetrics
+
+__all__ = ["Prometheus", "StaticMetrics"]
+'''
+SYNC_DOCSTRINGS = {
+    r"\bAsync(?=[A-Z][a-z]+\b)": "",
+    r"\b(async|await) ": "",
+    r"\b(e2e|e2edb)\.aio\b": r"\1._sync",
+}
 
 
 def protobuf_code(out: Path) -> None:
@@ -74,11 +102,20 @@ def json_schema(out: Path) -> None:
 
 def sync_sdk(out: Path) -> None:
     """Turns the asynchronous client into the synchronous one; `_transport.py` is written twice by hand."""
-    source = ROOT / "sdk/e2e/aio"
+    sync_twin(ROOT / "sdk/e2e/aio", out, SYNC_PACKAGE)
+
+
+def sync_systems(out: Path) -> None:
+    """Turns the asynchronous systems that have verbs of their own into synchronous ones."""
+    sync_twin(ROOT / "e2edb/aio", out, SYNC_SYSTEMS)
+
+
+def sync_twin(source: Path, out: Path, package: str) -> None:
+    """Turns each asynchronous module into a synchronous one of the same name; `package` is `__init__.py`."""
     rule = unasync.Rule(fromdir=f"{source}/", todir=f"{out}/", additional_replacements=SYNC_NAMES)
     files = sorted(source.glob("*.py"))
     unasync.unasync_files([str(path) for path in files if path.name not in SYNC_BY_HAND], [rule])
-    (out / "__init__.py").write_text(SYNC_PACKAGE)
+    (out / "__init__.py").write_text(package)
     for path in sorted(out.glob("*.py")):
         text = path.read_text()
         for pattern, replacement in SYNC_DOCSTRINGS.items():
@@ -86,17 +123,38 @@ def sync_sdk(out: Path) -> None:
         path.write_text(text)
     ruff = [sys.executable, "-m", "ruff"]
     settings = ["-q", "--config", str(ROOT / "pyproject.toml"), str(out)]
-    first_party = ["--config", "lint.isort.known-first-party=['e2e']"]  # as it is found to be in its place
+    first_party = [
+        "--config",
+        "lint.isort.known-first-party=['e2e', 'e2edb']",
+    ]  # as it is found to be in its place
     subprocess.run(
         [*ruff, "check", "--fix", "--select", "I,RUF100,F401", *first_party, *settings], check=True
     )
     subprocess.run([*ruff, "format", *settings], check=True)
 
 
+def standalone_manifests(out: Path) -> None:
+    """Writes the interactive example as manifests, one a file."""
+    import e2e
+    import e2edb
+
+    sys.path.insert(0, str(ROOT / "examples" / "thanos"))
+    from standalone import define  # type: ignore[import-not-found]
+
+    blueprint = e2e.Blueprint()
+    define(blueprint)
+    e2edb.monitoring(blueprint)
+    documents = re.split(r"^---\n", blueprint.to_yaml(), flags=re.MULTILINE)
+    for manifest, document in zip(blueprint.manifests, documents, strict=True):
+        (out / f"{manifest.metadata.name}.yaml").write_text(f"{SCHEMA_COMMENT}\n{document}")
+
+
 TARGETS = {
+    "examples/manifests/standalone": standalone_manifests,
     "proto/e2e_api/v1": protobuf_code,
     "proto": json_schema,
     "sdk/e2e/_sync": sync_sdk,
+    "e2edb/_sync": sync_systems,
 }
 
 

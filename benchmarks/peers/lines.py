@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.figures import median, pairwise_ratios
+from benchmarks.figures import pairwise_ratios
 from benchmarks.report import Findings, Line, Unit
+from e2e.statistics import median
 
 FLOOR = "floor"
 

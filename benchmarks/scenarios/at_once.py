@@ -13,8 +13,8 @@ from pathlib import Path
 import e2e
 from benchmarks.bench import Bench
 from benchmarks.contenders import PAGE, PORT, Floor, floor, server_options, wait_for_page
-from benchmarks.figures import median
 from benchmarks.report import Findings, Line
+from e2e.statistics import median
 
 _MARK = "listens"
 

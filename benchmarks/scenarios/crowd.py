@@ -12,11 +12,11 @@ import e2e
 from benchmarks.bench import WAIT_SECONDS, Bench
 from benchmarks.contenders import server_options
 from benchmarks.controller_process import ControllerProcess
-from benchmarks.figures import percentile
 from benchmarks.gauge import usage
 from benchmarks.report import Findings, Line
 from e2e.aio import AsyncClient
 from e2e.messages import container_key, expectation_message, selection_message
+from e2e.statistics import percentile
 from e2e.values import Absent, Goal
 from e2e_api.v1 import manifest_service_pb2, metric_service_pb2
 

@@ -18,9 +18,9 @@ import e2e
 from benchmarks import budgets
 from benchmarks.bench import Bench, connect
 from benchmarks.contenders import Floor, floor, remove_all, server_command, server_options
-from benchmarks.figures import percentile
 from benchmarks.report import Findings, Line
 from benchmarks.waiting import Waiting, rest
+from e2e.statistics import percentile
 
 _AT_ONCE = 10
 _PAUSE = 0.3

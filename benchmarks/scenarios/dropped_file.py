@@ -16,9 +16,9 @@ from benchmarks.bench import Bench, engine_socket
 from benchmarks.contenders import PORT, server_command
 from benchmarks.controller_process import ControllerProcess
 from benchmarks.engine_proxy import EngineProxy, Request
-from benchmarks.figures import percentile
 from benchmarks.report import Findings, Line
 from benchmarks.waiting import rest
+from e2e.statistics import percentile
 from e2e_api.v1 import object_pb2
 
 _PAUSE = 0.2

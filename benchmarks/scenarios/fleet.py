@@ -16,9 +16,10 @@ import e2e
 from benchmarks import budgets
 from benchmarks.bench import Bench
 from benchmarks.contenders import Contender, Floor, ThroughSdk, floor
-from benchmarks.figures import median, pairwise_differences, pairwise_ratios
+from benchmarks.figures import pairwise_differences, pairwise_ratios
 from benchmarks.metered import Metered
 from benchmarks.report import Findings, Line
+from e2e.statistics import median
 from e2e_controller.drivers.docker.departures import MOST_AT_ONCE
 from e2e_controller.drivers.docker.failures import may_lock_up
 

@@ -25,10 +25,10 @@ from benchmarks import budgets
 from benchmarks.bench import WAIT_SECONDS, Bench
 from benchmarks.contenders import PORT, server_command, server_options
 from benchmarks.controller_process import ControllerProcess
-from benchmarks.figures import median
 from benchmarks.report import Findings, Line
 from benchmarks.scenarios.died import Deaths
 from benchmarks.waiting import Waiting, rest
+from e2e.statistics import median
 from e2e_api.v1 import object_pb2
 
 _PAUSE = 0.2

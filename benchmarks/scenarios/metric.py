@@ -12,9 +12,9 @@ import e2e
 from benchmarks import budgets
 from benchmarks.bench import Bench
 from benchmarks.contenders import remove_all, server_options
-from benchmarks.figures import percentile
 from benchmarks.report import Findings, Line
 from benchmarks.waiting import Waiting, rest
+from e2e.statistics import percentile
 
 SOON, SLOW = 0.5, 5.0
 SLOW_WORKLOADS = 8

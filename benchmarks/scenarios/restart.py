@@ -19,8 +19,8 @@ from benchmarks.bench import Bench, engine_socket
 from benchmarks.contenders import server_command
 from benchmarks.controller_process import ControllerProcess
 from benchmarks.engine_proxy import EngineProxy
-from benchmarks.figures import median
 from benchmarks.report import Findings, Line
+from e2e.statistics import median
 from e2e_api.v1 import object_pb2
 
 RESTARTS = 3

@@ -15,9 +15,9 @@ from typing import Any
 
 from benchmarks import budgets
 from benchmarks.bench import Bench, end_embedded
-from benchmarks.figures import median
 from benchmarks.report import Findings, Line
 from e2e.embedded import Place, ensure
+from e2e.statistics import median
 
 STARTS, COLD_STARTS = 5, 3
 _TOP = 10

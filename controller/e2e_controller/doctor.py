@@ -7,6 +7,8 @@ import argparse
 import asyncio
 import json
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -63,7 +65,31 @@ async def _about(engine: Engine) -> dict[str, Any]:
         "local_files": info.local_files,
         "data_folder": folder,
         "free_bytes": _free_bytes(folder) if info.local_files else None,
+        "accounting": _accounting(told, folder if info.local_files else None),
     }
+
+
+def _accounting(told: Mapping[str, Any], folder: str | None) -> dict[str, Any]:
+    """What decides on what can be told of the use of its containers; `folder`: its own, where it is here."""
+    driver, details = str(told.get("Driver", "")), dict(told.get("DriverStatus") or ())
+    return {
+        "cgroup_version": str(told.get("CgroupVersion", "1")),
+        "cpu": bool(told.get("CPUShares", True)),
+        "memory": bool(told.get("MemoryLimit", True)),
+        "swap": bool(told.get("SwapLimit", True)),
+        "rootless": any("rootless" in str(option) for option in told.get("SecurityOptions") or ()),
+        "storage": driver,
+        "containerd_store": "containerd" in str(details.get("driver-type", "")),
+        "layers": _is_there(Path(folder, "image", driver, "layerdb")) if folder else None,
+    }
+
+
+def _is_there(folder: Path) -> bool | None:
+    """None where it is not for this user to know."""
+    try:
+        return folder.is_dir()
+    except OSError:
+        return None
 
 
 def _free_bytes(folder: str) -> int | None:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class LazySession:
-    """One aiohttp session, opened by the first who asks. Certificates are not verified, cookies not kept."""
+    """One aiohttp session, opened by the first who asks.
+
+    Certificates are verified only where a request says how; cookies are not kept.
+    """
 
     def __init__(self, *, keep_alive: bool) -> None:
         self._keep_alive = keep_alive
@@ -69,6 +72,8 @@ def explain(error: Exception) -> str:
 
 
 def _tls_reason(error: OSError) -> str:
+    if verification := getattr(error, "verify_message", ""):
+        return f"the certificate is not trusted: {verification.rstrip('.')}"
     reason = (getattr(error, "reason", None) or str(error)).replace("_", " ").lower()
     return f"{reason}: the port may not speak TLS" if reason == "wrong version number" else reason
 

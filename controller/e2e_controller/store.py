@@ -24,6 +24,7 @@ from e2e_controller.objects import (
     environment_key,
 )
 from e2e_controller.subscription import Subscription
+from e2e_controller.targets import TargetReaders
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Store:
         self._file_keys: dict[str, Key] = {}
         self._conflicts: dict[Key, Claim] = {}  # by File key: what the file defines but does not own
         self._claimants: dict[Key, list[str]] = {}  # paths, in the order in which they came
-        self._dependants = Dependants(enqueue)
+        self._relations = (Dependants(enqueue), TargetReaders(enqueue))
         self._pinned: dict[str, int] = {}  # environments that somebody holds
         self._subscriptions: set[Subscription] = set()
         self._version = 0
@@ -248,13 +249,14 @@ class Store:
 
     def _put(self, object_: Object) -> None:
         self._version += 1
-        self._dependants.changed(object_.key, self._objects.get(object_.key), object_)
+        self._relate(object_.key, object_)
         self._objects[object_.key] = replace(object_, version=self._version)
         self._by_environment.setdefault(object_.key.environment, set()).add(object_.key)
         self._notify(object_.key)
 
     def _drop(self, key: Key) -> None:
-        self._dependants.changed(key, self._objects.pop(key), None)
+        self._relate(key, None)
+        del self._objects[key]
         keys = self._by_environment[key.environment]
         keys.discard(key)
         if not keys:
@@ -262,6 +264,10 @@ class Store:
         self._notify(key)
         if key.kind not in (ENVIRONMENT, FILE):
             self._update_desired(environment_key(key.environment))
+
+    def _relate(self, key: Key, after: Object | None) -> None:
+        for relation in self._relations:
+            relation.changed(key, self._objects.get(key), after)
 
     def _notify(self, key: Key) -> None:
         for subscription in self._subscriptions:

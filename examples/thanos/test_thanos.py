@@ -6,11 +6,14 @@ It needs an engine, and nothing else: e2e starts its controller by itself.
 """
 
 import json
-import urllib.request
 
 import e2e
 import e2edb
 from e2e import equals, greater
+
+BUSYBOX = "docker.io/library/busybox:1.36"
+CONNECTIONS = "thanos_store_nodes_grpc_connections"
+SAMPLES = "prometheus_tsdb_head_samples_appended_total"
 
 
 def test_querier_sees_both_sidecars() -> None:
@@ -26,19 +29,26 @@ def test_querier_sees_both_sidecars() -> None:
         env.start_and_wait_ready(p1, s1, p2, s2, q)
 
         # The metric appears only some time after the start: the wait goes on until then.
-        q.wait_sum_metrics(equals(2), "thanos_store_nodes_grpc_connections")
-        p1.wait_sum_metrics(greater(50), "prometheus_tsdb_head_samples_appended_total")
-        p2.wait_sum_metrics(greater(50), "prometheus_tsdb_head_samples_appended_total")
-        assert prometheus_up(q.endpoint("http")) == ["prometheus-1", "prometheus-2"]
+        q.wait_sum_metrics(equals(2), CONNECTIONS)
+        p1.wait_sum_metrics(greater(50), SAMPLES)
+        p2.wait_sum_metrics(greater(50), SAMPLES)
+
+        # Ask the querier from here, at the address that this process can reach.
+        queries = e2e.Queries(q)
+        assert queries.query("up").by("prometheus") == {"prometheus-1": 1, "prometheus-2": 1}
 
         s1.stop()
         p1.stop()
-        q.wait_sum_metrics(equals(1), "thanos_store_nodes_grpc_connections")
-        assert prometheus_up(q.endpoint("http")) == ["prometheus-2"]
+        q.wait_sum_metrics(equals(1), CONNECTIONS)
+        assert queries.query("up").by("prometheus") == {"prometheus-2": 1}
 
+        # A container to run commands in, beside the others.
+        batch = env.workload("batch", image=BUSYBOX, command=["tail", "-f", "/dev/null"])
+        batch.start_and_wait_ready()
+        assert batch.exec(["echo", "it works"]).stdout_text == "it works\n"
 
-def prometheus_up(endpoint: str) -> list[str]:
-    """Which Prometheus `up{}` shows, asked at the querier's `host:port`."""
-    with urllib.request.urlopen(f"http://{endpoint}/api/v1/query?query=up%7B%7D", timeout=10) as response:
-        series = json.load(response)["data"]["result"]
-    return sorted(found["metric"]["prometheus"] for found in series)
+        # A job, which ends by itself: this one asks the querier from inside the environment.
+        address = f"http://{q.internal_endpoint('http')}/api/v1/query?query=sum(up)"
+        answer = env.job("ask", image=BUSYBOX, command=["wget", "-q", "-O-", address]).run()
+        (series,) = json.loads(answer)["data"]["result"]
+        assert series["value"][1] == "1"

@@ -62,6 +62,11 @@ class E2EError(Exception):
         return tuple(_failed_objects(self.details))
 
     @property
+    def metrics(self) -> metric_service_pb2.MetricFailure | None:
+        """What was seen of the metrics, where the error is that of a wait for them."""
+        return next((d for d in self.details if isinstance(d, metric_service_pb2.MetricFailure)), None)
+
+    @property
     def action(self) -> Action:
         """What helps: `retry`, `fix-manifest` (or the call), `fix-machine`, or `see-evidence` first."""
         if self.reason in _RETRY:

@@ -16,13 +16,29 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "e2e._sync": ("Client", "Environment", "Job", "Workload"),
-    "e2e.aio": ("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncWorkload"),
+    "e2e": ("benchmark", "cadvisor", "cgroups", "monitoring", "profiling"),  # modules
+    "e2e._sync": ("Client", "Environment", "Job", "Queries", "Traces", "Workload"),
+    "e2e.aio": (
+        *("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncQueries", "AsyncTraces", "AsyncWorkload"),
+    ),
+    "e2e.blueprint": ("Blueprint",),
+    "e2e.browser": ("open_in_browser",),
     "e2e.matchers": (
-        *("Expectation", "LabelMatcher", "between", "equals", "equals_among_two", "greater"),
-        *("greater_among_two", "greater_or_equal", "less", "less_among_two", "less_or_equal", "not_equals"),
+        *(
+            "Baseline",
+            "Expectation",
+            "LabelMatcher",
+            "between",
+            "each",
+            "equals",
+            "equals_among_two",
+            "greater",
+        ),
+        *("greater_among_two", "greater_or_equal", "increased_by", "less", "less_among_two"),
+        *("less_or_equal", "not_equals", "rate"),
     ),
     "e2e.options": ("ContainerOptions", "JobOptions", "WorkloadOptions"),
+    "e2e.spans": ("Span", "Trace"),
     "e2e.systems": ("AnyEnvironment", "AnyWorkload", "Linked"),
     "e2e.values": (
         *("Absent", "ContainerStatus", "Endpoint", "EnvironmentSummary", "ExecFailed", "ExecResult"),
@@ -35,6 +51,7 @@ _HOMES = {
     ),
     "e2e_api.manifests": (
         *(
+            "BasicAuth",
             "Build",
             "Dependency",
             "ExecProbe",
@@ -45,7 +62,7 @@ _HOMES = {
             "LogProbe",
             "Metrics",
         ),
-        *("Port", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Volume"),
+        *("Port", "Profiles", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Tls", "Volume"),
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -57,7 +74,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'e2e' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(home), name)
+    module = import_module(f"e2e.{name}" if home == "e2e" else home)
+    value = globals()[name] = module if home == "e2e" else getattr(module, name)
     return value
 
 

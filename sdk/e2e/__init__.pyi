@@ -1,20 +1,28 @@
-from e2e._sync import Client, Environment, Job, Workload
-from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncWorkload
+from e2e import benchmark, cadvisor, cgroups, monitoring, profiling
+from e2e._sync import Client, Environment, Job, Queries, Traces, Workload
+from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncQueries, AsyncTraces, AsyncWorkload
+from e2e.blueprint import Blueprint
+from e2e.browser import open_in_browser
 from e2e.matchers import (
+    Baseline,
     Expectation,
     LabelMatcher,
     between,
+    each,
     equals,
     equals_among_two,
     greater,
     greater_among_two,
     greater_or_equal,
+    increased_by,
     less,
     less_among_two,
     less_or_equal,
     not_equals,
+    rate,
 )
 from e2e.options import ContainerOptions, JobOptions, WorkloadOptions
+from e2e.spans import Span, Trace
 from e2e.systems import AnyEnvironment, AnyWorkload, Linked
 from e2e.values import (
     Absent,
@@ -42,6 +50,7 @@ from e2e_api.errors import (
     WaitTimeout,
 )
 from e2e_api.manifests import (
+    BasicAuth,
     Build,
     Dependency,
     ExecProbe,
@@ -52,11 +61,13 @@ from e2e_api.manifests import (
     LogProbe,
     Metrics,
     Port,
+    Profiles,
     Readiness,
     Resources,
     Security,
     Stop,
     TcpProbe,
+    Tls,
     Volume,
 )
 
@@ -68,7 +79,12 @@ __all__ = [
     "AsyncClient",
     "AsyncEnvironment",
     "AsyncJob",
+    "AsyncQueries",
+    "AsyncTraces",
     "AsyncWorkload",
+    "Baseline",
+    "BasicAuth",
+    "Blueprint",
     "Build",
     "Client",
     "Condition",
@@ -103,14 +119,20 @@ __all__ = [
     "Phase",
     "Port",
     "ProbeStatus",
+    "Profiles",
+    "Queries",
     "Readiness",
     "Reason",
     "Resources",
     "Security",
     "Series",
+    "Span",
     "Status",
     "Stop",
     "TcpProbe",
+    "Tls",
+    "Trace",
+    "Traces",
     "Unavailable",
     "Volume",
     "WaitFailed",
@@ -118,14 +140,23 @@ __all__ = [
     "Workload",
     "WorkloadOptions",
     "WorkloadStatus",
+    "benchmark",
     "between",
+    "cadvisor",
+    "cgroups",
+    "each",
     "equals",
     "equals_among_two",
     "greater",
     "greater_among_two",
     "greater_or_equal",
+    "increased_by",
     "less",
     "less_among_two",
     "less_or_equal",
+    "monitoring",
     "not_equals",
+    "open_in_browser",
+    "profiling",
+    "rate",
 ]

@@ -6,13 +6,11 @@ from types import MappingProxyType
 
 from google.protobuf.message import Message
 
-from e2e.matchers import format_number
 from e2e.values import Goal
 from e2e_api.errors import E2EError, WaitFailed, WaitTimeout
-from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
+from e2e_api.v1 import object_pb2, wait_service_pb2
 
 LOG_LINES = 20
-_SAMPLES = 10
 _TRUE = object_pb2.CONDITION_STATUS_TRUE
 _FALSE = object_pb2.CONDITION_STATUS_FALSE
 _STATES_OF = {
@@ -45,10 +43,10 @@ def explain_wait(
     for found in failed:
         if found.key.name in logs and not found.status.container.last_log_lines:
             found.status.container.last_log_lines.extend(logs.get(found.key.name, ()))
-    lines = [f"{_names(keys)} {'are' if len(keys) > 1 else 'is'} not {goal}: {_outcome(error, seconds)}"]
+    lines = [f"{_names(keys)} {'are' if len(keys) > 1 else 'is'} not {goal}: {outcome(error, seconds)}"]
     said = error.message.splitlines()[1:] if goal is Goal.DELETED else []
     for found in failed if not said else ():
-        lines += _reason_and_evidence(found, goal)
+        lines += reason_and_evidence(found, goal)
     lines += said  # what keeps it is known there alone
     if not failed or not isinstance(error, WaitFailed | WaitTimeout):
         lines.insert(1, f"  {error.message}")
@@ -56,41 +54,7 @@ def explain_wait(
     if missing:
         lines.append(f"  nothing was heard of {', '.join(missing)}")
     details = [wait_service_pb2.WaitFailure(failed=failed)] if failed else error.details
-    return _renewed(error, lines, details)
-
-
-def explain_metrics(
-    error: E2EError,
-    expected: str,
-    names: Sequence[str],
-    workload: str,
-    seconds: float,
-    history: Sequence[metric_service_pb2.MetricSample] = (),
-) -> E2EError:
-    """The error of a wait for metrics. `history` is for expectations that the client judged."""
-    failure = next(
-        (detail for detail in error.details if isinstance(detail, metric_service_pb2.MetricFailure)), None
-    )
-    if failure is None and history:
-        failure = metric_service_pb2.MetricFailure(history=history)
-    if failure is not None:
-        failure.expected = expected
-        if not failure.history:
-            failure.history.extend(history)
-        history = failure.history
-    lines = [f"{', '.join(names)} of {workload} did not become {expected}: {_outcome(error, seconds)}"]
-    stands_in_the_way = failure is not None and _stands_in_the_way(failure.object)
-    if not stands_in_the_way and (not isinstance(error, WaitTimeout) or not history):
-        lines.append(f"  {error.message}")
-    if failure is not None and stands_in_the_way:
-        lines += _reason_and_evidence(failure.object, Goal.RUNNING)
-    lines += [f"  {line}" for line in history_lines(history)]
-    if failure is not None:
-        if failure.similar:
-            lines.append(f"  names on the page like it: {', '.join(failure.similar)}")
-        if failure.scrapes:
-            lines.append(f"  looked {_times(failure.scrapes)}")
-    return _renewed(error, lines, [failure] if failure is not None else error.details)
+    return renewed(error, lines, details)
 
 
 def reason_line(found: object_pb2.Object, goal: Goal) -> str:
@@ -133,19 +97,6 @@ def object_lines(found: object_pb2.Object, told: str = "") -> list[str]:
     return lines
 
 
-def history_lines(history: Sequence[metric_service_pb2.MetricSample]) -> list[str]:
-    """The last samples, oldest first, one a line."""
-    if not history:
-        return []
-    shown = history[-_SAMPLES:]
-    first = shown[0].time.ToMilliseconds()
-    lines = [f"last values, of {len(history)} that differed:"]
-    for sample in shown:
-        values = sample.error or ", ".join(_sum(found) for found in sample.sums) or "nothing"
-        lines.append(f"  +{(sample.time.ToMilliseconds() - first) / 1000:.1f}s  {values}")
-    return lines
-
-
 def describe(objects: Iterable[object_pb2.Object]) -> str:
     """A table of an environment's objects with the evidence of those that are not ready."""
     found = sorted(objects, key=lambda item: (item.key.kind, item.key.name))
@@ -160,7 +111,8 @@ def describe(objects: Iterable[object_pb2.Object]) -> str:
     return "\n".join(lines)
 
 
-def _reason_and_evidence(found: object_pb2.Object, goal: Goal) -> list[str]:
+def reason_and_evidence(found: object_pb2.Object, goal: Goal) -> list[str]:
+    """Why an object is not as wanted, and the evidence."""
     reason = reason_line(found, goal)
     first, *more = reason.splitlines()
     return [f"  {first}", *_indented([*more, *object_lines(found, reason)])]
@@ -170,7 +122,8 @@ def _indented(lines: Iterable[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 
 
-def _outcome(error: E2EError, seconds: float) -> str:
+def outcome(error: E2EError, seconds: float) -> str:
+    """How the wait ended."""
     if isinstance(error, WaitTimeout):
         return f"waited {seconds:.1f} s"
     if isinstance(error, WaitFailed):
@@ -227,7 +180,7 @@ def _container_lines(
     if container.oom_killed:
         said += ", out of memory (OOM killed)"
     if container.restart_count:
-        said += f", restarted {_times(container.restart_count)}"
+        said += f", restarted {times(container.restart_count)}"
     if container.error and container.error not in told:
         said += f"; {container.error}"
     lines = [] if said in told else [f"{name}: {said}"]
@@ -244,23 +197,15 @@ def _tells_more(status: object_pb2.ObjectStatus) -> bool:
     )
 
 
-def _sum(found: metric_service_pb2.MetricSum) -> str:
-    value = format_number(found.value) if found.HasField("value") else "absent"
-    return f"{found.name} = {value}"
-
-
 def _holds(found: object_pb2.Object, kind: str) -> bool:
     return any(item.type == kind and item.status == _TRUE for item in found.status.conditions)
 
 
-def _stands_in_the_way(found: object_pb2.Object) -> bool:
-    """Of a wait for metrics: it does not run, or not for long."""
-    return bool(found.key.name) and (found.deleting or found.status.container.state != "running")
-
-
-def _times(number: int) -> str:
+def times(number: int) -> str:
+    """As a person says it."""
     return "once" if number == 1 else f"{number} times"
 
 
-def _renewed(error: E2EError, lines: Iterable[str], details: Sequence[Message]) -> E2EError:
+def renewed(error: E2EError, lines: Iterable[str], details: Sequence[Message]) -> E2EError:
+    """The error with another text."""
     return type(error)("\n".join(lines), reason=error.reason, violations=error.violations, details=details)

@@ -1,12 +1,12 @@
 """Protobuf messages to the SDK's values, and back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import get_args
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from e2e.matchers import Expectation, ExpectationKind, LabelMatcher, LabelOperator
+from e2e.matchers import Expectation, ExpectationKind, LabelMatcher, LabelOperator, Measure
 from e2e.values import (
     Absent,
     ContainerStatus,
@@ -21,8 +21,6 @@ from e2e.values import (
 from e2e_api.conditions import Action, Condition, ConditionType, Status
 from e2e_api.v1 import environment_service_pb2, metric_service_pb2, object_pb2, wait_service_pb2
 
-MASK = "********"
-"""What the controller shows instead of a secret."""
 CONTAINER_KINDS = ("Workload", "Job")
 """The kinds that make a container."""
 
@@ -30,6 +28,11 @@ GOALS = {goal: wait_service_pb2.WaitGoal.Value(f"WAIT_GOAL_{goal.name}") for goa
 _EXPECTATIONS = {
     kind: metric_service_pb2.ExpectationType.Value(f"EXPECTATION_TYPE_{kind.name}")
     for kind in ExpectationKind
+}
+_MEASURES = {
+    Measure.VALUE: metric_service_pb2.METRIC_MEASURE_UNSPECIFIED,
+    Measure.INCREASE: metric_service_pb2.METRIC_MEASURE_INCREASE,
+    Measure.RATE: metric_service_pb2.METRIC_MEASURE_RATE,
 }
 _OPERATORS = {
     operator: metric_service_pb2.LabelMatchType.Value(f"LABEL_MATCH_TYPE_{operator.name}")
@@ -62,7 +65,15 @@ def is_defined_by_user(found: object_pb2.Object) -> bool:
 
 def expectation_message(expectation: Expectation) -> metric_service_pb2.Expectation:
     """The expectation for the controller to judge."""
-    return metric_service_pb2.Expectation(type=_EXPECTATIONS[expectation.kind], operands=expectation.operands)
+    message = metric_service_pb2.Expectation(
+        type=_EXPECTATIONS[expectation.kind],
+        operands=expectation.operands,
+        measure=_MEASURES[expectation.measure],
+        each=expectation.of_each,
+    )
+    if expectation.window:
+        message.window.FromNanoseconds(int(expectation.window * 1e9))
+    return message
 
 
 def matcher_messages(matchers: Iterable[LabelMatcher]) -> list[metric_service_pb2.LabelMatcher]:
@@ -76,18 +87,19 @@ def matcher_messages(matchers: Iterable[LabelMatcher]) -> list[metric_service_pb
 
 
 def selection_message(
-    key: object_pb2.ObjectKey,
+    keys: Sequence[object_pb2.ObjectKey],
     names: Iterable[str],
     matchers: Iterable[LabelMatcher],
     count: bool,
     absent: Absent,
 ) -> metric_service_pb2.MetricSelection:
-    """Which series of which workload are summed."""
+    """Which series of which workloads are summed."""
     value_type = (
         metric_service_pb2.METRIC_VALUE_TYPE_COUNT if count else metric_service_pb2.METRIC_VALUE_TYPE_VALUE
     )
     return metric_service_pb2.MetricSelection(
-        key=key,
+        key=keys[0] if len(keys) == 1 else None,
+        keys=keys if len(keys) > 1 else (),
         names=names,
         matchers=matcher_messages(matchers),
         value_type=value_type,
@@ -98,6 +110,12 @@ def selection_message(
 def sums_of(sample: metric_service_pb2.MetricSample) -> dict[str, float]:
     """The sums that are there, by name; an absent metric is left out."""
     return {found.name: found.value for found in sample.sums if found.HasField("value")}
+
+
+def judged_of(sample: metric_service_pb2.MetricSample) -> dict[str, float]:
+    """What a wait has judged, by name: the changes where it was about them, else the sums."""
+    changes = {found.name: found.change for found in sample.sums if found.HasField("change")}
+    return sums_of(sample) | changes
 
 
 def series_of(message: metric_service_pb2.Series) -> Series:
@@ -116,6 +134,7 @@ def environment_summary_of(message: environment_service_pb2.EnvironmentSummary) 
         message.shared_directory,
         time_of(message.ends),
         message.end_cause,
+        message.subnet,
     )
 
 

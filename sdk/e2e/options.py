@@ -10,6 +10,7 @@ from e2e_api.manifests import (
     Metrics,
     Port,
     Probe,
+    Profiles,
     Readiness,
     Resources,
     Security,
@@ -73,6 +74,8 @@ class WorkloadOptions(ContainerOptions, ImageOptions, total=False):
     """How it is known that it can be used; without, it is ready when it runs."""
     metrics: Metrics | str | None
     """Where it serves Prometheus metrics, or just the port's name."""
+    profiles: Profiles | str | None
+    """Where it serves pprof profiles, or just the port's name."""
 
 
 class JobOptions(CommonOptions, ImageOptions, total=False):

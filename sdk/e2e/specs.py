@@ -88,6 +88,16 @@ def with_state(manifest: Workload, state: State) -> Workload:
     return manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"state": state})})
 
 
+def url_scheme(manifest: Workload, port: str) -> str:
+    """`http` or `https`: as the probe or the metrics of that port have it."""
+    readiness, metrics = manifest.spec.readiness, manifest.spec.metrics
+    probe = readiness.http if readiness is not None else None
+    for found in (probe, metrics):
+        if found is not None and found.port == port:
+            return found.scheme.lower()
+    return "http"
+
+
 def environment_spec(
     *,
     resources: Resources | None,
@@ -169,7 +179,8 @@ def _fields(
         "volumes": _volumes,
         "depends_on": _dependencies,
         "readiness": _readiness,
-        "metrics": lambda value: {"port": value} if isinstance(value, str) else value,
+        "metrics": _page,
+        "profiles": _page,
     }
     flat = {"labels", "startup_timeout", "grace_period"}
     unknown = set(options) - get_type_hints(known).keys()
@@ -195,6 +206,11 @@ def _changed(model: Any, field: str, seconds: float) -> Any:
         if name in values:
             values[name] = format_duration(values[name])
     return type(model)(**values, **{field: format_duration(seconds)})
+
+
+def _page(value: Model | str | None) -> Any:
+    """Where something is served; a text is the port's name."""
+    return {"port": value} if isinstance(value, str) else value
 
 
 def _words(field: str, value: Sequence[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from e2e.matchers import LabelMatcher, format_number
 from e2e_api.conditions import Action, Condition, ConditionType, is_true
 from e2e_api.errors import E2EError
 
@@ -74,6 +75,10 @@ class Series:
     """The sample's name, such as `..._bucket`."""
     labels: Mapping[str, str]
     value: float
+
+    def __str__(self) -> str:
+        labels = ",".join(str(LabelMatcher.equal(*label)) for label in self.labels.items())
+        return f"{self.name}{f'{{{labels}}}' if labels else ''} {format_number(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +187,5 @@ class EnvironmentSummary:
     ends: datetime | None = None
     """When it is deleted unless somebody holds it again; None where nothing ends it."""
     end_cause: str = ""
+    subnet: str = ""
+    """The network's address range, such as `10.201.0.0/24`; empty where it is not known."""

@@ -28,6 +28,18 @@ async def test_a_network_is_made_once(bench: Bench) -> None:
     assert list(await bench.driver.list_environments()) == [bench.environment]
 
 
+async def test_the_address_range_is_known_once_the_network_is(bench: Bench) -> None:
+    assert bench.driver.subnet(bench.environment) == ""
+    await bench.driver.ensure_network(bench.environment)
+    subnet = bench.driver.subnet(bench.environment)
+    assert ipaddress.ip_network(subnet).prefixlen == 24
+    await bench.restart()
+    await bench.driver.list_environments()
+    assert bench.driver.subnet(bench.environment) == subnet
+    await bench.driver.remove_environment(bench.environment)
+    assert bench.driver.subnet(bench.environment) == ""
+
+
 async def test_many_may_ask_for_it_at_once(bench: Bench) -> None:
     ids = await asyncio.gather(*(bench.driver.ensure_network(bench.environment) for _ in range(12)))
     assert len(set(ids)) == 1

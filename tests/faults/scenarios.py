@@ -210,6 +210,19 @@ async def live_files(story: Story) -> None:
         await story.settle()
 
 
+async def targets(story: Story) -> None:
+    """What is instrumented comes, changes and goes; who has the file of targets stays the same container."""
+    file = {"path": "/targets.json", "from": "MetricTargets"}
+    await story.write("prometheus.json", document("prometheus", files=[file]))
+    for port in (80, 81):
+        await story.write("a.json", document(ports={"http": port}, metrics={"port": "http"}))
+        await story.settle()
+        assert f"web:{port}".encode() in (story.core.file(key("prometheus"), "/targets.json") or b"")
+    await story.remove("a.json")
+    await story.settle()
+    assert story.core.file(key("prometheus"), "/targets.json") == b"[]\n"
+
+
 SCENARIOS = (
     Scenario("create", create),
     Scenario("change", change),
@@ -235,6 +248,7 @@ SCENARIOS = (
     Scenario("job with retries", job_with_retries, most_extra_creates=4),
     Scenario("dependencies", dependencies),
     Scenario("live files", live_files),
+    Scenario("targets", targets),
     Scenario("job that fails for good", recoveries.job_that_fails_for_good, most_extra_creates=4),
     Scenario("unready between attempts", recoveries.unready_between_attempts, most_extra_creates=4),
     Scenario("failing dependency", recoveries.failing_dependency),

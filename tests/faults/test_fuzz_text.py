@@ -14,7 +14,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from e2e_api.manifests import Environment, Workload, to_document
 from e2e_api.parsing import parse_documents
 from e2e_api.problems import UnreadableError
-from e2e_controller.metrics import Page, ScrapeError, select, series, similar_names
+from e2e_controller.metrics import (
+    LabelMatcher,
+    MatchType,
+    Page,
+    ScrapeError,
+    Selection,
+    hints_of,
+    select,
+    series,
+    similar_names,
+)
 from e2e_controller.metrics.page import ensure_metrics
 
 from .engine import soak
@@ -69,6 +79,8 @@ def check_page(text: str) -> None:
         for name in {one.name for one in found}:
             select(page, [name])
         similar_names(page, "up")
+        asked = ("up", *{one.name for one in found[:3]})
+        hints_of(page, Selection(asked, (LabelMatcher("code", MatchType.EQUAL, "200"),)))
     except ScrapeError:
         return
     try:

@@ -49,6 +49,15 @@ def test_every_recipe_is_complete_and_builds_a_reference_of_its_own() -> None:
     assert all(recipes.find(recipe.reference) == recipe for recipe in every)
 
 
+@pytest.mark.parametrize("file", sorted(recipes.FOLDER.glob("*/go.mod")), ids=lambda file: file.parent.name)
+def test_a_program_of_our_own_is_over_the_version_that_the_image_claims(file: Path) -> None:
+    go = recipes.load(file.parent).go
+    assert go is not None
+    assert f"module {go.package}\n" in file.read_text()
+    assert f"{go.module} {go.version}\n" in file.read_text()
+    assert f"{go.module} {go.version} h1:" in (file.parent / "go.sum").read_text()
+
+
 def test_a_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text('reference = "a:1"\nversion_of = "a"\npackage = ["a"]\n')
     with pytest.raises(RecipeError, match=r"unknown keys \['package'\]"):

@@ -1,10 +1,14 @@
 """Fixtures of the scenarios."""
 
+import os
+import re
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import e2e, engine_has
 from controllers import Controller
 
 
@@ -23,3 +27,33 @@ def controller(options: list[str]) -> Iterator[Controller]:
             yield controller
         finally:
             controller.stop()
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name for this test; what is left in it goes."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-") + f"-{os.getpid()}"
+    yield name
+    e2e("delete", "--env", name, "--all")
+    assert engine_has(name) == []
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A self-signed certificate with its key, made by the machine's own openssl."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=secure",
+    ]
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    return (folder / "key.pem").read_text() + (folder / "cert.pem").read_text()

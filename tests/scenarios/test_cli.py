@@ -5,20 +5,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import E2E, SECONDS, e2e, engine_has, ok
 from controllers import Controller
 from small import BUSYBOX, until_stopped
 
-from tests.engine import docker_client
-
-E2E = str(Path(sys.executable).with_name("e2e"))
-SECONDS = 90.0
 WEB = f"""\
 # a comment
 apiVersion: e2e/v1
@@ -31,43 +26,6 @@ spec:
   volumes: [{{source: ./www, target: /www, readOnly: true}}]
   readiness: {{http: {{port: http, path: /index.html}}}}
 """
-
-
-def e2e(*arguments: str | Path, stdin: str | None = None, **variables: str) -> tuple[int, str, str]:
-    """Runs one command line: gives exit code, standard output and standard error; no traceback, ever."""
-    done = subprocess.run(
-        [E2E, *map(str, arguments)],
-        input=stdin,
-        stdin=None if stdin is not None else subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        env={**os.environ, **variables},
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout, done.stderr
-
-
-def ok(*arguments: str | Path, stdin: str | None = None) -> str:
-    code, out, err = e2e(*arguments, stdin=stdin)
-    assert code == 0, f"{arguments}: {code}\n{out}{err}"
-    return out
-
-
-def engine_has(environment: str) -> list[str]:
-    with docker_client() as client:
-        names = [str(it.name) for it in client.containers.list(all=True, ignore_removed=True)]
-        names += [str(it.name) for it in client.networks.list()]
-    return [name for name in names if environment in name]
-
-
-@pytest.fixture
-def environment(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A name for this test; what is left in it goes."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-") + f"-{os.getpid()}"
-    yield name
-    e2e("delete", "--env", name, "--all")
-    assert engine_has(name) == []
 
 
 @pytest.fixture
@@ -290,5 +248,6 @@ def test_doctor_finds_nothing_wrong_here(shop: Path) -> None:
     code, out, _ = e2e("doctor", "-f", shop)
     assert code == 0, out
     assert "✓ engine: " in out
+    assert "✓ cAdvisor: sees CPU, memory" in out
     assert f"✓ image {BUSYBOX}: present" in out
     assert "✓ controller: " in out

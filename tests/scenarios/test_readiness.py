@@ -172,26 +172,3 @@ def test_not_ready_in_startup_time_fails_with_the_last_answer(e2e_environment: e
     with pytest.raises(WaitFailed, match="connection refused") as failed:
         deaf.wait_ready()
     assert failed.value.reason == "ProbeTimeout"
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A self-signed certificate with its key, made by the machine's own openssl."""
-    import subprocess
-
-    folder = tmp_path_factory.mktemp("tls")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "1",
-        "-subj",
-        "/CN=secure",
-    ]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(command, check=True, capture_output=True)
-    return (folder / "key.pem").read_text() + (folder / "cert.pem").read_text()

@@ -47,6 +47,7 @@ def test_the_examples_are_valid_and_name_the_schema(path: Path) -> None:
         {"ports": {"http": {"containerPort": 80, "hostPort": 8080}}},
         {"resources": {"memory": "256Mi", "cpus": 0.5}},
         {"stop": {"gracePeriod": "1m30s"}},
+        {"files": [{"path": "/a", "content": ""}, {"path": "/b", "from": "MetricTargets"}]},
         {"readiness": {"log": {"pattern": "x"}, "timeout": "250ms"}},
         {"volumes": [{"source": source, "target": "/x"} for source in ("data", "/a b", "./x", "..", "../x")]},
     ],
@@ -69,6 +70,9 @@ def test_what_the_models_accept_the_schema_accepts(spec: dict[str, Any]) -> None
         {"volumes": [{"source": "A B", "target": "/x"}]},
         {"stop": {"signal": "SIGFOO"}},
         {"image": "UPPER/Case"},
+        {"files": [{"path": "/a"}]},
+        {"files": [{"path": "/a", "content": "", "from": "MetricTargets"}]},
+        {"files": [{"path": "/a", "from": "Targets"}]},
     ],
 )
 def test_what_the_models_reject_the_schema_rejects(spec: dict[str, Any]) -> None:

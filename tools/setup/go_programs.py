@@ -1,4 +1,7 @@
-"""Programs of published Go modules, compiled: through a throwaway module with upstream's replacements."""
+"""Programs of published Go modules, compiled: through a throwaway module with upstream's replacements.
+
+Or by a module that lies beside the recipe, with its own `main.go`, and its requirements pinned.
+"""
 
 import json
 import os
@@ -22,11 +25,16 @@ class GoError(Exception):
     """A Go program could not be built; the message carries the compiler's last lines."""
 
 
-def build(program: GoProgram, target: Path, folder: Path) -> None:
-    """Compile the program to `target`; `folder` is an empty one to work in."""
+def build(program: GoProgram, target: Path, folder: Path, own: Path) -> None:
+    """Compile the program to `target`; `folder` is an empty one to work in, `own` where the recipe lies."""
     go = find_go()
     environment = _environment()
-    _write_module(go, program, folder, environment)
+    if (own / "go.mod").exists():
+        environment["GOFLAGS"] = "-mod=readonly"
+        for file in (*own.glob("*.go"), own / "go.mod", own / "go.sum"):
+            shutil.copy(file, folder)
+    else:
+        _write_module(go, program, folder, environment)
     name = program.package.rpartition("/")[2]
     print(f"compiling {name} {program.version} with {_version_text(go)}: this takes minutes", flush=True)
     flags = f"-s -w {program.flags}".strip()

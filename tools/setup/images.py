@@ -147,7 +147,7 @@ def _build(engine: Engine, recipe: Recipe) -> str:
         versions = rootfs.unpack([rootfs.SHELL, *recipe.packages], root, downloads)
         if recipe.go:
             program = root / "bin" / recipe.go.package.rpartition("/")[2]
-            go_programs.build(recipe.go, program, module)
+            go_programs.build(recipe.go, program, module, recipe.folder)
         _complete(recipe, root)
         rootfs.pack(root, work / "rootfs.tar", recipe.owners)
         version, source = _origin(recipe, versions)

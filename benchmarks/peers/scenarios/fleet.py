@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from benchmarks.bench import Bench
 from benchmarks.contenders import server_command
-from benchmarks.figures import median
 from benchmarks.peers import lines
 from benchmarks.peers.contenders import Peer
 from benchmarks.peers.line_up import line_up
 from benchmarks.peers.order import Order
 from benchmarks.peers.turns import take_turns
 from benchmarks.report import Findings
+from e2e.statistics import median
 
 _HOW = (
     "the networks of the floor, e2e and the Go framework are there before; Compose makes its own on the way "

@@ -143,6 +143,9 @@ class Driver(Protocol):
     async def inspect_network(self, environment: str) -> str | None:
         """The id of the environment's network, if it is there. Raises `NameTaken`."""
 
+    def subnet(self, environment: str) -> str:
+        """The address range of the environment's network, as last seen: `10.201.0.0/24`; "" if not known."""
+
     async def remove_environment(self, environment: str) -> None:
         """Removes the network, the named volumes and the images that were built. Containers must be gone.
 

@@ -1,10 +1,11 @@
 """How sums are judged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from e2e_api.errors import InvalidArgument
+from e2e_api.quantities import format_duration
 from e2e_controller.metrics.selection import AbsentPolicy, Sum, same_value
 
 
@@ -29,6 +30,17 @@ class ExpectationType(StrEnum):
     EQUALS_AMONG_TWO = "equals_among_two"
     GREATER_AMONG_TWO = "greater_among_two"
     LESS_AMONG_TWO = "less_among_two"
+    ABSENT = "absent"
+
+
+class Measure(StrEnum):
+    """What of a sum is judged."""
+
+    VALUE = "value"
+    INCREASE = "increase"
+    """How much it has grown since the wait began."""
+    RATE = "rate"
+    """How much it has grown per second, in the last window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +68,10 @@ _AMONG_TWO = {
     ExpectationType.LESS_AMONG_TWO: _Comparison(0, "first less than second", lambda a, b: a < b),
 }
 """Judge the first sum against the second."""
-_COMPARISONS = {**_ALONE, **_AMONG_TWO}
+_ABSENT = _Comparison(0, "absent", lambda: False)
+"""Judges what there are no sums of."""
+_COMPARISONS = {**_ALONE, **_AMONG_TWO, ExpectationType.ABSENT: _ABSENT}
+_SHORTEST_WINDOW = 0.1
 _ORDERLESS = (ExpectationType.EQUALS, ExpectationType.NOT_EQUALS)
 
 
@@ -66,6 +81,11 @@ class Expectation:
 
     type: ExpectationType
     operands: tuple[float, ...] = ()
+    measure: Measure = Measure.VALUE
+    window: float = 0.0
+    """Seconds, of a rate."""
+    each: bool = False
+    """It must hold for every series, not for their sum."""
 
     def __post_init__(self) -> None:
         wanted = _COMPARISONS[self.type].operands
@@ -75,9 +95,31 @@ class Expectation:
             raise _invalid("operands", f"{self.type} NaN never holds: NaN is neither greater nor less")
         if self.type is ExpectationType.BETWEEN and self.operands[0] > self.operands[1]:
             raise _invalid("operands", f"nothing is {self}")
+        self._check_measure()
+
+    def _check_measure(self) -> None:
+        if self.measure is Measure.RATE and not _SHORTEST_WINDOW <= self.window < float("inf"):
+            raise _invalid("window", f"a rate needs a window of at least {_SHORTEST_WINDOW:g}s")
+        if self.measure is not Measure.RATE and self.window:
+            raise _invalid("window", "has no effect but with a rate")
+        if self.each and self.type in _AMONG_TWO:
+            raise _invalid("each", f"{self.type} judges two sums, no series")
+        if self.type is ExpectationType.ABSENT and (self.each or self.measure is not Measure.VALUE):
+            raise _invalid("type", "what is absent has neither series nor a change")
 
     def __str__(self) -> str:
-        return _COMPARISONS[self.type].words.format(*map(format_value, self.operands))
+        words = _COMPARISONS[self.type].words.format(*map(format_value, self.operands))
+        match self.measure:
+            case Measure.INCREASE:
+                words = f"increased by {words}"
+            case Measure.RATE:
+                words = f"rate over {format_duration(self.window)} {words}"
+        return f"each {words}" if self.each else words
+
+    @property
+    def needs_series(self) -> bool:
+        """Whether sums must tell what they are made of."""
+        return self.each or self.measure is not Measure.VALUE
 
     def check_names(self, names: Sequence[str]) -> None:
         """Raises `InvalidArgument` where this many sums cannot be judged."""
@@ -89,18 +131,33 @@ class Expectation:
 
         An absent sum is never judged as 0: with WAIT it does not hold, with FAIL `AbsentMetric` is raised,
         with SKIP the others are judged alone. Where SKIP leaves nothing to judge (none is there, or not both
-        of two), it does not hold.
+        of two), it does not hold. Nor does it for a change that is not known yet.
         """
+        if self.type is ExpectationType.ABSENT:
+            return not any(sum_.series for sum_ in sums)
         missing = [sum_.name for sum_ in sums if sum_.value is None]
         if missing and absent is AbsentPolicy.FAIL:
             raise AbsentMetric(missing)
         if missing and absent is AbsentPolicy.WAIT:
             return False
-        comparison = _COMPARISONS[self.type]
-        there = [sum_.value for sum_ in sums if sum_.value is not None]
+        there = [sum_ for sum_ in sums if sum_.value is not None]
+        if self.measure is not Measure.VALUE and any(sum_.change is None for sum_ in there):
+            return False
+        return self._holds_for([value for sum_ in there for value in self._judged(sum_)])
+
+    def holds_alone(self, value: float) -> bool:
+        """Whether it holds for one value; of those that judge each alone."""
+        return self.type in _ALONE and _ALONE[self.type].holds(value, *self.operands)
+
+    def _holds_for(self, values: Sequence[float]) -> bool:
         if self.type in _AMONG_TWO:
-            return len(there) == 2 and comparison.holds(*there)
-        return bool(there) and all(comparison.holds(value, *self.operands) for value in there)
+            return len(values) == 2 and _AMONG_TWO[self.type].holds(*values)
+        return bool(values) and all(map(self.holds_alone, values))
+
+    def _judged(self, sum_: Sum) -> Collection[float]:
+        if self.measure is Measure.VALUE:
+            return sum_.values.values() if self.each else (sum_.value or 0.0,)
+        return sum_.changes if self.each else (sum_.change or 0.0,)
 
 
 def format_value(value: float | None) -> str:

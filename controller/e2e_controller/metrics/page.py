@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -57,12 +58,20 @@ class ScrapeError(Exception):
     """There is no page, or a line that was asked for cannot be understood. The message says it all."""
 
 
+class Origin(NamedTuple):
+    """Which start of which container served a page: what was counted before it is lost."""
+
+    container: str
+    started_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """What a workload served."""
 
     text: str
     content_type: str = ""
+    origin: Origin | None = field(default=None, compare=False)
 
     @property
     def is_quick(self) -> bool:

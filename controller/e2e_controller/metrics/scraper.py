@@ -12,6 +12,7 @@ from e2e_api.quantities import format_duration
 from e2e_controller.flight import SingleFlight
 from e2e_controller.httpclient import LazySession, explain, shorten
 from e2e_controller.metrics.page import QUICK, Page, ScrapeError, decode, ensure_metrics
+from e2e_controller.metrics.visitor import ANYBODY, Visitor
 from e2e_controller.offload import offload
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class Scraper:
         self._limit = limit
         self._session = LazySession(keep_alive=True)
         self._last: OrderedDict[str, Page] = OrderedDict()
-        self._flights: SingleFlight[tuple[str, float, int], Page] = SingleFlight()
-        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
+        self._flights: SingleFlight[tuple[str, Visitor, float, int], Page] = SingleFlight()
+        self._turns: WeakValueDictionary[tuple[str, Visitor], _Turn] = WeakValueDictionary()
 
     def remember(self, name: str, page: Page) -> None:
         """Keeps the page as evidence, should it be the last; only the newest few, and no huge ones."""
@@ -62,29 +63,33 @@ class Scraper:
         """The page that was remembered under that name."""
         return self._last.get(name)
 
-    async def fetch(self, url: str, timeout: float = 5.0) -> Page:
+    async def fetch(self, url: str, timeout: float = 5.0, visitor: Visitor = ANYBODY) -> Page:
         """The page at an address, in `timeout` seconds. Raises `ScrapeError` that says why not."""
-        turn = self._turns.setdefault(url, _Turn())
-        key = (url, timeout, turn.begun)
-        return await self._flights.run(key, lambda: self._fetch_in_turn(url, timeout, turn))
+        turn = self._turns.setdefault((url, visitor), _Turn())
+        key = (url, visitor, timeout, turn.begun)
+        return await self._flights.run(key, lambda: self._fetch_in_turn(url, timeout, visitor, turn))
 
     async def aclose(self) -> None:
         """Ends what is under way, and closes the connections."""
         await self._flights.cancel_all()
         await self._session.aclose()
 
-    async def _fetch_in_turn(self, url: str, timeout: float, turn: _Turn) -> Page:
+    async def _fetch_in_turn(self, url: str, timeout: float, visitor: Visitor, turn: _Turn) -> Page:
         async with turn.lock:
             turn.begun += 1
-            return await self._fetch(url, timeout)
+            try:
+                return await self._fetch(url, timeout, visitor)
+            except ScrapeError as error:
+                # An answer may repeat what it was asked with.
+                raise ScrapeError(visitor.hide(str(error))) from None
 
-    async def _fetch(self, url: str, timeout: float) -> Page:
+    async def _fetch(self, url: str, timeout: float, visitor: Visitor) -> Page:
         import aiohttp
 
         received = bytearray()
         try:
             async with asyncio.timeout(timeout):
-                content_type = await self._read(url, received)
+                content_type = await self._read(url, visitor, received)
         except TimeoutError:
             progress = f", {len(received)} bytes read" if received else ""
             raise ScrapeError(f"GET {url}: timeout after {format_duration(timeout)}{progress}") from None
@@ -97,13 +102,15 @@ class Scraper:
         except ScrapeError as error:
             raise ScrapeError(f"GET {url}: {error}") from None
 
-    async def _read(self, url: str, received: bytearray) -> str:
+    async def _read(self, url: str, visitor: Visitor, received: bytearray) -> str:
         """Reads the answer's body, following redirects on the same host; returns its content type."""
         from yarl import URL
 
         target = URL(url)
+        headers = {"Accept": _ACCEPT, **visitor.headers}
+        verification = visitor.verification()
         for _ in range(_MOST_REDIRECTS + 1):
-            request = self._session.get().get(target, headers={"Accept": _ACCEPT}, allow_redirects=False)
+            request = self._session.get().get(target, headers=headers, allow_redirects=False, **verification)
             async with request as response:
                 location = response.headers.get("Location")
                 if response.status // 100 != 3 or location is None:
@@ -130,10 +137,16 @@ def _page(received: bytearray, content_type: str) -> Page:
 
 
 def _redirected(url: str, target: URL, location: str) -> URL:
-    """Where a redirect leads. Another host is never asked: it would be no metric of this workload."""
+    """Where a redirect leads.
+
+    Another host is never asked: it would be no metric of this workload, and learn the credentials; nor is
+    anything sent in the clear that was not before.
+    """
     from yarl import URL
 
     following = target.join(URL(location))
     if (following.host, following.port) != (target.host, target.port):
         raise ScrapeError(f"GET {url}: redirects to another host: {shorten(location)}")
+    if following.scheme != target.scheme:
+        raise ScrapeError(f"GET {url}: redirects to another scheme: {shorten(location)}")
     return following

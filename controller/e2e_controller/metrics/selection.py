@@ -1,14 +1,13 @@
 """Which series are meant, and what they sum up to."""
 
-import difflib
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from e2e_api.errors import LimitExceeded
 from e2e_controller.metrics.matchers import LabelMatcher
-from e2e_controller.metrics.page import Found, Page, Patience, Series, find, find_all, parse
+from e2e_controller.metrics.page import Found, Page, Patience, RawLine, Series, find, find_all, parse
 
 _DISTRIBUTIONS = {
     "histogram": ("_sum", "_count"),
@@ -16,13 +15,14 @@ _DISTRIBUTIONS = {
     "gaugehistogram": ("_gsum", "_gcount"),
 }
 """Where the sum and the number of observations stand, by family type."""
-_FAMILY = re.compile(r"\n[ \t]*+#[ \t]*+TYPE[ \t]++(\S++)[ \t]++(\S++)")
-_SAMPLE_NAME = re.compile(r"\n[ \t]*+([a-zA-Z_:][a-zA-Z0-9_:]*+)")
+_GAUGES = ("gauge", "info", "stateset", "gaugehistogram")
+"""Types whose values fall without having been reset."""
 MOST_SERIES = 200_000
 _FEW_NAMES = 20
-_MOST_NAMES = 2000
-_LONGEST_NAME = 200
-_MOST_SIMILAR = 5
+
+
+SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
+"""What tells the series of a page apart: the sample's name, and its labels, sorted."""
 
 
 class ValueType(StrEnum):
@@ -53,6 +53,8 @@ class Selection:
     matchers: tuple[LabelMatcher, ...] = ()
     value_type: ValueType = ValueType.VALUE
     absent: AbsentPolicy = AbsentPolicy.WAIT
+    keeps_series: bool = False
+    """Whether sums tell what they are made of."""
 
     def is_quick_on(self, page: Page) -> bool:
         """Whether summing takes so little time that no thread is worth its while."""
@@ -67,10 +69,19 @@ class Sum:
     name: str
     value: float | None
     series: int
+    values: Mapping[Any, float] = field(default_factory=dict, compare=False, repr=False)
+    """What was summed, by `SeriesKey`, where that is kept; of several workloads by workload and key."""
+    is_gauge: bool = field(default=False, compare=False)
+    """Whether it may fall without having been reset."""
+    change: float | None = None
+    """The increase or the rate, where that is judged, and known."""
+    changes: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    """The same of each series."""
 
     def same(self, other: "Sum") -> bool:
         """Whether both say the same; NaN is as good as NaN."""
-        return (self.name, self.series) == (other.name, other.series) and same_value(self.value, other.value)
+        same = same_value(self.value, other.value) and same_value(self.change, other.change)
+        return same and (self.name, self.series) == (other.name, other.series)
 
 
 def same_value(first: float | None, second: float | None) -> bool:
@@ -85,6 +96,7 @@ def select(
     names: Sequence[str],
     matchers: Sequence[LabelMatcher] = (),
     value_type: ValueType = ValueType.VALUE,
+    keeps_series: bool = False,
 ) -> list[Sum]:
     """One sum for each name, over all series of that family that match.
 
@@ -93,7 +105,12 @@ def select(
     """
     patience = Patience()
     found = find(page, names, patience)
-    return [_sum(page, found, name, matchers, value_type, patience) for name in names]
+    sums = []
+    for name in names:
+        lines = found.lines.get(_sample_name(found, name, value_type), ())
+        matching = _matching(page, lines, matchers, patience)
+        sums.append(_sum(found, name, value_type, matching, keeps_series))
+    return sums
 
 
 def series(page: Page, names: Sequence[str] = (), matchers: Sequence[LabelMatcher] = ()) -> list[Series]:
@@ -122,40 +139,35 @@ def series(page: Page, names: Sequence[str] = (), matchers: Sequence[LabelMatche
     return result
 
 
-def similar_names(page: Page, name: str) -> list[str]:
-    """Names on the page that a misspelt name may have meant, the likeliest first; five at most."""
-    text = "\n" + page.text
-    families = Found(dict(_FAMILY.findall(text)))
-    samples = dict.fromkeys(_SAMPLE_NAME.findall(text))
-    known = dict.fromkeys((*families.types, *(families.family_of(sample) for sample in samples)))
-    known.pop(name, None)
-    # Comparing is slow; names of a very different length are the first to do without.
-    short = (other for other in known if len(other) <= _LONGEST_NAME)
-    candidates = sorted(short, key=lambda other: abs(len(other) - len(name)))[:_MOST_NAMES]
-    parts = [other for other in candidates if name in other or other in name]
-    close = difflib.get_close_matches(name, candidates, n=_MOST_SIMILAR, cutoff=0.75)
-    return list(dict.fromkeys((*close, *parts)))[:_MOST_SIMILAR]
+def _matching(
+    page: Page, lines: Iterable[RawLine], matchers: Sequence[LabelMatcher], patience: Patience
+) -> Iterator[tuple[str, dict[str, str], float]]:
+    for raw in lines:
+        patience.check()
+        name, labels, value = parse(page, raw)
+        if all(matcher.matches(name, labels) for matcher in matchers):
+            yield name, labels, value
 
 
 def _sum(
-    page: Page,
     found: Found,
     name: str,
-    matchers: Sequence[LabelMatcher],
     value_type: ValueType,
-    patience: Patience,
+    matching: Iterable[tuple[str, dict[str, str], float]],
+    keeps_series: bool,
 ) -> Sum:
-    values = []
-    for raw in found.lines.get(_sample_name(found, name, value_type), ()):
-        patience.check()
-        sample, labels, value = parse(page, raw)
-        if all(matcher.matches(sample, labels) for matcher in matchers):
-            values.append(value)
+    values: list[float] = []
+    kept: dict[SeriesKey, float] = {}
+    for sample, labels, value in matching:
+        values.append(value)
+        if keeps_series:
+            kept[sample, tuple(sorted(labels.items()))] = value
+    is_gauge = found.types.get(found.family_of(name)) in _GAUGES
     if not values:
-        return Sum(name, None, 0)
+        return Sum(name, None, 0, is_gauge=is_gauge)
     if value_type is ValueType.COUNT and found.types.get(name) not in _DISTRIBUTIONS:
-        return Sum(name, float(len(values)), len(values))
-    return Sum(name, sum(values), len(values))
+        return Sum(name, float(len(values)), len(values), dict.fromkeys(kept, 1.0), is_gauge=True)
+    return Sum(name, sum(values), len(values), kept, is_gauge)
 
 
 def _sample_name(found: Found, name: str, value_type: ValueType) -> str:

@@ -12,7 +12,7 @@ from e2e_controller.instruments import Instruments
 from e2e_controller.objects import Object, PastContainer, Phase, environment_key
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.contexts import Contexts
-from e2e_controller.reconcile.dependencies import Find
+from e2e_controller.reconcile.dependencies import NOW, Surroundings
 from e2e_controller.reconcile.desired import Desired, desired_container, removal_grace
 from e2e_controller.reconcile.evidence import past_container
 from e2e_controller.reconcile.execute import Execution
@@ -28,6 +28,7 @@ from e2e_controller.reconcile.status import step_status, unfinished
 from e2e_controller.reconcile.steps import Create, Observed, Plan, Step
 from e2e_controller.reconcile.strays import Strays
 from e2e_controller.store import Store
+from e2e_controller.targets import with_targets
 from e2e_controller.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -71,13 +72,11 @@ class ContainerReconciler:
         """Ends what was begun."""
         await self.publisher.aclose()
 
-    async def plan(
-        self, object_: Object, environment: Object | None = None, find: Find | None = None
-    ) -> Plan:
+    async def plan(self, object_: Object, surroundings: Surroundings = NOW) -> Plan:
         """The plan for an object as it is given here; see `Reconciler.plan`."""
         object_ = await self.contexts.fresh(object_)
-        desired = self._desired(object_, environment)
-        observed = await self._observer.observe(object_, desired, find)
+        desired = self._desired(object_, surroundings)
+        observed = await self._observer.observe(object_, desired, surroundings.find)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
         observed = replace(observed, network_id=observed.network_id or "to be made")
         return make_plan(desired, observed, object_.status, self._now(), removal_grace(object_))
@@ -248,6 +247,9 @@ class ContainerReconciler:
             # With the last of its objects an environment may go, one that no manifest knows included.
             self._queue.add(environment_key(object_.key.environment))
 
-    def _desired(self, object_: Object, environment: Object | None = None) -> Desired | None:
-        environment = environment or self._store.get(environment_key(object_.key.environment))
+    def _desired(self, object_: Object, surroundings: Surroundings = NOW) -> Desired | None:
+        name = object_.key.environment
+        environment = surroundings.environment or self._store.get(environment_key(name))
+        neighbours = surroundings.neighbours or (lambda: self._store.select(name))
+        object_ = with_targets(object_, environment, neighbours)
         return desired_container(object_, environment, self._directories, mount_shared=self._info.local_files)

@@ -1,7 +1,7 @@
 """What an object depends on: whether it is so far, never will be, or waits for itself. Pure."""
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from e2e_api.conditions import ConditionType, Reason
@@ -12,6 +12,21 @@ from e2e_controller.reconcile.steps import NO_NETWORK, Waiting
 N = TypeVar("N", bound=Hashable)
 Find = Callable[[str], Object | None]
 """The workload or job of that name, in the environment that is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What else a plan depends on, as far as it is something else than what is there now."""
+
+    environment: Object | None = None
+    """The one that would have the object's defaults."""
+    find: Find | None = None
+    """Gives what the object would depend on."""
+    neighbours: Callable[[], Iterable[Object]] | None = None
+    """The objects that would be in its environment."""
+
+
+NOW = Surroundings()
 
 
 def waiting_for(object_: Object, find: Find) -> Waiting | None:

@@ -150,7 +150,7 @@ def _folder(object_: Object | None) -> Path:
 
 
 def _file_content(file: File) -> FileContent:
-    return FileContent(file.path, file.content.encode(), file.mode)
+    return FileContent(file.path, (file.content or "").encode(), file.mode)
 
 
 def _hashed_file(file: File) -> FileContent:
@@ -159,7 +159,7 @@ def _hashed_file(file: File) -> FileContent:
 
 def _live_file(file: File) -> LiveFile:
     content = _file_content(file)
-    return LiveFile(content, hashlib.sha256(content.content).hexdigest()[:32], file.on_change)
+    return LiveFile(content, hashlib.sha256(content.content).hexdigest()[:32], file.reaction)
 
 
 def spec_hash(spec: ContainerSpec, run_id: str = "") -> str:

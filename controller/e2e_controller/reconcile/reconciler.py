@@ -13,7 +13,7 @@ from e2e_controller.instruments import Instruments
 from e2e_controller.objects import ENVIRONMENT, FILE, Object
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.containers import ContainerReconciler
-from e2e_controller.reconcile.dependencies import Find
+from e2e_controller.reconcile.dependencies import NOW, Surroundings
 from e2e_controller.reconcile.environments import EnvironmentReconciler
 from e2e_controller.reconcile.outcome import Failure
 from e2e_controller.reconcile.retries import Retries
@@ -83,15 +83,9 @@ class Reconciler:
             return failure
         return await self._containers.reconcile(key)
 
-    async def plan(
-        self, object_: Object, environment: Object | None = None, find: Find | None = None
-    ) -> Plan:
-        """What would be done about this workload or job, as it is given here. Changes nothing.
-
-        `environment` is the one that would have its defaults, where those are others than now; `find` gives
-        what it would depend on.
-        """
-        return await self._containers.plan(object_, environment, find)
+    async def plan(self, object_: Object, surroundings: Surroundings = NOW) -> Plan:
+        """What would be done about this workload or job, as it is given here. Changes nothing."""
+        return await self._containers.plan(object_, surroundings)
 
     def sweep_notes(self) -> None:
         """At start, when it is known what is wanted: forgets what was noted of objects that are gone."""

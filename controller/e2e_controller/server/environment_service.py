@@ -61,6 +61,7 @@ class EnvironmentServicer(environment_service_pb2_grpc.EnvironmentServiceService
             shared_directory=own.status.directory if own else "",
             ends=timestamp(end.at) if end else None,
             end_cause=end.cause if end else "",
+            subnet=self._access.driver.subnet(environment) if own and own.status.network_id else "",
         )
 
 

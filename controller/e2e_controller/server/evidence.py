@@ -3,22 +3,27 @@
 The streams send objects whole; here each message is told once, and what says least goes first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from e2e_api.conditions import ConditionType
 from e2e_api.errors import EVIDENCE_BYTES
+from e2e_api.looks import thin
 from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
 from e2e_controller.drivers.base import Key
-from e2e_controller.metrics import History
-from e2e_controller.metrics.messages import sample_to_proto
+from e2e_controller.metrics import History, LabelMiss, Sample
+from e2e_controller.metrics.messages import miss_to_proto, sample_to_proto
 from e2e_controller.objects import Object
 from e2e_controller.server.convert import key_to_proto, object_to_proto
+
+T = TypeVar("T")
 
 _MOST_OBJECTS = 3
 _TEXT_LENGTHS = (600, 300, 100, 30)
 """Letters of each text; the first that make it fit."""
 _LOG_LINES, _LINE_LENGTH = 10, 200
-_SIMILAR_BYTES, _HISTORY_BYTES = 500, 1_500
+_SIMILAR_BYTES, _MATCHED_BYTES, _HISTORY_BYTES = 300, 400, 1_100
 _ERROR_LENGTH = 300
 _FIELD_BYTES = 4
 """What each element of a list may cost besides its content."""
@@ -44,38 +49,78 @@ def wait_failure(objects: Mapping[Key, Object | None]) -> wait_service_pb2.WaitF
     return failure
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found on the metrics pages when a wait had failed."""
+
+    similar: tuple[str, ...] = ()
+    label_misses: tuple[LabelMiss, ...] = ()
+    matched: tuple[metric_service_pb2.Series, ...] = ()
+    """The first series that matched."""
+    matched_count: int = 0
+    """How many did."""
+    longest_held: float | None = None
+
+
 def metric_failure(
-    expected: str, history: History, similar: Iterable[str], object_: Object | None
+    expected: str, history: History, seen: Seen, object_: Object | None
 ) -> metric_service_pb2.MetricFailure:
     """What was seen of the metrics, newest last, and the workload's state."""
     failure = metric_service_pb2.MetricFailure(expected=expected[:_ERROR_LENGTH], scrapes=history.scrapes)
-    failure.history.extend(_newest(history))
-    room = _SIMILAR_BYTES
-    for name in similar:
-        room -= len(name.encode()) + _FIELD_BYTES
-        if room < 0:
-            break
-        failure.similar.append(name)
+    failure.history.extend(_shown(history))
+    if history.last_error is not None and history.last_error.error not in (s.error for s in failure.history):
+        failure.last_error.CopyFrom(_without_values(history.last_error))
+    if seen.longest_held is not None:
+        failure.longest_held.FromNanoseconds(int(seen.longest_held * 1e9))
+    failure.similar.extend(_fitting(seen.similar, _SIMILAR_BYTES, lambda name: len(name.encode())))
+    misses = map(miss_to_proto, seen.label_misses)
+    failure.label_misses.extend(_fitting(misses, _SIMILAR_BYTES, lambda miss: miss.ByteSize()))
+    failure.matched_count = seen.matched_count
+    matched = _fitting(seen.matched, _MATCHED_BYTES, lambda series: series.ByteSize())
+    failure.matched.extend(matched)
     if object_ is not None:
         room = EVIDENCE_BYTES - failure.ByteSize() - _FIELD_BYTES
         failure.object.CopyFrom(_summary(object_, room))
     return failure
 
 
-def _newest(history: History) -> Sequence[metric_service_pb2.MetricSample]:
-    """The newest samples that fit, oldest first; of a sample that is too large alone, its first sums."""
-    newest: list[metric_service_pb2.MetricSample] = []
-    room = _HISTORY_BYTES
-    for sample in reversed(history.samples):
-        message = sample_to_proto(sample)
-        message.error = message.error[:_ERROR_LENGTH]
-        while not newest and message.ByteSize() > room and message.sums:
-            del message.sums[len(message.sums) // 2 :]
-        room -= message.ByteSize() + _FIELD_BYTES
+def _shown(history: History) -> Sequence[metric_service_pb2.MetricSample]:
+    """The samples that fit, oldest first; of one that is too large alone, its first sums."""
+    shown = [_bounded(sample) for sample in history.samples]
+    while len(shown) > 1 and sum(s.ByteSize() + _FIELD_BYTES for s in shown) > _HISTORY_BYTES:
+        if len(shown) > 2:
+            thin(shown, lambda sample: sample.time.ToMilliseconds())
+        else:
+            del shown[0]
+    while shown and shown[0].ByteSize() > _HISTORY_BYTES and shown[0].sums:
+        del shown[0].sums[len(shown[0].sums) // 2 :]
+    return shown
+
+
+def _bounded(sample: Sample) -> metric_service_pb2.MetricSample:
+    """With as much of what each workload adds as is worth its room."""
+    message = sample_to_proto(sample)
+    message.error = message.error[:_ERROR_LENGTH]
+    for part in message.workloads:
+        part.error = ""  # they stand together in the sample's own
+    if message.ByteSize() > _HISTORY_BYTES // 2:
+        del message.workloads[:]
+    return message
+
+
+def _without_values(sample: Sample) -> metric_service_pb2.MetricSample:
+    message = _bounded(sample)
+    del message.workloads[:]
+    return message
+
+
+def _fitting(items: Iterable[T], room: int, size: Callable[[T], int]) -> Iterator[T]:
+    """The first that fit."""
+    for item in items:
+        room -= size(item) + _FIELD_BYTES
         if room < 0:
-            break
-        newest.insert(0, message)
-    return newest
+            return
+        yield item
 
 
 def _summary(object_: Object, room: int) -> object_pb2.Object:

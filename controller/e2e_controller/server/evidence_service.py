@@ -55,3 +55,8 @@ class EvidenceServicer(evidence_service_pb2_grpc.EvidenceServiceServicer):
         async for file in gathering.files():
             for offset in range(0, max(1, len(file.data)), _PIECE):
                 yield pb.CollectEvidenceResponse(path=file.path, data=file.data[offset : offset + _PIECE])
+
+    async def GetControllerMetrics(
+        self, request: pb.GetControllerMetricsRequest, context: Any
+    ) -> pb.GetControllerMetricsResponse:
+        return pb.GetControllerMetricsResponse(page=generate_latest(self._registry).decode())

@@ -19,7 +19,7 @@ from e2e_controller.metrics import ScrapeError, Scraper
 from e2e_controller.objects import FILE, WORKLOAD, Object
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import event_to_proto, masked_document, object_to_proto
-from e2e_controller.server.metric_service import MetricTarget
+from e2e_controller.server.metric_targets import MetricTarget
 from e2e_controller.server.secrets import Mask, masked_inspection, secrets_in, secrets_of, variables_of
 
 MOST_LOG_BYTES = 20 * 2**20

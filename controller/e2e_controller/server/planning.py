@@ -1,19 +1,20 @@
 """Dry runs: what the next reconcile would do about changes that nobody has made yet."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from e2e_api.manifests import Manifest, to_document
 from e2e_api.v1 import manifest_service_pb2 as pb
 from e2e_controller.drivers.base import Key, NameTaken
 from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, Object, environment_key
-from e2e_controller.reconcile.dependencies import Find
+from e2e_controller.reconcile.dependencies import NOW, Surroundings
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.convert import key_to_proto
 from e2e_controller.server.differences import differences
 from e2e_controller.server.environment_planning import EnvironmentPlanning
 from e2e_controller.server.proposal import Proposal, action_of, propose, spelled_out
 from e2e_controller.store import Store
+from e2e_controller.targets import reads_targets
 
 
 class Planning:
@@ -42,6 +43,7 @@ class Planning:
                 applied = self._told(own, pb.APPLY_ACTION_CREATED)
                 applied.plan.extend(await self._environments.creation(environment))
                 planned.append(applied)
+            planned += await self._of_readers(environment, manifests, proposal.surroundings(environment))
         return planned
 
     async def of_deletions(self, keys: Iterable[Key]) -> list[pb.AppliedObject]:
@@ -54,6 +56,7 @@ class Planning:
             wanted[key] = None
         planned = [await self._deletion(key) for key in wanted if key.kind != ENVIRONMENT]
         for environment in dict.fromkeys(key.environment for key in wanted):
+            planned += await self._of_readers(environment, wanted, self._without(environment, wanted))
             planned += await self._end(environment, wanted)
         return planned
 
@@ -69,18 +72,40 @@ class Planning:
             applied.plan.extend(await self._environments.creation(key.environment))
             applied.plan.extend(await self._of_others(new, proposal))
         else:
-            environment = proposal.environment(key)
-            applied.plan.extend(await self._steps(new, environment, proposal.find(key.environment)))
+            applied.plan.extend(await self._steps(new, proposal.surroundings(key.environment)))
         return applied
 
     async def _of_others(self, environment: Object, proposal: Proposal) -> list[str]:
         """What new defaults do to the objects of the environment that are not given themselves."""
         name, lines = environment.key.environment, []
         for object_ in self._store.select(name):
-            if object_.key not in proposal.actions and object_.key.kind in CONTAINER_KINDS:
-                steps = await self._steps(object_, environment, proposal.find(name))
+            if object_.key.kind not in CONTAINER_KINDS or reads_targets(object_):
+                continue  # what becomes of readers is told of themselves
+            if object_.key not in proposal.actions:
+                steps = await self._steps(object_, proposal.surroundings(name))
                 lines += [f"{object_.key.name}: {step}" for step in steps]
         return lines
+
+    async def _of_readers(
+        self, environment: str, given: Container[Key], surroundings: Surroundings
+    ) -> list[pb.AppliedObject]:
+        """What becomes of files that are rendered from the objects of the environment.
+
+        Told as objects that are unchanged themselves; of those that are given, it is part of their own plan.
+        """
+        planned = []
+        for object_ in self._store.select(environment):
+            if object_.key in given or object_.deleting or not reads_targets(object_):
+                continue
+            steps = await self._steps(object_, surroundings)
+            if steps != await self._steps(object_):
+                key = key_to_proto(object_.key)
+                planned.append(pb.AppliedObject(key=key, action=pb.APPLY_ACTION_UNCHANGED, plan=steps))
+        return planned
+
+    def _without(self, environment: str, deleted: Container[Key]) -> Surroundings:
+        objects = self._store.select(environment)
+        return Surroundings(neighbours=lambda: (o for o in objects if o.key not in deleted))
 
     async def _deletion(self, key: Key) -> pb.AppliedObject:
         applied, object_ = self._told(key, pb.APPLY_ACTION_DELETED), self._store.get(key)
@@ -103,11 +128,9 @@ class Planning:
         place = str(owner) if owner is not None and not owner.managed else ""
         return pb.AppliedObject(key=key_to_proto(key), action=action, defined_by=place)
 
-    async def _steps(
-        self, object_: Object, environment: Object | None = None, find: Find | None = None
-    ) -> list[str]:
+    async def _steps(self, object_: Object, surroundings: Surroundings = NOW) -> list[str]:
         try:
-            plan = await self._reconciler.plan(object_, environment, find)
+            plan = await self._reconciler.plan(object_, surroundings)
         except NameTaken as error:
             return [f"refuse: {error}"]
         return [*map(str, plan.steps), *([f"wait: {plan.waiting.message}"] if plan.waiting else [])]

@@ -1,6 +1,6 @@
 """What objects would be, were manifests applied that nobody has applied yet. Changes nothing."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from e2e_api.manifests import Job, Manifest, with_host_paths
 from e2e_api.v1 import manifest_service_pb2 as pb
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, Object, environment_key
-from e2e_controller.reconcile.dependencies import Find
+from e2e_controller.reconcile.dependencies import Find, Surroundings
 from e2e_controller.store import Store
 
 ActionOf = Callable[[Object | None, Manifest], Awaitable["pb.ApplyAction.ValueType"]]
@@ -35,9 +35,16 @@ class Proposal:
 
         return find
 
-    def environment(self, key: Key) -> Object | None:
-        """The environment whose defaults it would have, where its manifest is given."""
-        return self.objects.get(environment_key(key.environment))
+    def surroundings(self, environment: str) -> Surroundings:
+        """What plans for objects of that environment would depend on."""
+
+        def neighbours() -> Iterable[Object]:
+            there = {object_.key: object_ for object_ in self.store.select(environment)}
+            new = {key: o for key, o in self.objects.items() if key.environment == environment}
+            return (there | new).values()
+
+        own = self.objects.get(environment_key(environment))
+        return Surroundings(own, self.find(environment), neighbours)
 
 
 async def propose(store: Store, action: ActionOf, manifests: Mapping[Key, Manifest]) -> Proposal:

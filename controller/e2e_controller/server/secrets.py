@@ -1,6 +1,7 @@
 """What is secret, and how it is hidden wherever something is shown. Pure.
 
-Secret are the values of variables and of a probe's headers whose names say so, and passwords in URLs.
+Secret are the values of variables and of a probe's headers whose names say so, passwords in URLs, and the
+credentials of a metrics page.
 Wherever such a value stands elsewhere, in a log or a command line for one, `Mask` hides it too. What else a
 file or a command line holds is nobody's secret.
 """
@@ -10,7 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-MASK = "********"
+from e2e_api.secrets import MASK
+
 _NAMES = re.compile(r"(?i)passw|secret|token|credential|api_?key|private_?key|access_?key|auth")
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
 _COMMANDS = ("entrypoint", "command")
@@ -37,6 +39,8 @@ def masked_manifest(document: Mapping[str, Any]) -> dict[str, Any]:
     if headers := _probe_headers(spec):
         http = {**spec["readiness"]["http"], "headers": masked_variables(headers)}
         spec["readiness"] = {**spec["readiness"], "http": http}
+    if spec.get("metrics"):
+        spec["metrics"] = _masked_metrics(spec["metrics"])
     mask = Mask(secrets)
     for field in _COMMANDS if secrets else ():
         if spec.get(field):
@@ -45,15 +49,31 @@ def masked_manifest(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def secrets_in(document: Mapping[str, Any]) -> set[str]:
-    """The secret values that a manifest's document names: those of variables, and of a probe's headers."""
+    """The secret values that a manifest's document names: of variables, a probe's headers, a metrics page."""
     spec = document.get("spec") or {}
-    return secrets_of(spec.get("env") or {}) | secrets_of(_probe_headers(spec))
+    variables = (spec.get("env") or {}, _probe_headers(spec), _metrics_credentials(spec))
+    return set[str]().union(*map(secrets_of, variables))
 
 
 def _probe_headers(spec: Mapping[str, Any]) -> dict[str, str]:
     probe = (spec.get("readiness") or {}).get("http") or {}
     headers: dict[str, str] = probe.get("headers") or {}
     return headers
+
+
+def _metrics_credentials(spec: Mapping[str, Any]) -> dict[str, str]:
+    metrics = spec.get("metrics") or {}
+    password = (metrics.get("basicAuth") or {}).get("password") or ""
+    return {"password": password, "bearerToken": metrics.get("bearerToken") or ""}
+
+
+def _masked_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    shown = dict(metrics)
+    if shown.get("bearerToken"):
+        shown["bearerToken"] = MASK
+    if (shown.get("basicAuth") or {}).get("password"):
+        shown["basicAuth"] = {**shown["basicAuth"], "password": MASK}
+    return shown
 
 
 def secrets_of(variables: Mapping[str, str]) -> set[str]:

@@ -121,6 +121,7 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"]["Port"] = {
         "anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, schema["$defs"]["Port"]]
     }
+    schema["$defs"]["File"]["oneOf"] = [{"required": ["content"]}, {"required": ["from"]}]
     _close(schema)
     return schema
 

@@ -1,6 +1,6 @@
 """The parts that the specs of workloads and jobs are made of."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -9,7 +9,6 @@ from e2e_api.manifests.base import (
     DnsLabel,
     Model,
     NonEmpty,
-    PortName,
     PortNumber,
     as_tuple,
     field_error,
@@ -19,7 +18,6 @@ from e2e_api.manifests.texts import (
     Matching,
     OnChange,
     Signal,
-    UrlPath,
     VariableName,
     is_below,
     normal_path,
@@ -32,6 +30,10 @@ _DECIMAL_MODES = (550, 555, 600, 640, 644, 660, 664, 666, 700, 750, 755, 775, 77
 """Modes that nobody means, as octal they are 1046 and more: permissions whose leading 0 was forgotten."""
 _LEAST_MEMORY = 6 * 2**20
 _LONGEST_GRACE = 3600.0
+
+
+Rendered = Literal["MetricTargets", "ProfileTargets"]
+"""What the text of a file may be rendered from."""
 
 
 class Build(Model):
@@ -67,23 +69,37 @@ class File(Model):
     """A file that is in the container before it starts."""
 
     path: AbsolutePath
-    content: str
+    content: str | None = None
+    """Its text; or else `from` says what it is rendered from."""
+    from_: Rendered | None = Field(default=None, alias="from")
+    """Kept current by the controller, in Prometheus' `file_sd` format: the environment's workloads that have
+    `metrics` (MetricTargets) or `profiles` (ProfileTargets)."""
     mode: Annotated[int, Field(ge=0, le=0o7777)] = 0o644
-    on_change: OnChange = "Recreate"
-    """What another `content` does: Recreate the container, or write the file into the one that is there and
-    Restart it, send it a signal as in `Signal(SIGHUP)`, or do nothing more (None)."""
+    on_change: OnChange | None = None
+    """What another text does: Recreate the container, or write the file into the one that is there and
+    Restart it, send it a signal as in `Signal(SIGHUP)`, or do nothing more (None).
+    Absent: Recreate for a `content`, None with `from`."""
+
+    @property
+    def reaction(self) -> str:
+        """What another text does."""
+        return self.on_change or ("Recreate" if self.from_ is None else "None")
 
     @property
     def is_live(self) -> bool:
-        """Whether other content is written into the container that is there."""
-        return self.on_change != "Recreate"
+        """Whether other text is written into the container that is there."""
+        return self.reaction != "Recreate"
 
-    @model_validator(mode="before")
-    @classmethod
-    def _not_yet(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "from" in value:
-            raise field_error("from", "not supported yet; give the `content`")
-        return value
+    @model_validator(mode="after")
+    def _has_a_text(self) -> Self:
+        if self.content is None and self.from_ is None:
+            raise field_error("content", "is missing; or give `from`: MetricTargets or ProfileTargets")
+        if self.content is not None and self.from_ is not None:
+            raise field_error("content", f"comes from {self.from_}: leave it out, or `from`")
+        if self.from_ is not None and not self.is_live:
+            message = f"a file from {self.from_} is written into the container that is there: expected None, "
+            raise field_error("onChange", f"{message}Restart or a signal, not Recreate")
+        return self
 
     @field_validator("path")
     @classmethod
@@ -144,14 +160,6 @@ class Dependency(Model):
     """Of a workload or job."""
     condition: Literal["Ready", "Completed", "Started"] | None = None
     """Absent: Ready for a workload, Completed for a job."""
-
-
-class Metrics(Model):
-    """Where the workload serves Prometheus metrics; makes it instrumented."""
-
-    port: PortName
-    path: UrlPath = "/metrics"
-    scheme: Literal["http", "https"] = "http"
 
 
 class Resources(Model):

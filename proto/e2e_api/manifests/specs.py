@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from e2e_api.manifests.base import Model, PortName, as_tuple, field_error
+from e2e_api.manifests.metrics import Metrics, Profiles
 from e2e_api.manifests.parts import (
     Build,
     Dependency,
     File,
-    Metrics,
     Port,
     Resources,
     Security,
@@ -134,6 +134,7 @@ class WorkloadSpec(ContainerFields):
 
     readiness: Readiness | None = None
     metrics: Metrics | None = None
+    profiles: Profiles | None = None
     restart_policy: Literal["Never", "OnFailure", "Always"] = "Never"
     state: State = "Running"
 
@@ -143,6 +144,8 @@ class WorkloadSpec(ContainerFields):
             self._check_port(f"readiness.{self.readiness.kind}.port", port)
         if self.metrics is not None:
             self._check_port("metrics.port", self.metrics.port)
+        if self.profiles is not None:
+            self._check_port("profiles.port", self.profiles.port)
         return self
 
 
@@ -157,8 +160,8 @@ class JobSpec(ContainerFields):
     @model_validator(mode="after")
     def _is_not_changed_while_it_runs(self) -> Self:
         for number, file in enumerate(self.files):
-            if file.on_change not in ("Recreate", "None"):
-                message = f"{file.on_change} is for workloads; a job is run again (Recreate) or left (None)"
+            if file.reaction not in ("Recreate", "None"):
+                message = f"{file.reaction} is for workloads; a job is run again (Recreate) or left (None)"
                 raise field_error(f"files.{number}.onChange", message)
         return self
 

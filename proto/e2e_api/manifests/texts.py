@@ -5,7 +5,13 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
 from pydantic_core import CoreSchema, core_schema
 
 _LINE = r"[^\x00-\x1f\x7f]"
@@ -61,6 +67,19 @@ HeaderName = Annotated[
 HeaderValue = Annotated[
     str, Matching(r"^[^\x00-\x08\x0a-\x1f\x7f]*$", "a header's value: without line breaks")
 ]
+
+
+def _sendable(value: Any) -> Any:
+    """Whether a header can carry it. The errors do not tell what it is."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError("expected text; if it is meant as text, put quotes around it")
+    if value is not None and (not value or re.search(r"[\x00-\x1f\x7f]", value)):
+        raise ValueError("expected text of one line, and not an empty one")
+    return value
+
+
+Secret = Annotated[str, BeforeValidator(_sendable)]
+"""Text that stands in no error, and in no manifest that is shown."""
 
 _SIGNAL_NAME = (
     "SIG(ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT|STOP|SYS|TERM"

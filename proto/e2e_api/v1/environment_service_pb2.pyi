@@ -80,6 +80,7 @@ class EnvironmentSummary(_message.Message):
     SHARED_DIRECTORY_FIELD_NUMBER: _builtins.int
     ENDS_FIELD_NUMBER: _builtins.int
     END_CAUSE_FIELD_NUMBER: _builtins.int
+    SUBNET_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     objects: _builtins.int
     ready: _builtins.int
@@ -88,6 +89,8 @@ class EnvironmentSummary(_message.Message):
     shared_directory: _builtins.str
     end_cause: _builtins.str
     """EndCause is why then, such as `keepOnFailure, and it has failed: web`."""
+    subnet: _builtins.str
+    """Subnet is the network's address range, such as `10.201.0.0/24`; empty where it is not known."""
     @_builtins.property
     def ends(self) -> _timestamp_pb2.Timestamp:
         """Ends is when what Apply wrote is deleted unless somebody holds the environment again; absent where
@@ -105,10 +108,11 @@ class EnvironmentSummary(_message.Message):
         shared_directory: _builtins.str = ...,
         ends: _timestamp_pb2.Timestamp | None = ...,
         end_cause: _builtins.str = ...,
+        subnet: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ends", b"ends"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_cause", b"end_cause", "ends", b"ends", "environment", b"environment", "leases", b"leases", "network", b"network", "objects", b"objects", "ready", b"ready", "shared_directory", b"shared_directory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_cause", b"end_cause", "ends", b"ends", "environment", b"environment", "leases", b"leases", "network", b"network", "objects", b"objects", "ready", b"ready", "shared_directory", b"shared_directory", "subnet", b"subnet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

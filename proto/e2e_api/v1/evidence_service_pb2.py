@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65\x32\x65/v1/evidence_service.proto\x12\x06\x65\x32\x65.v1\"@\n\x16\x43ollectEvidenceRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x11\n\tlog_bytes\x18\x02 \x01(\x03\"5\n\x17\x43ollectEvidenceResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x32g\n\x0f\x45videnceService\x12T\n\x0f\x43ollectEvidence\x12\x1e.e2e.v1.CollectEvidenceRequest\x1a\x1f.e2e.v1.CollectEvidenceResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65\x32\x65/v1/evidence_service.proto\x12\x06\x65\x32\x65.v1\"@\n\x16\x43ollectEvidenceRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x11\n\tlog_bytes\x18\x02 \x01(\x03\"5\n\x17\x43ollectEvidenceResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x1d\n\x1bGetControllerMetricsRequest\",\n\x1cGetControllerMetricsResponse\x12\x0c\n\x04page\x18\x01 \x01(\t2\xca\x01\n\x0f\x45videnceService\x12T\n\x0f\x43ollectEvidence\x12\x1e.e2e.v1.CollectEvidenceRequest\x1a\x1f.e2e.v1.CollectEvidenceResponse0\x01\x12\x61\n\x14GetControllerMetrics\x12#.e2e.v1.GetControllerMetricsRequest\x1a$.e2e.v1.GetControllerMetricsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLECTEVIDENCEREQUEST']._serialized_end=105
   _globals['_COLLECTEVIDENCERESPONSE']._serialized_start=107
   _globals['_COLLECTEVIDENCERESPONSE']._serialized_end=160
-  _globals['_EVIDENCESERVICE']._serialized_start=162
-  _globals['_EVIDENCESERVICE']._serialized_end=265
+  _globals['_GETCONTROLLERMETRICSREQUEST']._serialized_start=162
+  _globals['_GETCONTROLLERMETRICSREQUEST']._serialized_end=191
+  _globals['_GETCONTROLLERMETRICSRESPONSE']._serialized_start=193
+  _globals['_GETCONTROLLERMETRICSRESPONSE']._serialized_end=237
+  _globals['_EVIDENCESERVICE']._serialized_start=240
+  _globals['_EVIDENCESERVICE']._serialized_end=442
 # @@protoc_insertion_point(module_scope)

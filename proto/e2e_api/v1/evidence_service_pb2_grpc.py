@@ -40,6 +40,11 @@ class EvidenceServiceStub:
                 request_serializer=e2e_dot_v1_dot_evidence__service__pb2.CollectEvidenceRequest.SerializeToString,
                 response_deserializer=e2e_dot_v1_dot_evidence__service__pb2.CollectEvidenceResponse.FromString,
                 _registered_method=True)
+        self.GetControllerMetrics = channel.unary_unary(
+                '/e2e.v1.EvidenceService/GetControllerMetrics',
+                request_serializer=e2e_dot_v1_dot_evidence__service__pb2.GetControllerMetricsRequest.SerializeToString,
+                response_deserializer=e2e_dot_v1_dot_evidence__service__pb2.GetControllerMetricsResponse.FromString,
+                _registered_method=True)
 
 
 class EvidenceServiceServicer:
@@ -54,6 +59,13 @@ class EvidenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetControllerMetrics(self, request, context):
+        """GetControllerMetrics returns the page of the controller's own metrics, for those that no HTTP reaches.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EvidenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +73,11 @@ def add_EvidenceServiceServicer_to_server(servicer, server):
                     servicer.CollectEvidence,
                     request_deserializer=e2e_dot_v1_dot_evidence__service__pb2.CollectEvidenceRequest.FromString,
                     response_serializer=e2e_dot_v1_dot_evidence__service__pb2.CollectEvidenceResponse.SerializeToString,
+            ),
+            'GetControllerMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetControllerMetrics,
+                    request_deserializer=e2e_dot_v1_dot_evidence__service__pb2.GetControllerMetricsRequest.FromString,
+                    response_serializer=e2e_dot_v1_dot_evidence__service__pb2.GetControllerMetricsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +108,33 @@ class EvidenceService:
             '/e2e.v1.EvidenceService/CollectEvidence',
             e2e_dot_v1_dot_evidence__service__pb2.CollectEvidenceRequest.SerializeToString,
             e2e_dot_v1_dot_evidence__service__pb2.CollectEvidenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetControllerMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/e2e.v1.EvidenceService/GetControllerMetrics',
+            e2e_dot_v1_dot_evidence__service__pb2.GetControllerMetricsRequest.SerializeToString,
+            e2e_dot_v1_dot_evidence__service__pb2.GetControllerMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class EvidenceServiceStub:
     """CollectEvidence sends files, each in one or several pieces, and at last `index.txt`, which says what is
     where and what could not be had. Secrets are masked. What cannot be had never ends the call.
     """
+    GetControllerMetrics: _grpc.UnaryUnaryMultiCallable[_evidence_service_pb2.GetControllerMetricsRequest, _evidence_service_pb2.GetControllerMetricsResponse]
+    """GetControllerMetrics returns the page of the controller's own metrics, for those that no HTTP reaches."""
 
 @_typing.type_check_only
 class EvidenceServiceAsyncStub(EvidenceServiceStub):
@@ -47,6 +49,8 @@ class EvidenceServiceAsyncStub(EvidenceServiceStub):
     """CollectEvidence sends files, each in one or several pieces, and at last `index.txt`, which says what is
     where and what could not be had. Secrets are masked. What cannot be had never ends the call.
     """
+    GetControllerMetrics: _aio.UnaryUnaryMultiCallable[_evidence_service_pb2.GetControllerMetricsRequest, _evidence_service_pb2.GetControllerMetricsResponse]  # type: ignore[assignment]
+    """GetControllerMetrics returns the page of the controller's own metrics, for those that no HTTP reaches."""
 
 class EvidenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """EvidenceService gathers all that is known of an environment, for whoever has to find out what went wrong."""
@@ -60,5 +64,13 @@ class EvidenceServiceServicer(metaclass=_abc_1.ABCMeta):
         """CollectEvidence sends files, each in one or several pieces, and at last `index.txt`, which says what is
         where and what could not be had. Secrets are masked. What cannot be had never ends the call.
         """
+
+    @_abc_1.abstractmethod
+    def GetControllerMetrics(
+        self,
+        request: _evidence_service_pb2.GetControllerMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evidence_service_pb2.GetControllerMetricsResponse, _abc.Awaitable[_evidence_service_pb2.GetControllerMetricsResponse]]:
+        """GetControllerMetrics returns the page of the controller's own metrics, for those that no HTTP reaches."""
 
 def add_EvidenceServiceServicer_to_server(servicer: EvidenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

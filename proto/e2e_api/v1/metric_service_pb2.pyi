@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from e2e_api.v1 import object_pb2 as _object_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -122,6 +123,8 @@ class _ExpectationTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Expec
     """The first of two sums is greater than the second."""
     EXPECTATION_TYPE_LESS_AMONG_TWO: _ExpectationType.ValueType  # 10
     """The first of two sums is less than the second."""
+    EXPECTATION_TYPE_ABSENT: _ExpectationType.ValueType  # 11
+    """No series matches, of any name and workload."""
 
 class ExpectationType(_ExpectationType, metaclass=_ExpectationTypeEnumTypeWrapper):
     """ExpectationType is how sums are judged."""
@@ -141,7 +144,43 @@ EXPECTATION_TYPE_GREATER_AMONG_TWO: ExpectationType.ValueType  # 9
 """The first of two sums is greater than the second."""
 EXPECTATION_TYPE_LESS_AMONG_TWO: ExpectationType.ValueType  # 10
 """The first of two sums is less than the second."""
+EXPECTATION_TYPE_ABSENT: ExpectationType.ValueType  # 11
+"""No series matches, of any name and workload."""
 Global___ExpectationType: _TypeAlias = ExpectationType  # noqa: Y015
+
+class _MetricMeasure:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MetricMeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MetricMeasure.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    METRIC_MEASURE_UNSPECIFIED: _MetricMeasure.ValueType  # 0
+    """As VALUE."""
+    METRIC_MEASURE_VALUE: _MetricMeasure.ValueType  # 1
+    """The sum itself."""
+    METRIC_MEASURE_INCREASE: _MetricMeasure.ValueType  # 2
+    """How much it has grown since the wait began, or since a baseline, over any reset: a series that falls, or a
+    container that was started anew, counts from 0 again. What was not there at the first look counts from 0.
+    Of gauges it is the difference, which may be below 0.
+    """
+    METRIC_MEASURE_RATE: _MetricMeasure.ValueType  # 3
+    """How much it has grown per second, in the last `window`."""
+
+class MetricMeasure(_MetricMeasure, metaclass=_MetricMeasureEnumTypeWrapper):
+    """MetricMeasure says what of a sum is judged."""
+
+METRIC_MEASURE_UNSPECIFIED: MetricMeasure.ValueType  # 0
+"""As VALUE."""
+METRIC_MEASURE_VALUE: MetricMeasure.ValueType  # 1
+"""The sum itself."""
+METRIC_MEASURE_INCREASE: MetricMeasure.ValueType  # 2
+"""How much it has grown since the wait began, or since a baseline, over any reset: a series that falls, or a
+container that was started anew, counts from 0 again. What was not there at the first look counts from 0.
+Of gauges it is the difference, which may be below 0.
+"""
+METRIC_MEASURE_RATE: MetricMeasure.ValueType  # 3
+"""How much it has grown per second, in the last `window`."""
+Global___MetricMeasure: _TypeAlias = MetricMeasure  # noqa: Y015
 
 @_typing.final
 class LabelMatcher(_message.Message):
@@ -170,7 +209,7 @@ Global___LabelMatcher: _TypeAlias = LabelMatcher  # noqa: Y015
 
 @_typing.final
 class MetricSelection(_message.Message):
-    """MetricSelection says which series of which workload are summed."""
+    """MetricSelection says which series of which workloads are summed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -179,16 +218,25 @@ class MetricSelection(_message.Message):
     MATCHERS_FIELD_NUMBER: _builtins.int
     VALUE_TYPE_FIELD_NUMBER: _builtins.int
     ABSENT_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     value_type: Global___MetricValueType.ValueType
     absent: Global___AbsentPolicy.ValueType
     @_builtins.property
-    def key(self) -> _object_pb2.ObjectKey: ...
+    def key(self) -> _object_pb2.ObjectKey:
+        """Key of one workload."""
+
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of metric families; one sum is made for each."""
 
     @_builtins.property
     def matchers(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelMatcher]: ...
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_object_pb2.ObjectKey]:
+        """Keys of several workloads, instead of `key`: the sums of each name are added up. All are scraped for each
+        look; a metric that one of them does not have is absent, but for SKIP, which adds up those of the others.
+        """
+
     def __init__(
         self,
         *,
@@ -197,10 +245,11 @@ class MetricSelection(_message.Message):
         matchers: _abc.Iterable[Global___LabelMatcher] | None = ...,
         value_type: Global___MetricValueType.ValueType = ...,
         absent: Global___AbsentPolicy.ValueType = ...,
+        keys: _abc.Iterable[_object_pb2.ObjectKey] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent", b"absent", "key", b"key", "matchers", b"matchers", "names", b"names", "value_type", b"value_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent", b"absent", "key", b"key", "keys", b"keys", "matchers", b"matchers", "names", b"names", "value_type", b"value_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -214,18 +263,31 @@ class Expectation(_message.Message):
 
     TYPE_FIELD_NUMBER: _builtins.int
     OPERANDS_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    EACH_FIELD_NUMBER: _builtins.int
     type: Global___ExpectationType.ValueType
+    measure: Global___MetricMeasure.ValueType
+    each: _builtins.bool
+    """Each: it must hold for every series that matches, not for their sum."""
     @_builtins.property
     def operands(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """Window of a rate; at least 0.1 s."""
+
     def __init__(
         self,
         *,
         type: Global___ExpectationType.ValueType = ...,
         operands: _abc.Iterable[_builtins.float] | None = ...,
+        measure: Global___MetricMeasure.ValueType = ...,
+        window: _duration_pb2.Duration | None = ...,
+        each: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operands", b"operands", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["each", b"each", "measure", b"measure", "operands", b"operands", "type", b"type", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -240,53 +302,96 @@ class MetricSum(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     SERIES_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     value: _builtins.float
     """Value is absent where no series matched: absent is not 0."""
     series: _builtins.int
     """Series is how many series were summed."""
+    change: _builtins.float
+    """Change is the increase or the rate, of a wait for one; absent where it is not known yet."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         value: _builtins.float | None = ...,
         series: _builtins.int = ...,
+        change: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_change", b"_change", "_value", b"_value", "change", b"change", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "name", b"name", "series", b"series", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_change", b"_change", "_value", b"_value", "change", b"change", "name", b"name", "series", b"series", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__change: _TypeAlias = _typing.Literal["change"]  # noqa: Y015
+    _WhichOneofArgType__change: _TypeAlias = _typing.Literal["_change", b"_change"]  # noqa: Y015
     _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
     _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__change) -> _WhichOneofReturnType__change | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
 
 Global___MetricSum: _TypeAlias = MetricSum  # noqa: Y015
 
 @_typing.final
+class WorkloadSample(_message.Message):
+    """WorkloadSample is what one of several workloads adds to a sample."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKLOAD_FIELD_NUMBER: _builtins.int
+    SUMS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    workload: _builtins.str
+    error: _builtins.str
+    @_builtins.property
+    def sums(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricSum]: ...
+    def __init__(
+        self,
+        *,
+        workload: _builtins.str = ...,
+        sums: _abc.Iterable[Global___MetricSum] | None = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "sums", b"sums", "workload", b"workload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkloadSample: _TypeAlias = WorkloadSample  # noqa: Y015
+
+@_typing.final
 class MetricSample(_message.Message):
-    """MetricSample is all sums of one scrape."""
+    """MetricSample is all sums of one look."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TIME_FIELD_NUMBER: _builtins.int
     SUMS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    WORKLOADS_FIELD_NUMBER: _builtins.int
     error: _builtins.str
-    """Error is why the scrape failed; empty if it did not."""
+    """Error is why a scrape failed; empty if none did."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def sums(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricSum]: ...
+    @_builtins.property
+    def workloads(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkloadSample]:
+        """Workloads are what the sums are made of, where there are several."""
+
     def __init__(
         self,
         *,
         time: _timestamp_pb2.Timestamp | None = ...,
         sums: _abc.Iterable[Global___MetricSum] | None = ...,
         error: _builtins.str = ...,
+        workloads: _abc.Iterable[Global___WorkloadSample] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "sums", b"sums", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "sums", b"sums", "time", b"time", "workloads", b"workloads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -298,19 +403,35 @@ class WaitMetricsRequest(_message.Message):
 
     SELECTION_FIELD_NUMBER: _builtins.int
     EXPECTATION_FIELD_NUMBER: _builtins.int
+    STABLE_FOR_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def selection(self) -> Global___MetricSelection: ...
     @_builtins.property
     def expectation(self) -> Global___Expectation: ...
+    @_builtins.property
+    def stable_for(self) -> _duration_pb2.Duration:
+        """StableFor is how long the expectation must hold without a break: at every look, and without a failed
+        scrape in between. Unset: one look is enough.
+        """
+
+    @_builtins.property
+    def baseline(self) -> Global___MetricBaseline:
+        """Baseline is what an increase is counted from; unset: what there is when the wait begins. It must be of the
+        same selection.
+        """
+
     def __init__(
         self,
         *,
         selection: Global___MetricSelection | None = ...,
         expectation: Global___Expectation | None = ...,
+        stable_for: _duration_pb2.Duration | None = ...,
+        baseline: Global___MetricBaseline | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expectation", b"expectation", "selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "expectation", b"expectation", "selection", b"selection", "stable_for", b"stable_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expectation", b"expectation", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "expectation", b"expectation", "selection", b"selection", "stable_for", b"stable_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,13 +468,22 @@ class MetricFailure(_message.Message):
     SCRAPES_FIELD_NUMBER: _builtins.int
     SIMILAR_FIELD_NUMBER: _builtins.int
     OBJECT_FIELD_NUMBER: _builtins.int
+    MATCHED_FIELD_NUMBER: _builtins.int
+    MATCHED_COUNT_FIELD_NUMBER: _builtins.int
+    LABEL_MISSES_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    LONGEST_HELD_FIELD_NUMBER: _builtins.int
     expected: _builtins.str
     """Expected, in words."""
     scrapes: _builtins.int
     """Scrapes is how often was looked."""
+    matched_count: _builtins.int
+    """MatchedCount is how many matched."""
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricSample]:
-        """History has the last samples that differed, oldest first."""
+        """History has samples that differed from the one before, oldest first: the first, the last, and of those in
+        between as many as there is room for, spread over the time.
+        """
 
     @_builtins.property
     def similar(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -361,7 +491,25 @@ class MetricFailure(_message.Message):
 
     @_builtins.property
     def object(self) -> _object_pb2.Object:
-        """Object is the workload's state."""
+        """Object is the state of the workload, or of the one that stands in the way."""
+
+    @_builtins.property
+    def matched(self) -> _containers.RepeatedCompositeFieldContainer[Global___Series]:
+        """Matched are the first series that matched at the last look; those for which the expectation does not
+        hold, where it is about each.
+        """
+
+    @_builtins.property
+    def label_misses(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelMiss]:
+        """LabelMisses are the label matchers that no series of an existing metric fulfils."""
+
+    @_builtins.property
+    def last_error(self) -> Global___MetricSample:
+        """LastError is the last sample whose scrape failed."""
+
+    @_builtins.property
+    def longest_held(self) -> _duration_pb2.Duration:
+        """LongestHeld is the longest time that the expectation held, of a wait for a stable one."""
 
     def __init__(
         self,
@@ -371,14 +519,55 @@ class MetricFailure(_message.Message):
         scrapes: _builtins.int = ...,
         similar: _abc.Iterable[_builtins.str] | None = ...,
         object: _object_pb2.Object | None = ...,
+        matched: _abc.Iterable[Global___Series] | None = ...,
+        matched_count: _builtins.int = ...,
+        label_misses: _abc.Iterable[Global___LabelMiss] | None = ...,
+        last_error: Global___MetricSample | None = ...,
+        longest_held: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_error", b"last_error", "longest_held", b"longest_held", "object", b"object"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "history", b"history", "object", b"object", "scrapes", b"scrapes", "similar", b"similar"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "history", b"history", "label_misses", b"label_misses", "last_error", b"last_error", "longest_held", b"longest_held", "matched", b"matched", "matched_count", b"matched_count", "object", b"object", "scrapes", b"scrapes", "similar", b"similar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MetricFailure: _TypeAlias = MetricFailure  # noqa: Y015
+
+@_typing.final
+class LabelMiss(_message.Message):
+    """LabelMiss is a label matcher that no series of an existing metric fulfils."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MATCHER_FIELD_NUMBER: _builtins.int
+    UNKNOWN_LABEL_FIELD_NUMBER: _builtins.int
+    THERE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the metric."""
+    matcher: _builtins.str
+    """Matcher, as PromQL writes it."""
+    unknown_label: _builtins.bool
+    """UnknownLabel: no series has that label; otherwise none has a value that matches."""
+    @_builtins.property
+    def there(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """There are the labels, or that label's values, that series have: the likeliest first."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        matcher: _builtins.str = ...,
+        unknown_label: _builtins.bool = ...,
+        there: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matcher", b"matcher", "name", b"name", "there", b"there", "unknown_label", b"unknown_label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabelMiss: _TypeAlias = LabelMiss  # noqa: Y015
 
 @_typing.final
 class WatchMetricsRequest(_message.Message):
@@ -461,6 +650,106 @@ class SumMetricsResponse(_message.Message):
 Global___SumMetricsResponse: _TypeAlias = SumMetricsResponse  # noqa: Y015
 
 @_typing.final
+class WorkloadBaseline(_message.Message):
+    """WorkloadBaseline is what one workload had counted, and which start of its container did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKLOAD_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    workload: _builtins.str
+    container: _builtins.str
+    @_builtins.property
+    def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___Series]:
+        """Series that were summed; `family` is the name in the selection."""
+
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        workload: _builtins.str = ...,
+        series: _abc.Iterable[Global___Series] | None = ...,
+        container: _builtins.str = ...,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "series", b"series", "started_at", b"started_at", "workload", b"workload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkloadBaseline: _TypeAlias = WorkloadBaseline  # noqa: Y015
+
+@_typing.final
+class MetricBaseline(_message.Message):
+    """MetricBaseline is what an increase can be counted from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    WORKLOADS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def selection(self) -> Global___MetricSelection: ...
+    @_builtins.property
+    def workloads(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkloadBaseline]: ...
+    def __init__(
+        self,
+        *,
+        selection: Global___MetricSelection | None = ...,
+        workloads: _abc.Iterable[Global___WorkloadBaseline] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection", "workloads", b"workloads"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricBaseline: _TypeAlias = MetricBaseline  # noqa: Y015
+
+@_typing.final
+class GetBaselineRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def selection(self) -> Global___MetricSelection: ...
+    def __init__(
+        self,
+        *,
+        selection: Global___MetricSelection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBaselineRequest: _TypeAlias = GetBaselineRequest  # noqa: Y015
+
+@_typing.final
+class GetBaselineResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASELINE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def baseline(self) -> Global___MetricBaseline: ...
+    def __init__(
+        self,
+        *,
+        baseline: Global___MetricBaseline | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBaselineResponse: _TypeAlias = GetBaselineResponse  # noqa: Y015
+
+@_typing.final
 class GetMetricsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -520,11 +809,14 @@ class Series(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
+    WORKLOAD_FIELD_NUMBER: _builtins.int
     family: _builtins.str
     """Family is the metric family's name."""
     name: _builtins.str
     """Name is the sample's name, such as `..._bucket`."""
     value: _builtins.float
+    workload: _builtins.str
+    """Workload is whose page it is on, where that is not plain."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -534,10 +826,11 @@ class Series(_message.Message):
         name: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         value: _builtins.float = ...,
+        workload: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["family", b"family", "labels", b"labels", "name", b"name", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["family", b"family", "labels", b"labels", "name", b"name", "value", b"value", "workload", b"workload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -562,3 +855,46 @@ class GetMetricsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetMetricsResponse: _TypeAlias = GetMetricsResponse  # noqa: Y015
+
+@_typing.final
+class GetMetricsPageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def key(self) -> _object_pb2.ObjectKey: ...
+    def __init__(
+        self,
+        *,
+        key: _object_pb2.ObjectKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMetricsPageRequest: _TypeAlias = GetMetricsPageRequest  # noqa: Y015
+
+@_typing.final
+class GetMetricsPageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    content_type: _builtins.str
+    """ContentType is the answer's `Content-Type`."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMetricsPageResponse: _TypeAlias = GetMetricsPageResponse  # noqa: Y015

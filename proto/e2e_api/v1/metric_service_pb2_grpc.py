@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class MetricServiceStub:
-    """MetricService reads a workload's Prometheus metrics.
+    """MetricService reads workloads' Prometheus metrics.
     """
 
     def __init__(self, channel):
@@ -50,20 +50,30 @@ class MetricServiceStub:
                 request_serializer=e2e_dot_v1_dot_metric__service__pb2.SumMetricsRequest.SerializeToString,
                 response_deserializer=e2e_dot_v1_dot_metric__service__pb2.SumMetricsResponse.FromString,
                 _registered_method=True)
+        self.GetBaseline = channel.unary_unary(
+                '/e2e.v1.MetricService/GetBaseline',
+                request_serializer=e2e_dot_v1_dot_metric__service__pb2.GetBaselineRequest.SerializeToString,
+                response_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetBaselineResponse.FromString,
+                _registered_method=True)
         self.GetMetrics = channel.unary_unary(
                 '/e2e.v1.MetricService/GetMetrics',
                 request_serializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsRequest.SerializeToString,
                 response_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsResponse.FromString,
                 _registered_method=True)
+        self.GetMetricsPage = channel.unary_unary(
+                '/e2e.v1.MetricService/GetMetricsPage',
+                request_serializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageRequest.SerializeToString,
+                response_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageResponse.FromString,
+                _registered_method=True)
 
 
 class MetricServiceServicer:
-    """MetricService reads a workload's Prometheus metrics.
+    """MetricService reads workloads' Prometheus metrics.
     """
 
     def WaitMetrics(self, request, context):
         """WaitMetrics returns once the expectation holds. It fails at once when it cannot any more
-        (the workload exited or was deleted), and just before the call's deadline with MetricFailure in
+        (a workload exited or was deleted), and just before the call's deadline with MetricFailure in
         the error's details.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -84,8 +94,22 @@ class MetricServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBaseline(self, request, context):
+        """GetBaseline scrapes once and returns what an increase can be counted from later.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMetrics(self, request, context):
         """GetMetrics scrapes once and returns the matching series.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMetricsPage(self, request, context):
+        """GetMetricsPage scrapes once and returns the page as it was served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,10 +133,20 @@ def add_MetricServiceServicer_to_server(servicer, server):
                     request_deserializer=e2e_dot_v1_dot_metric__service__pb2.SumMetricsRequest.FromString,
                     response_serializer=e2e_dot_v1_dot_metric__service__pb2.SumMetricsResponse.SerializeToString,
             ),
+            'GetBaseline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBaseline,
+                    request_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetBaselineRequest.FromString,
+                    response_serializer=e2e_dot_v1_dot_metric__service__pb2.GetBaselineResponse.SerializeToString,
+            ),
             'GetMetrics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMetrics,
                     request_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsRequest.FromString,
                     response_serializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'GetMetricsPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetricsPage,
+                    request_deserializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageRequest.FromString,
+                    response_serializer=e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -123,7 +157,7 @@ def add_MetricServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MetricService:
-    """MetricService reads a workload's Prometheus metrics.
+    """MetricService reads workloads' Prometheus metrics.
     """
 
     @staticmethod
@@ -208,6 +242,33 @@ class MetricService:
             _registered_method=True)
 
     @staticmethod
+    def GetBaseline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/e2e.v1.MetricService/GetBaseline',
+            e2e_dot_v1_dot_metric__service__pb2.GetBaselineRequest.SerializeToString,
+            e2e_dot_v1_dot_metric__service__pb2.GetBaselineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetMetrics(request,
             target,
             options=(),
@@ -224,6 +285,33 @@ class MetricService:
             '/e2e.v1.MetricService/GetMetrics',
             e2e_dot_v1_dot_metric__service__pb2.GetMetricsRequest.SerializeToString,
             e2e_dot_v1_dot_metric__service__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetricsPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/e2e.v1.MetricService/GetMetricsPage',
+            e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageRequest.SerializeToString,
+            e2e_dot_v1_dot_metric__service__pb2.GetMetricsPageResponse.FromString,
             options,
             channel_credentials,
             insecure,

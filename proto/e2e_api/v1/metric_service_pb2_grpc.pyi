@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MetricServiceStub:
-    """MetricService reads a workload's Prometheus metrics."""
+    """MetricService reads workloads' Prometheus metrics."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,35 +35,43 @@ class MetricServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MetricServiceAsyncStub: ...
     WaitMetrics: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.WaitMetricsRequest, _metric_service_pb2.WaitMetricsResponse]
     """WaitMetrics returns once the expectation holds. It fails at once when it cannot any more
-    (the workload exited or was deleted), and just before the call's deadline with MetricFailure in
+    (a workload exited or was deleted), and just before the call's deadline with MetricFailure in
     the error's details.
     """
     WatchMetrics: _grpc.UnaryStreamMultiCallable[_metric_service_pb2.WatchMetricsRequest, _metric_service_pb2.WatchMetricsResponse]
     """WatchMetrics sends the values whenever they change, for expectations only the client can judge."""
     SumMetrics: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.SumMetricsRequest, _metric_service_pb2.SumMetricsResponse]
     """SumMetrics scrapes once and returns a sum for each name."""
+    GetBaseline: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.GetBaselineRequest, _metric_service_pb2.GetBaselineResponse]
+    """GetBaseline scrapes once and returns what an increase can be counted from later."""
     GetMetrics: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsRequest, _metric_service_pb2.GetMetricsResponse]
     """GetMetrics scrapes once and returns the matching series."""
+    GetMetricsPage: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsPageRequest, _metric_service_pb2.GetMetricsPageResponse]
+    """GetMetricsPage scrapes once and returns the page as it was served."""
 
 @_typing.type_check_only
 class MetricServiceAsyncStub(MetricServiceStub):
-    """MetricService reads a workload's Prometheus metrics."""
+    """MetricService reads workloads' Prometheus metrics."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WaitMetrics: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.WaitMetricsRequest, _metric_service_pb2.WaitMetricsResponse]  # type: ignore[assignment]
     """WaitMetrics returns once the expectation holds. It fails at once when it cannot any more
-    (the workload exited or was deleted), and just before the call's deadline with MetricFailure in
+    (a workload exited or was deleted), and just before the call's deadline with MetricFailure in
     the error's details.
     """
     WatchMetrics: _aio.UnaryStreamMultiCallable[_metric_service_pb2.WatchMetricsRequest, _metric_service_pb2.WatchMetricsResponse]  # type: ignore[assignment]
     """WatchMetrics sends the values whenever they change, for expectations only the client can judge."""
     SumMetrics: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.SumMetricsRequest, _metric_service_pb2.SumMetricsResponse]  # type: ignore[assignment]
     """SumMetrics scrapes once and returns a sum for each name."""
+    GetBaseline: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.GetBaselineRequest, _metric_service_pb2.GetBaselineResponse]  # type: ignore[assignment]
+    """GetBaseline scrapes once and returns what an increase can be counted from later."""
     GetMetrics: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsRequest, _metric_service_pb2.GetMetricsResponse]  # type: ignore[assignment]
     """GetMetrics scrapes once and returns the matching series."""
+    GetMetricsPage: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsPageRequest, _metric_service_pb2.GetMetricsPageResponse]  # type: ignore[assignment]
+    """GetMetricsPage scrapes once and returns the page as it was served."""
 
 class MetricServiceServicer(metaclass=_abc_1.ABCMeta):
-    """MetricService reads a workload's Prometheus metrics."""
+    """MetricService reads workloads' Prometheus metrics."""
 
     @_abc_1.abstractmethod
     def WaitMetrics(
@@ -72,7 +80,7 @@ class MetricServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_metric_service_pb2.WaitMetricsResponse, _abc.Awaitable[_metric_service_pb2.WaitMetricsResponse]]:
         """WaitMetrics returns once the expectation holds. It fails at once when it cannot any more
-        (the workload exited or was deleted), and just before the call's deadline with MetricFailure in
+        (a workload exited or was deleted), and just before the call's deadline with MetricFailure in
         the error's details.
         """
 
@@ -93,11 +101,27 @@ class MetricServiceServicer(metaclass=_abc_1.ABCMeta):
         """SumMetrics scrapes once and returns a sum for each name."""
 
     @_abc_1.abstractmethod
+    def GetBaseline(
+        self,
+        request: _metric_service_pb2.GetBaselineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metric_service_pb2.GetBaselineResponse, _abc.Awaitable[_metric_service_pb2.GetBaselineResponse]]:
+        """GetBaseline scrapes once and returns what an increase can be counted from later."""
+
+    @_abc_1.abstractmethod
     def GetMetrics(
         self,
         request: _metric_service_pb2.GetMetricsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_metric_service_pb2.GetMetricsResponse, _abc.Awaitable[_metric_service_pb2.GetMetricsResponse]]:
         """GetMetrics scrapes once and returns the matching series."""
+
+    @_abc_1.abstractmethod
+    def GetMetricsPage(
+        self,
+        request: _metric_service_pb2.GetMetricsPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metric_service_pb2.GetMetricsPageResponse, _abc.Awaitable[_metric_service_pb2.GetMetricsPageResponse]]:
+        """GetMetricsPage scrapes once and returns the page as it was served."""
 
 def add_MetricServiceServicer_to_server(servicer: MetricServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

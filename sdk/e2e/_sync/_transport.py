@@ -47,6 +47,22 @@ Flag = threading.Event
 """What happens once, and can be waited for."""
 
 
+class Ending:
+    """What ends a long run: may be told in any thread, and in a signal's handler."""
+
+    def __init__(self) -> None:
+        # Not an event, whose lock the interrupted thread may just hold.
+        self._told: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def tell(self) -> None:
+        """It shall end."""
+        self._told.put(None)
+
+    def wait(self) -> None:
+        """Waits until it is told."""
+        self._told.get()
+
+
 class Background:
     """Work beside the caller's; it must end when a flag tells it to. The process may end before it."""
 

@@ -165,6 +165,12 @@ class Client:
             in_thread(writer.add_log, self.target.log)
         return target
 
+    def controller_metrics(self) -> str:
+        """The page of the controller's own metrics, in Prometheus' text format."""
+        request = evidence_service_pb2.GetControllerMetricsRequest()
+        method = self.transport.evidence.GetControllerMetrics
+        return (self.transport.unary(method, request, CALL_SECONDS)).page
+
     def hold(
         self, environment: str, *, fresh: bool, keep: bool, timeout: float
     ) -> Held[environment_service_pb2.HoldResponse]:

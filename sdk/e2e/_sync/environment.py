@@ -7,21 +7,24 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from e2e import bundles, evidence, live, naming
+from e2e._sync.interactive import Interactive
 from e2e._sync.job import Job
+from e2e._sync.metrics import InstrumentedTogether
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
-from e2e.messages import CONTAINER_KINDS, MASK, environment_summary_of, status_of
+from e2e.messages import CONTAINER_KINDS, environment_summary_of, status_of
 from e2e.options import JobOptions, WorkloadOptions
 from e2e.specs import environment_spec, new_job, new_manifest
 from e2e.values import EnvironmentSummary, Goal, WorkloadStatus
 from e2e_api import manifests
 from e2e_api.errors import E2EError, InvalidArgument
+from e2e_api.secrets import MASK
 from e2e_api.v1 import object_pb2
 
 DEFAULT_TIMEOUT = 60.0
 
 
-class Environment:
+class Environment(Interactive, InstrumentedTogether):
     """An isolated place for workloads, that is gone with all that is in it when its block ends.
 
         with e2e.Environment() as env:
@@ -96,6 +99,11 @@ class Environment:
         return self._session.environment
 
     @property
+    def keeps_failures(self) -> bool:
+        """Whether all stays as it is where the block ends by an exception."""
+        return self._keep_on_failure
+
+    @property
     def shared_dir(self) -> Path:
         """The directory that all its containers have, at the same path as on the host.
 
@@ -136,7 +144,10 @@ class Environment:
         """
         live.live.pop(self.name, None)
         try:
-            self._session.close(delete=not (self._keep or self._shared))
+            try:
+                self._session.end_companions(remove=self._attached or self._shared)
+            finally:
+                self._session.close(delete=not (self._keep or self._shared))
         finally:
             if self._unnamed:
                 naming.release(self.name)

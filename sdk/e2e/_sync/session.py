@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from e2e._sync._transport import pause
 from e2e._sync.client import Client
@@ -19,6 +20,14 @@ _RESTART_SECONDS, _RETRY_SECONDS = 10.0, 0.1
 """How long a controller may need to be there again, and how often it is asked meanwhile."""
 
 
+class Companion(Protocol):
+    """What was started beside an environment, and ends with it."""
+
+    def end(self, *, remove: bool) -> None:
+        """Ends what runs in this process; with `remove`, also what nobody else will remove."""
+        ...
+
+
 class Session:
     """One environment at one controller; `timeout` in seconds is that of waits that are given none."""
 
@@ -29,6 +38,8 @@ class Session:
         self._client: Client | None = None
         self._lease: Lease | None = None
         self._shared_directory = ""
+        self.companions: list[Companion] = []
+        """What ends before the environment does, the latest first."""
 
     @property
     def is_open(self) -> bool:
@@ -97,6 +108,15 @@ class Session:
         """Asks the controller to leave everything as it is when the claim ends."""
         held = self.client.hold(self.environment, fresh=False, keep=True, timeout=self.timeout)
         held.release()
+
+    def end_companions(self, *, remove: bool) -> None:
+        """Ends all of them, also where one fails."""
+        while self.companions:
+            try:
+                self.companions.pop().end(remove=remove)
+            except BaseException:
+                self.end_companions(remove=remove)
+                raise
 
     def close(self, *, delete: bool) -> None:
         """Ends the claim and the connection; with `delete`, all that was applied first."""

@@ -63,6 +63,22 @@ class AsyncFlag:
             return False
 
 
+class AsyncEnding:
+    """What ends a long run: may be told in any thread, and in a signal's handler."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def tell(self) -> None:
+        """It shall end."""
+        self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self) -> None:
+        """Waits until it is told."""
+        await self._event.wait()
+
+
 class AsyncBackground:
     """Work beside the caller's; it must end when a flag tells it to."""
 

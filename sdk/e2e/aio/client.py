@@ -167,6 +167,12 @@ class AsyncClient:
             await in_thread(writer.add_log, self.target.log)
         return target
 
+    async def controller_metrics(self) -> str:
+        """The page of the controller's own metrics, in Prometheus' text format."""
+        request = evidence_service_pb2.GetControllerMetricsRequest()
+        method = self.transport.evidence.GetControllerMetrics
+        return (await self.transport.unary(method, request, CALL_SECONDS)).page
+
     async def hold(
         self, environment: str, *, fresh: bool, keep: bool, timeout: float
     ) -> AsyncHeld[environment_service_pb2.HoldResponse]:

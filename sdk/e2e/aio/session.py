@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from e2e.aio._transport import pause
 from e2e.aio.client import AsyncClient
@@ -19,6 +20,14 @@ _RESTART_SECONDS, _RETRY_SECONDS = 10.0, 0.1
 """How long a controller may need to be there again, and how often it is asked meanwhile."""
 
 
+class AsyncCompanion(Protocol):
+    """What was started beside an environment, and ends with it."""
+
+    async def end(self, *, remove: bool) -> None:
+        """Ends what runs in this process; with `remove`, also what nobody else will remove."""
+        ...
+
+
 class AsyncSession:
     """One environment at one controller; `timeout` in seconds is that of waits that are given none."""
 
@@ -29,6 +38,8 @@ class AsyncSession:
         self._client: AsyncClient | None = None
         self._lease: AsyncLease | None = None
         self._shared_directory = ""
+        self.companions: list[AsyncCompanion] = []
+        """What ends before the environment does, the latest first."""
 
     @property
     def is_open(self) -> bool:
@@ -97,6 +108,15 @@ class AsyncSession:
         """Asks the controller to leave everything as it is when the claim ends."""
         held = await self.client.hold(self.environment, fresh=False, keep=True, timeout=self.timeout)
         await held.release()
+
+    async def end_companions(self, *, remove: bool) -> None:
+        """Ends all of them, also where one fails."""
+        while self.companions:
+            try:
+                await self.companions.pop().end(remove=remove)
+            except BaseException:
+                await self.end_companions(remove=remove)
+                raise
 
     async def close(self, *, delete: bool) -> None:
         """Ends the claim and the connection; with `delete`, all that was applied first."""

@@ -2,16 +2,17 @@
 
 from typing import Unpack
 
-from e2e.aio.handle import AsyncHandle
+from e2e import browser
 from e2e.aio.metrics import AsyncInstrumented
+from e2e.aio.profiled import AsyncProfiled
 from e2e.aio.session import AsyncSession
 from e2e.options import WorkloadOptions
-from e2e.specs import changed_manifest, with_state
+from e2e.specs import changed_manifest, url_scheme, with_state
 from e2e.values import Goal, WorkloadStatus
 from e2e_api import manifests
 
 
-class AsyncWorkload(AsyncHandle, AsyncInstrumented):
+class AsyncWorkload(AsyncProfiled, AsyncInstrumented):
     """A handle on one workload of an environment; made by `env.workload(...)` or `env.get(name)`.
 
     Every verb that waits takes a `timeout` in seconds, None for the environment's, and raises WaitFailed at
@@ -77,6 +78,18 @@ class AsyncWorkload(AsyncHandle, AsyncInstrumented):
         await self.stop(timeout=timeout)
         await self.start_and_wait_ready(timeout=timeout)
 
+    async def open_in_browser(self, path: str = "", port: str = "http") -> bool:
+        """Opens a page of it in the user's browser, or prints its address: see `e2e.open_in_browser`.
+
+        Args:
+            path: the page's, such as `/graph?g0.expr=up`.
+            port: the name of the port that serves it.
+
+        Raises NotRunning while it does not run, and NotFound for a port that it does not have.
+        """
+        address = await self.endpoint(port)
+        return browser.open_in_browser(f"{url_scheme(self._manifest, port)}://{address}/{path.lstrip('/')}")
+
     async def update(self, **changes: Unpack[WorkloadOptions]) -> None:
         """Changes what it is, as `env.workload` takes it, and does not wait: its container is made anew.
 
@@ -85,7 +98,7 @@ class AsyncWorkload(AsyncHandle, AsyncInstrumented):
         await self._check_own()
         changed = changed_manifest(self._manifest, changes)
         await self._session.apply([changed])
-        self._manifest = changed
+        self._manifest, self._ports = changed, changed.spec.ports
 
     async def _asked_to_be(self, state: manifests.State) -> manifests.Workload:
         """The manifest with that state, for the caller to apply."""

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +58,13 @@ def read_manifests(paths: Sequence[str], environment: str | None) -> list[Given]
     return given
 
 
-def find_manifests(paths: Sequence[str], environment: str | None) -> tuple[list[Given], str]:
-    """The manifests that are valid, and what is wrong with the others; "" where there is nothing."""
+def find_manifests(
+    paths: Sequence[str], environment: str | None, *, empty: bool = False
+) -> tuple[list[Given], str]:
+    """The manifests that are valid, and what is wrong with the others; "" where there is nothing.
+
+    That there is none at all is wrong too, unless it may be so (`empty`).
+    """
     problems: list[str] = []
     given: dict[Key, Given] = {}
     for text in _texts(paths, problems):
@@ -69,7 +75,7 @@ def find_manifests(paths: Sequence[str], environment: str | None) -> tuple[list[
             first = given.setdefault(found.key, found)
             if first is not found:
                 problems.append(f"{place}: {found.key} stands in {first.place} already")
-    if not given and not problems:
+    if not given and not problems and not empty:
         problems.append(f"{', '.join(paths)}: there is no manifest ({', '.join(_SUFFIXES)})")
     shown = problems[:_MOST_PROBLEMS]
     more = len(problems) - len(shown)
@@ -96,8 +102,7 @@ def _texts(paths: Sequence[str], problems: list[str]) -> Iterator[_Text]:
         if path == STANDARD_INPUT:
             yield _Text("standard input", sys.stdin.buffer.read(MAX_BYTES + 1), Path.cwd(), None)
             continue
-        files = sorted(_manifest_files(Path(path))) if Path(path).is_dir() else [Path(path)]
-        for file in files:
+        for file in _files(Path(path)):
             try:
                 with file.open("rb") as stream:
                     data = stream.read(MAX_BYTES + 1)
@@ -105,6 +110,46 @@ def _texts(paths: Sequence[str], problems: list[str]) -> Iterator[_Text]:
                 problems.append(f"{file}: {error.strerror or error}")
             else:
                 yield _Text(str(file), data, file.parent, _folder_environment(file, Path(path)))
+
+
+class Followed:
+    """Files and folders whose manifests change now and then."""
+
+    def __init__(self, paths: Sequence[str], environment: str | None) -> None:
+        """What stands there now is known already."""
+        self._paths = paths
+        self._environment = environment
+        self._state = self._look()
+        self._settled = True
+
+    def changed(self) -> tuple[list[Given], str] | None:
+        """All manifests, as `find_manifests` gives them, if the files are not as they were.
+
+        That is so once two calls see the same, as somebody may be about to write the rest.
+        """
+        before, self._state = self._state, self._look()
+        if before != self._state:
+            self._settled = False
+        elif not self._settled:
+            self._settled = True
+            return find_manifests(self._paths, self._environment, empty=True)
+        return None
+
+    def again(self) -> None:
+        """Lets the next call see a change, whatever is so."""
+        self._settled = False
+
+    def _look(self) -> list[tuple[Path, int, int, int]]:
+        found = []
+        for file in (file for path in self._paths for file in _files(Path(path))):
+            with suppress(OSError):
+                state = file.stat()
+                found.append((file, state.st_ino, state.st_size, state.st_mtime_ns))
+        return found
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(_manifest_files(path)) if path.is_dir() else [path]
 
 
 def _manifest_files(folder: Path) -> Iterator[Path]:

@@ -7,20 +7,23 @@ It is fed by a watch of its own, in a thread, beside whatever the caller waits f
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from e2e import Client, E2EError
+from e2e import Client, E2EError, Goal
 from e2e.cli.keys import Key
 from e2e.cli.output import span
+from e2e.evidence import object_lines, reason_line
 from e2e.tracing import WAITS
 from e2e_api.v1 import manifest_service_pb2, object_pb2
 
@@ -37,6 +40,7 @@ _PLAIN_INTERVAL = 5.0
 _FRAMES_A_SECOND = 10
 _NOTICED = 0.05
 _LONGEST_DETAIL = 200
+_RETRY_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -50,6 +54,8 @@ class Line:
     ended: float | None
     """When it came to rest; None while it is under way."""
     phases: str = ""
+    endpoints: tuple[str, ...] = ()
+    """`port=host:port` for each that can be reached from here."""
     told: float = 0.0
 
     def text(self) -> str:
@@ -80,7 +86,11 @@ class Board:
         if not self._wanted(key):
             return None
         status = found.status
-        return self._set(key, status.summary or "Pending", status.progress, _phases(status))
+        line = self._set(key, status.summary or "Pending", status.progress, _phases(status))
+        self.lines[key].endpoints = tuple(
+            f"{endpoint.port}={endpoint.external}" for endpoint in status.endpoints if endpoint.external
+        )
+        return line
 
     def gone(self, key: Key) -> Line | None:
         """Nothing is left of it."""
@@ -91,7 +101,7 @@ class Board:
         ended = now if word in _REST else None
         line = self.lines.get(key)
         if line is None:
-            line = self.lines[key] = Line(key, word, detail, now, ended, phases, now)
+            line = self.lines[key] = Line(key, word, detail, now, ended, phases, told=now)
             return line
         changed = line.word != word
         if changed and line.ended is not None:
@@ -119,15 +129,16 @@ class Progress:
         client: Client,
         *,
         environment: str = "",
-        keys: Iterable[Key] | None = None,
+        keys: Collection[Key] | None = None,
         console: Console | None = None,
+        footer: str = "",
     ) -> None:
         """Shows the objects of these keys; with None all workloads and files of the environment.
 
-        Without an environment, objects of all are watched.
+        Without an environment, objects of all are watched. With a `footer`, which stands below them, the
+        keys may change meanwhile; endpoints are shown too, and the evidence of what fails.
         """
-        chosen = None if keys is None else set(keys)
-        environments = {environment} if chosen is None else {key.environment for key in chosen}
+        environments = {environment} if keys is None or footer else {key.environment for key in keys}
         self._environment = environments.pop() if len(environments) == 1 else ""
         self._client = client
         self._watcher = Client(client.target)
@@ -135,18 +146,20 @@ class Progress:
         self._began = time.perf_counter()
 
         def wanted(key: Key) -> bool:
-            return key.kind != "Environment" if chosen is None else key in chosen
+            return key.kind != "Environment" if keys is None else key in keys
 
         self.board = Board(wanted, time.perf_counter)
         self._lock = threading.Lock()
         self._live: Live | None = None
         self._thread = threading.Thread(target=self._follow, name="e2e-progress", daemon=True)
         self._spinner = Spinner("dots")
+        self._over = threading.Event()
+        self._footer = footer
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live = Live(
-                get_renderable=self._table,
+                get_renderable=self._shown,
                 console=self._console,
                 refresh_per_second=_FRAMES_A_SECOND,
                 redirect_stderr=False,
@@ -159,6 +172,7 @@ class Progress:
     def __exit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
+        self._over.set()
         self._watcher.close()
         self._thread.join(timeout=2.0)
         self._catch_up()
@@ -168,18 +182,20 @@ class Progress:
     def _follow(self) -> None:
         manifests = self._watcher.transport.manifests
         request = manifest_service_pb2.WatchRequest(environment=self._environment)
-        try:
-            with self._watcher.transport.stream(manifests.Watch, request, None) as responses:
-                for response in responses:
-                    self._take(response)
-        except (E2EError, ValueError):
-            return  # the end of the block, or of the controller, which whoever waits is told too
+        while not self._over.is_set():
+            try:
+                with self._watcher.transport.stream(manifests.Watch, request, None) as responses:
+                    for response in responses:
+                        self._take(response)
+                    return
+            except (E2EError, ValueError):  # the end of the block, or of a controller that may come back
+                self._over.wait(_RETRY_SECONDS)
 
     def _take(self, response: manifest_service_pb2.WatchResponse) -> None:
-        with self._lock:
-            if response.HasField("object"):
-                self._tell(self.board.show(response.object))
-            elif response.HasField("gone"):
+        if response.HasField("object"):
+            self._show(response.object)
+        elif response.HasField("gone"):
+            with self._lock:
                 self._tell(self.board.gone(Key.of(response.gone)))
 
     def _catch_up(self) -> None:
@@ -188,27 +204,50 @@ class Progress:
             objects = self._client.list_objects(self._environment)
         except E2EError:
             return
+        for found in objects:
+            self._show(found)
         with self._lock:
-            for found in objects:
-                self._tell(self.board.show(found))
             there = {Key.of(found.key) for found in objects}
             for key in [key for key in self.board.lines if key not in there]:
                 self._tell(self.board.gone(key))
 
-    def _tell(self, line: Line | None) -> None:
-        if line is not None and self._live is None:
-            seconds = time.perf_counter() - self._began
-            self._console.print(
-                f"{seconds:6.1f}s  {line.key.name}: {line.text()}", soft_wrap=True, markup=False
-            )
+    def say(self, text: str) -> None:
+        """Writes a text that stays, above the lines on a terminal."""
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
-    def _table(self) -> Table:
+    def _show(self, found: object_pb2.Object) -> None:
+        with self._lock:
+            line = self.board.show(found)
+            self._tell(line)
+        # Without the lock, as the display asks for its lines while it holds one that writing needs.
+        if line is not None and line.word in _BAD and self._footer:
+            reason = reason_line(found, Goal.READY)
+            self.say("\n".join([reason, *(f"  {text}" for text in object_lines(found, reason))]))
+
+    def _tell(self, line: Line | None) -> None:
+        if line is None or self._live is not None:
+            return
+        seconds = time.perf_counter() - self._began
+        where = f"  {' '.join(line.endpoints)}" if self._footer and line.word in _GOOD else ""
+        self.say(f"{seconds:6.1f}s  {line.key.name}: {line.text()}{where.rstrip()}")
+
+    def _shown(self) -> RenderableType:
         with self._lock:
             table = Table.grid(padding=(0, 2))
-            now = time.perf_counter()
-            for line in sorted(self.board.lines.values(), key=lambda line: line.key):
-                table.add_row(self._mark(line), line.key.name, *_cells(line, now))
-            return table
+            for cells in self._rows():
+                table.add_row(*cells)
+        return Group(table, Text(self._footer, style="dim")) if self._footer else table
+
+    def _rows(self) -> Iterator[list[RenderableType]]:
+        now = time.perf_counter()
+        lines = sorted(self.board.lines.values(), key=lambda line: line.key)
+        if self._footer:
+            lines = [line for line in lines if line.word != "Gone"]
+        several = self._footer and len({line.key.environment for line in lines}) > 1
+        for line in lines:
+            name = f"{line.key.environment}/{line.key.name}" if several else line.key.name
+            cells: list[RenderableType] = [self._mark(line), name, *_cells(line, now)]
+            yield [*cells, _links(line.endpoints)] if self._footer else cells
 
     def _mark(self, line: Line) -> Spinner | Text:
         if line.word in _BAD:
@@ -222,6 +261,22 @@ def _cells(line: Line, now: float) -> tuple[Text, Text]:
     style = "red" if line.word in _BAD else "green" if line.word in _GOOD else ""
     text = Text(line.text(), style=style, overflow="ellipsis", no_wrap=line.word not in _BAD)
     return Text(f"{line.seconds(now):5.1f} s", style="dim"), text
+
+
+def _links(endpoints: Iterable[str]) -> Text:
+    """Addresses, of which a terminal may make links."""
+    texts = []
+    for endpoint in endpoints:
+        port, _, address = endpoint.partition("=")
+        is_page = port.startswith(("http", "web", "ui"))
+        texts.append(Text(f"{port}={address}", _link(f"http://{address}") if is_page else ""))
+    return Text(" ", overflow="fold").join(texts)
+
+
+@lru_cache
+def _link(address: str) -> Style:
+    """The same in each frame, as terminals know a link by a number that it gets here."""
+    return Style(link=address)
 
 
 def _phases(status: object_pb2.ObjectStatus) -> str:

@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from e2e.testing import benchmark
+from e2e.testing.benchmark import e2e_benchmark
+
+__all__ = ["e2e_benchmark"]
+
 if TYPE_CHECKING:
     from e2e import Environment
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--e2e-bundle-dir`, also as a setting."""
+    """`--e2e-bundle-dir` and `--e2e-benchmark-dir`, also as settings."""
     text = "folder for an evidence bundle of each environment whose test failed (also E2E_BUNDLE_DIR)"
     parser.getgroup("e2e").addoption("--e2e-bundle-dir", metavar="DIR", help=text)
     parser.addini("e2e_bundle_dir", text)
+    text = "folder for the reports of the fixture e2e_benchmark"
+    parser.getgroup("e2e").addoption("--e2e-benchmark-dir", metavar="DIR", help=text)
+    parser.addini("e2e_benchmark_dir", text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = config.getoption("e2e_bundle_dir") or (setting and str(config.rootpath / setting))
     if folder:
         os.environ["E2E_BUNDLE_DIR"] = os.path.abspath(folder)  # noqa: PTH100 - pathlib is loaded later
+    benchmark.configure(config)
     if config.pluginmanager.hasplugin("asyncio"):
         from e2e.testing import async_fixtures
 
@@ -40,6 +49,18 @@ def e2e_environment() -> "Iterator[Environment]":
 
     with Environment() as environment:
         yield environment
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps benchmarks from disturbing each other."""
+    if config.pluginmanager.hasplugin("xdist"):
+        benchmark.group(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what the run's benchmarks measured."""
+    benchmark.tell(terminalreporter)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,4 @@
 import re
-import sys
 
 from benchmarks import markdown, page
 from benchmarks.budgets import Budget
@@ -48,7 +47,3 @@ def test_every_group_of_samples_has_a_picture() -> None:
     html = page.document(report())
     assert html.count("<svg") == 4  # the curves, the contenders, and the rest by unit
     assert "NaN" not in html
-
-
-def test_the_library_of_plots_does_not_meddle_with_imports() -> None:
-    assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("pygal")]

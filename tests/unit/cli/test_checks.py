@@ -20,6 +20,16 @@ ENGINE = {
     "local_files": True,
     "data_folder": "/var/lib/docker",
     "free_bytes": 50 * 10**9,
+    "accounting": {
+        "cgroup_version": "2",
+        "cpu": True,
+        "memory": True,
+        "swap": True,
+        "rootless": False,
+        "storage": "overlay2",
+        "containerd_store": False,
+        "layers": True,
+    },
 }
 
 

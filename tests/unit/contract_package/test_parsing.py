@@ -188,10 +188,26 @@ def test_a_build_instead_of_an_image() -> None:
             "6:36: spec.files.1: /a stands there twice",
         ),
         ("env:\n  A: '1'\n  A: '2'", "8:5: not YAML: 'A' stands there twice"),
-        # not yet
         (
-            "files:\n- {path: /a, from: MetricTargets}",
-            "7:22: spec.files.0.from: not supported yet; give the `content`",
+            "ports: {d: {containerPort: 1, protocol: udp}}\nprofiles: {port: d}",
+            "7:20: spec.profiles.port: port",
+        ),
+        # rendered files
+        (
+            "files: [{path: /a}]",
+            "6:11: spec.files.0.content: is missing; or give `from`: MetricTargets",
+        ),
+        (
+            "files: [{path: /a, content: '', from: MetricTargets}]",
+            "6:22: spec.files.0.content: comes from MetricTargets: leave it out, or `from`",
+        ),
+        (
+            "files: [{path: /a, from: Targets}]",
+            "6:28: spec.files.0.from: expected 'MetricTargets' or 'ProfileTargets', not 'Targets'",
+        ),
+        (
+            "files: [{path: /a, from: MetricTargets, onChange: Recreate}]",
+            "6:53: spec.files.0.onChange: a file from MetricTargets is written into the container that is",
         ),
         # dependencies
         ("dependsOn: [{name: web}]", "6:22: spec.dependsOn.0.name: it cannot depend on itself"),

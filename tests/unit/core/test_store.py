@@ -12,6 +12,8 @@ from e2e_controller.store import Store
 
 from .builders import NOW, claim, environment, file_key, key, rejected, workload
 
+TARGETS = [{"path": "/targets.json", "from": "MetricTargets"}]
+
 
 class Harness:
     def __init__(self) -> None:
@@ -216,3 +218,42 @@ def test_versions_grow_and_an_equal_status_is_none(harness: Harness) -> None:
     assert first is not None
     assert second is not None
     assert second.version > first.version
+
+
+@pytest.mark.parametrize(
+    ("after", "looked_at"),
+    [
+        ({"ports": {"http": 80}, "metrics": {"port": "http", "path": "/other"}}, True),
+        ({"ports": {"http": 81}, "metrics": {"port": "http"}}, True),
+        ({"ports": {"http": 80}, "profiles": {"port": "http"}, "metrics": {"port": "http"}}, True),
+        ({"ports": {"http": 80}}, True),
+        (None, True),
+        ({"ports": {"http": 80}, "metrics": {"port": "http"}, "env": {"A": "1"}}, False),
+    ],
+)
+def test_who_has_a_file_of_targets_is_looked_at_when_one_changes(
+    harness: Harness, after: dict[str, object] | None, looked_at: bool
+) -> None:
+    harness.set_file("p.yaml", claim("p.yaml", workload("prometheus", files=TARGETS)))
+    harness.queued.clear()
+    harness.set_file("a.yaml", claim("a.yaml", workload(ports={"http": 80}, metrics={"port": "http"})))
+    assert key("prometheus") in harness.queued
+    harness.queued.clear()
+    harness.set_file("a.yaml", *([] if after is None else [claim("a.yaml", workload(**after))]))
+    assert (key("prometheus") in harness.queued) is looked_at
+
+
+def test_a_status_is_no_reason_to_look_at_files_of_targets(harness: Harness) -> None:
+    harness.set_file("p.yaml", claim("p.yaml", workload("prometheus", files=TARGETS)))
+    harness.set_file("a.yaml", claim("a.yaml", workload(ports={"http": 80}, metrics={"port": "http"})))
+    harness.queued.clear()
+    harness.store.set_status(key(), ObjectStatus(1, summary="Running"))
+    assert harness.queued == []
+
+
+def test_who_has_no_file_of_targets_any_more_is_left_alone(harness: Harness) -> None:
+    for spec in ({"files": TARGETS}, {}):
+        harness.set_file("p.yaml", claim("p.yaml", workload("prometheus", **spec)))
+    harness.queued.clear()
+    harness.set_file("a.yaml", claim("a.yaml", workload(ports={"http": 80}, metrics={"port": "http"})))
+    assert key("prometheus") not in harness.queued

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from e2e_api.errors import InvalidArgument
-from e2e_controller.metrics import AbsentPolicy, Expectation, ExpectationType, Sum
+from e2e_controller.metrics import AbsentPolicy, Expectation, ExpectationType, Measure, Sum
 
 T = ExpectationType
 NAN = math.nan
@@ -59,6 +59,36 @@ def test_waiting_for_an_absent_metric_never_judges_it(type_: T) -> None:
     assert not Expectation(type_, (0,)).holds(sums(0, 1, -1, None))
 
 
+def test_absent_is_what_has_no_series() -> None:
+    absent = Expectation(T.ABSENT)
+    assert absent.holds(sums(None, None), AbsentPolicy.FAIL)
+    assert not absent.holds(sums(None, 0))
+    assert not absent.holds([Sum("m", None, 1)])  # one of several workloads still has it
+
+
+def test_a_change_is_judged_once_it_is_known() -> None:
+    expectation = Expectation(T.LESS, (3,), Measure.INCREASE)
+    assert not expectation.holds([Sum("m", 1, 1)])
+    assert not expectation.holds([Sum("m", 1, 1, change=5)])
+    assert expectation.holds([Sum("m", 9, 1, change=2)])
+    assert not expectation.holds([Sum("m", 9, 1, change=2), Sum("n", None, 0)])
+    assert expectation.holds([Sum("m", 9, 1, change=2), Sum("n", None, 0)], AbsentPolicy.SKIP)
+    assert Expectation(T.GREATER_AMONG_TWO, (), Measure.INCREASE).holds(
+        [Sum("m", 1, 1, change=2), Sum("n", 9, 1, change=1)]
+    )
+
+
+def test_each_series_is_judged_alone() -> None:
+    expectation = Expectation(T.LESS, (3,), each=True)
+    (key, other) = ("m", (("a", "1"),)), ("m", (("a", "2"),))
+    assert expectation.holds([Sum("m", 4, 2, {key: 2, other: 2})])
+    assert not expectation.holds([Sum("m", 1, 2, {key: -2, other: 3})])
+    assert not expectation.holds([Sum("m", None, 0)])
+    grown = Expectation(T.GREATER, (0,), Measure.INCREASE, each=True)
+    assert grown.holds([Sum("m", 4, 2, change=3, changes=(1, 2))])
+    assert not grown.holds([Sum("m", 4, 2, change=3, changes=(0, 3))])
+
+
 def test_skipping_judges_the_others_alone() -> None:
     assert Expectation(T.EQUALS, (5,)).holds(sums(None, 5), AbsentPolicy.SKIP)
     assert not Expectation(T.EQUALS, (0,)).holds(sums(None, 5), AbsentPolicy.SKIP)
@@ -77,6 +107,9 @@ def test_skipping_judges_the_others_alone() -> None:
         (Expectation(T.EQUALS_AMONG_TWO), "first equals second"),
         (Expectation(T.GREATER_AMONG_TWO), "first greater than second"),
         (Expectation(T.LESS_AMONG_TWO), "first less than second"),
+        (Expectation(T.ABSENT), "absent"),
+        (Expectation(T.GREATER, (5,), Measure.INCREASE), "increased by greater than 5"),
+        (Expectation(T.LESS, (5,), Measure.RATE, 1.5, each=True), "each rate over 1.5s less than 5"),
     ],
 )
 def test_in_words(expectation: Expectation, words: str) -> None:

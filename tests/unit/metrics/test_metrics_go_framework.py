@@ -12,7 +12,9 @@ from e2e_controller.metrics import (
     LabelMatcher,
     MatchType,
     Page,
+    Selection,
     ValueType,
+    scrape_all,
     select,
 )
 
@@ -119,6 +121,46 @@ def test_with_label_matchers(matchers: list[tuple[str, str, str]], value: float 
     given = [LabelMatcher(name, MatchType(type_), text) for name, type_, text in matchers]
     (sum_,) = select(PAGE, ["metric_a"], given)
     assert (sum_.value, sum_.series) == (value, series)
+
+
+@pytest.mark.parametrize(
+    ("expectation", "names", "holds"),
+    [
+        (Expectation(EQUALS, (442,)), ["metric_a"], True),
+        (Expectation(EQUALS, (221,)), ["metric_a"], False),
+        (Expectation(EQUALS, (2040,)), ["metric_b_counter"], True),
+        (Expectation(EQUALS, (248,)), ["metric_b_hist"], True),
+        (Expectation(EQUALS, (44,)), ["metric_b_summary"], True),
+        (EQUALS_AMONG_TWO, ["metric_a", "metric_a"], True),
+        (GREATER_AMONG_TWO, ["metric_b", "metric_a"], True),
+        (LESS_AMONG_TWO, ["metric_b", "metric_a"], False),
+        (Expectation(EQUALS, (0,)), ["non_existing_metric"], False),
+    ],
+)
+async def test_several_instances_sum_up_as_a_composite_does(
+    expectation: Expectation, names: list[str], holds: bool
+) -> None:
+    async def fetch() -> Page:
+        return PAGE
+
+    sample = await scrape_all({"one": fetch, "other": fetch}, Selection(tuple(names)))
+    assert expectation.holds(sample.sums) is holds
+
+
+async def test_an_instance_without_the_metric_fails_a_composite() -> None:
+    async def fetch() -> Page:
+        return PAGE
+
+    async def fetch_nothing() -> Page:
+        return Page("other 1")
+
+    fetches = {"one": fetch, "other": fetch_nothing}
+    sample = await scrape_all(fetches, Selection(("metric_b",), absent=AbsentPolicy.FAIL))
+    with pytest.raises(AbsentMetric, match="metric metric_b is absent"):
+        Expectation(EQUALS, (1000,)).holds(sample.sums, AbsentPolicy.FAIL)
+    skipping = Selection(("metric_b",), absent=AbsentPolicy.SKIP)
+    sample = await scrape_all(fetches, skipping)
+    assert Expectation(EQUALS, (1000,)).holds(sample.sums, AbsentPolicy.SKIP)
 
 
 def test_missing_metrics_fail_where_the_framework_fails() -> None:

@@ -4,16 +4,21 @@ import math
 from datetime import UTC, datetime
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from e2e_api.errors import InvalidArgument
 from e2e_api.v1 import metric_service_pb2 as pb
 from e2e_controller.metrics import (
     AbsentPolicy,
+    Baseline,
     Expectation,
     ExpectationType,
     LabelMatcher,
     MatchType,
+    Measure,
+    Origin,
+    Part,
     Sample,
     Selection,
     Series,
@@ -22,12 +27,14 @@ from e2e_controller.metrics import (
     messages,
 )
 
+EXPECTATION = ("type", "operands", "measure", "window", "each")
+
 
 def request(**changes: object) -> pb.WaitMetricsRequest:
     selection = pb.MetricSelection(names=["m"])
     expectation = pb.Expectation(type=pb.EXPECTATION_TYPE_EQUALS, operands=[2])
     for name, value in changes.items():
-        target = expectation if name in ("type", "operands") else selection
+        target = expectation if name in EXPECTATION else selection
         target.MergeFrom(type(target)(**{name: value})) if value else target.ClearField(name)  # type: ignore[arg-type]
     return pb.WaitMetricsRequest(selection=selection, expectation=expectation)
 
@@ -43,6 +50,19 @@ def test_a_wait() -> None:
             ("m",), (LabelMatcher("a", MatchType.NOT_REGEX, "b+"),), ValueType.COUNT, AbsentPolicy.SKIP
         ),
         Expectation(ExpectationType.EQUALS, (2.0,)),
+        0.0,
+    )
+
+
+def test_a_wait_for_what_changes_stays_and_is_so_of_each_series() -> None:
+    message = request(
+        measure=pb.METRIC_MEASURE_RATE, window=Duration(seconds=1, nanos=500_000_000), each=True
+    )
+    message.stable_for.FromMilliseconds(250)
+    assert messages.wait_from_proto(message) == (
+        Selection(("m",), keeps_series=True),
+        Expectation(ExpectationType.EQUALS, (2.0,), Measure.RATE, 1.5, each=True),
+        0.25,
     )
 
 
@@ -58,6 +78,10 @@ def test_every_value_of_the_contract_is_known() -> None:
         message = pb.Expectation(type=number, operands=operands)
         name = pb.ExpectationType.Name(number).removeprefix("EXPECTATION_TYPE_")
         assert messages.expectation_from_proto(message).type.name == name
+    for number in pb.MetricMeasure.values()[1:]:
+        window = Duration(seconds=1 if number == pb.METRIC_MEASURE_RATE else 0)
+        found = messages.expectation_from_proto(request(measure=number, window=window).expectation)
+        assert found.measure.name == pb.MetricMeasure.Name(number).removeprefix("METRIC_MEASURE_")
     for type_ in pb.LabelMatchType.values()[1:]:
         messages.matchers_from_proto([pb.LabelMatcher(name="a", type=type_, value="b")])
 
@@ -83,6 +107,15 @@ def test_every_value_of_the_contract_is_known() -> None:
         ({"type": 99}, "expectation.type"),
         ({"operands": []}, "expectation.operands"),
         ({"type": pb.EXPECTATION_TYPE_EQUALS_AMONG_TWO, "operands": []}, "expectation.type"),
+        ({"measure": 99}, "expectation.measure"),
+        ({"measure": pb.METRIC_MEASURE_RATE}, "expectation.window"),
+        ({"window": Duration(seconds=1)}, "expectation.window"),
+        ({"measure": pb.METRIC_MEASURE_RATE, "window": Duration(seconds=-1)}, "expectation.window"),
+        ({"type": pb.EXPECTATION_TYPE_ABSENT, "operands": [], "each": True}, "expectation.type"),
+        (
+            {"names": ["b"], "type": pb.EXPECTATION_TYPE_LESS_AMONG_TWO, "operands": [], "each": True},
+            "expectation.each",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, object], field: str) -> None:
@@ -100,6 +133,34 @@ def test_samples() -> None:
     )
     assert [sum_.HasField("value") for sum_ in message.sums] == [False, True]
     assert messages.sample_to_proto(Sample(time, error="timeout")).error == "timeout"
+
+
+def test_samples_of_several_workloads() -> None:
+    parts = (Part("a", (Sum("m", 1, 1),)), Part("b", error="refused"))
+    message = messages.sample_to_proto(Sample(datetime.now(UTC), error="b: refused", parts=parts))
+    assert list(message.workloads) == [
+        pb.WorkloadSample(workload="a", sums=[pb.MetricSum(name="m", value=1, series=1)]),
+        pb.WorkloadSample(workload="b", error="refused"),
+    ]
+    assert not messages.sample_to_proto(Sample(datetime.now(UTC), parts=parts[:1])).workloads
+    changed = messages.sum_to_proto(Sum("m", 3, 1, change=-1))
+    assert changed == pb.MetricSum(name="m", value=3, series=1, change=-1)
+
+
+@pytest.mark.parametrize("origin", [None, Origin("c1", None), Origin("c1", datetime(2024, 5, 1, tzinfo=UTC))])
+def test_baselines(origin: Origin | None) -> None:
+    first, second = ("m_sum", (("a", "1"), ("b", "2"))), ("m_sum", ())
+    part = Part("web", (Sum("m", 3, 2, {first: 1.0, second: 2.0}), Sum("n", None, 0)), origin=origin)
+    message = messages.baseline_to_proto(part)
+    assert message.workload == "web"
+    expected = Baseline(origin, ({first: 1.0, second: 2.0}, {}))
+    assert messages.baseline_from_proto(message, ("m", "n")) == expected
+
+
+def test_a_baseline_of_no_time_is_refused() -> None:
+    message = pb.WorkloadBaseline(workload="web", container="c1", started_at=Timestamp(nanos=-5))
+    with pytest.raises(InvalidArgument, match="is no time"):
+        messages.baseline_from_proto(message, ("m",))
 
 
 def test_series() -> None:

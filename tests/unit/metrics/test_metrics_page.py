@@ -206,6 +206,7 @@ def test_a_metrics_page_may_be_empty_or_have_faults(text: str) -> None:
         ("requests", ["http_requests_total"]),
         ("rpc_second", ["rpc_seconds"]),
         ("untyped_thing", []),
+        ("req", []),
         ("zzz", []),
     ],
 )

@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import math
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -40,7 +41,7 @@ def fetch_of(*pages: str | Exception, cost: float = 0.0) -> Callable[[], Awaitab
 async def times_of_scrapes(fetch: Callable[[], Awaitable[Page]], until: float) -> list[float]:
     loop = asyncio.get_running_loop()
     times = []
-    samples = watch(fetch, SELECTION)
+    samples = watch(partial(scrape, fetch, SELECTION))
     async for _ in samples:
         times.append(loop.time())
         if loop.time() >= until:
@@ -72,7 +73,8 @@ async def test_a_page_that_takes_long_is_looked_at_less(cost: float, gap: float)
 
 @pytest.mark.looptime
 async def test_a_failed_scrape_is_a_sample() -> None:
-    samples = watch(fetch_of(ScrapeError("refused"), "m x", "m 2"), SELECTION, now=lambda: NOW)
+    fetch = fetch_of(ScrapeError("refused"), "m x", "m 2")
+    samples = watch(partial(scrape, fetch, SELECTION, lambda: NOW))
     assert [await anext(samples) for _ in range(3)] == [
         Sample(NOW, error="refused"),
         Sample(NOW, error="line 1 of the metrics page is not a metric: m x"),
@@ -93,16 +95,34 @@ async def test_the_selection_is_used() -> None:
     assert sample.sums == (Sum("a", 2, 2), Sum("b", None, 0))
 
 
-def sample_of(value: float | None, error: str = "") -> Sample:
-    return Sample(NOW, () if error else (Sum("m", value, 1),), error)
+def sample_of(value: float | None, error: str = "", at: float = 0) -> Sample:
+    return Sample(NOW + timedelta(seconds=at), () if error else (Sum("m", value, 1),), error)
 
 
-def test_history_keeps_the_last_samples_that_differ() -> None:
-    history = History(limit=3)
+def test_history_keeps_samples_that_differ() -> None:
+    history = History()
     kept = [history.add(sample_of(value)) for value in (1, 1, math.nan, math.nan, None, 1, 2)]
     assert kept == [True, False, True, False, True, True, True]
-    assert history.scrapes == 7
-    assert [sample.sums[0].value for sample in history.samples] == [None, 1, 2]
+    assert (history.scrapes, history.differed) == (7, 5)
+    assert [str(sample.sums[0].value) for sample in history.samples] == ["1", "nan", "None", "1", "2"]
+
+
+def test_a_long_history_is_spread_over_the_time_with_the_first_and_the_newest() -> None:
+    history = History(limit=5)
+    for number in range(1001):
+        history.add(sample_of(number, at=number / 10))
+        assert history.samples[-1].sums[0].value == number
+    values = [sample.sums[0].value for sample in history.samples]
+    assert (len(values), values[0], values[-1]) == (5, 0, 1000)
+    assert all(later - earlier > 50 for earlier, later in itertools.pairwise(values))  # type: ignore[operator]
+
+
+def test_the_last_error_is_remembered() -> None:
+    history = History(limit=2)
+    for sample in (sample_of(1), sample_of(None, "refused", at=1), sample_of(2, at=2), sample_of(3, at=3)):
+        history.add(sample)
+    assert history.last_error == sample_of(None, "refused", at=1)
+    assert [sample.error for sample in history.samples] == ["", ""]
 
 
 def test_history_of_errors() -> None:

@@ -1,6 +1,7 @@
 """A controller without an engine: it answers as told, and keeps what it was asked."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -177,6 +178,12 @@ class FakeController(
     def GetMetrics(self, request: Any, context: Any) -> Any:  # noqa: N802
         return next(self._answer("GetMetrics", request, context, lambda _: iter(())))
 
+    def GetBaseline(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return next(self._answer("GetBaseline", request, context, lambda _: iter(())))
+
+    def GetMetricsPage(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return next(self._answer("GetMetricsPage", request, context, lambda _: iter(())))
+
     def Exec(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # noqa: N802
         requests = list(request_iterator)
         self.requests += requests[1:]
@@ -190,6 +197,10 @@ class FakeController(
 
     def Inspect(self, request: Any, context: Any) -> Any:  # noqa: N802
         return next(self._answer("Inspect", request, context, lambda _: iter(())))
+
+    def GetControllerMetrics(self, request: Any, context: Any) -> Any:  # noqa: N802
+        page = evidence_service_pb2.GetControllerMetricsResponse(page="e2e_leases 1.0\n")
+        return next(self._answer("GetControllerMetrics", request, context, lambda _: iter([page])))
 
     def CollectEvidence(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
         def files(request: Any) -> Iterator[Any]:
@@ -211,3 +222,11 @@ def sample(error: str = "", at: float = 0.0, **sums: float | None) -> metric_ser
     for name, value in sums.items():
         message.sums.add(name=name, value=value)
     return message
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Returns when it holds: the fake hears of a client's end a little later."""
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

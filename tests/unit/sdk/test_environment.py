@@ -1,6 +1,5 @@
 """The synchronous client against a fake controller; the asynchronous one is in test_async.py."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,14 +26,7 @@ from e2e_api.v1 import environment_service_pb2 as environments
 from e2e_api.v1 import manifest_service_pb2 as manifests
 from e2e_api.v1 import wait_service_pb2 as waits
 
-from .fake_controller import FakeController, ready_object
-
-
-def until(holds: Any) -> None:
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+from .fake_controller import FakeController, ready_object, until
 
 
 def applied(controller: FakeController) -> list[tuple[str, str]]:
@@ -240,8 +232,9 @@ def test_update_applies_the_change_and_keeps_the_old_when_refused(controller: Fa
     with Environment("env") as env:
         web = env.workload("web", image="x:1")
         web.start()
-        web.update(image="x:2", env={"A": "1"})
+        web.update(image="x:2", env={"A": "1"}, ports={"http": 80})
         assert web.manifest.spec.image == "x:2"
+        assert web.internal_endpoint("http") == "web:80"
 
         def refuse(_: Any) -> Iterator[Any]:
             raise Conflict("web is defined by /manifests/web.yaml:1")

@@ -2,7 +2,7 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from e2e import Goal, NotFound, Unavailable, WaitFailed, WaitTimeout, evidence
+from e2e import Goal, NotFound, Unavailable, WaitFailed, WaitTimeout, evidence, metric_evidence
 from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
 
 from .fake_controller import ready_object, sample
@@ -95,10 +95,10 @@ def test_a_metric_timeout_shows_the_history() -> None:
         object=ready_object("env", "web"),
     )
     error = WaitTimeout("late", details=[failure])
-    found = evidence.explain_metrics(error, "equals(2)", ["a"], "web", 5, [])
+    found = metric_evidence.explain_metrics(error, "equals(2)", ["a"], "web", 5, [])
     assert str(found).splitlines() == [
         "a of web did not become equals(2): waited 5.0 s",
-        "  last values, of 3 that differed:",
+        "  last values, oldest first:",
         "    +0.0s  a = absent",
         "    +0.2s  connection refused",
         "    +1.0s  a = 1",
@@ -107,16 +107,58 @@ def test_a_metric_timeout_shows_the_history() -> None:
     ]
 
 
+def test_a_metric_timeout_shows_all_that_was_seen() -> None:
+    first, last = sample(at=10, m=3.0), sample(at=12, m=4.0)
+    for message, value in ((first, 1), (last, 2)):
+        message.workloads.add(workload="a").sums.add(name="m", value=value)
+        message.workloads.add(workload="b").sums.add(name="m")
+    last.sums[0].change = 1 / 3
+    failure = metric_service_pb2.MetricFailure(
+        history=[first, last],
+        last_error=sample(at=11, error="a: GET http://x: 503"),
+        matched=[metric_service_pb2.Series(name="m", labels={"code": "200"}, value=2, workload="a")],
+        matched_count=7,
+        label_misses=[
+            metric_service_pb2.LabelMiss(name="n", matcher='cod="2"', unknown_label=True, there=["code"]),
+            metric_service_pb2.LabelMiss(name="n", matcher='code="20"', there=["200", "204"]),
+            metric_service_pb2.LabelMiss(name="o", matcher='code="20"', unknown_label=True),
+        ],
+        scrapes=99,
+        object=ready_object("env", "a"),
+    )
+    failure.longest_held.FromMilliseconds(1200)
+    error = WaitTimeout("late", details=[failure])
+    found = metric_evidence.explain_metrics(error, "x", ["m", "n"], "a, b", 5, unit=" per second")
+    assert str(found).splitlines() == [
+        "m, n of a, b did not become x: waited 5.0 s",
+        "  last values, oldest first:",
+        "    +0.0s  m = 3 (a 1, b absent)",
+        "    +2.0s  m = 4 (changed by 0.333333 per second; a 2, b absent)",
+        "  last failed look: +1.0s  a: GET http://x: 503",
+        "  it held for 1.2 s at most",
+        "  series that match:",
+        '    a: m{code="200"} 2',
+        "    and 6 more",
+        '  cod="2": no series of n has that label; they have code',
+        '  code="20": no series of n has such a value; they have "200", "204"',
+        '  code="20": no series of o has that label; they have none',
+        "  looked 99 times",
+    ]
+    assert found.metrics == failure
+
+
 def test_a_metric_wait_on_what_exited_shows_the_container() -> None:
     error = WaitFailed("it exited", details=[metric_service_pb2.MetricFailure(object=exited())])
-    text = str(evidence.explain_metrics(error, "equals(2)", ["a", "b"], "web", 5))
+    text = str(metric_evidence.explain_metrics(error, "equals(2)", ["a", "b"], "web", 5))
     assert text.startswith("a, b of web did not become equals(2): it can no longer be, known after 5.0 s")
     assert text.splitlines()[1] == "  web: Exited: the container exited with code 3"
     assert "line 29" in text
 
 
 def test_an_absent_metric_has_the_controllers_words() -> None:
-    text = str(evidence.explain_metrics(NotFound("a is not on the page"), "equals(2)", ["a"], "web", 1))
+    text = str(
+        metric_evidence.explain_metrics(NotFound("a is not on the page"), "equals(2)", ["a"], "web", 1)
+    )
     assert text == "a of web did not become equals(2): the wait ended after 1.0 s\n  a is not on the page"
 
 

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -51,6 +52,32 @@ def test_an_expectation_says_how_many_names_it_judges() -> None:
 def test_an_expectation_that_can_never_hold_is_refused() -> None:
     with pytest.raises(InvalidArgument, match=r"between\(3, 1\) can never hold"):
         matchers.between(3, 1)
+
+
+def test_what_has_changed_and_each_series_say_so() -> None:
+    grown = matchers.increased_by(matchers.greater_or_equal(5))
+    assert str(grown) == "increased_by(greater_or_equal(5))"
+    assert str(matchers.each(grown)) == "each(increased_by(greater_or_equal(5)))"
+    assert str(matchers.rate(matchers.less(0.5), over=2)) == "rate(less(0.5), over=2)"
+    assert str(matchers.increased_by(matchers.equals_among_two())) == "increased_by(equals_among_two())"
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda: matchers.rate(matchers.greater(1), over=0.05), "at least 0.1 seconds"),
+        (lambda: matchers.rate(matchers.greater(1), over=NAN), "at least 0.1 seconds"),
+        (lambda: matchers.increased_by(matchers.increased_by(matchers.greater(1))), "two things at once"),
+        (lambda: matchers.rate(matchers.each(matchers.greater(1))), "each\\(...\\) goes around it"),
+        (lambda: matchers.each(matchers.less_among_two()), "judges two sums, no series"),
+        (lambda: matchers.increased_by(bool), "increased_by takes an expectation such as"),  # type: ignore[arg-type]
+        (lambda: matchers.increased_by(matchers.greater(1))(2.0), "is for waits on workloads' metrics"),
+        (lambda: matchers.each(matchers.greater(1))(2.0), "is for waits on workloads' metrics"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(make: Callable[[], object], problem: str) -> None:
+    with pytest.raises(InvalidArgument, match=problem):
+        make()
 
 
 def test_every_expectation_has_a_message() -> None:

@@ -15,8 +15,13 @@ from e2e import (
     WaitFailed,
     WaitTimeout,
     Workload,
+    each,
     equals,
     equals_among_two,
+    greater,
+    greater_or_equal,
+    increased_by,
+    rate,
 )
 from e2e_api.v1 import metric_service_pb2 as pb
 
@@ -35,6 +40,13 @@ def answer(*responses: Any) -> Any:
 
 def watch(*samples: pb.MetricSample) -> Any:
     return answer(*(pb.WatchMetricsResponse(sample=found) for found in samples))
+
+
+def late(failure: pb.MetricFailure) -> Any:
+    def raises(_: Any) -> Iterator[Any]:
+        raise WaitTimeout("late", details=[failure])
+
+    return raises
 
 
 def test_an_expectation_is_judged_by_the_controller(web: Workload, controller: FakeController) -> None:
@@ -69,10 +81,8 @@ def test_a_wrong_number_of_names_is_refused_before_asking(web: Workload, control
 
 
 def test_a_timeout_has_the_evidence(web: Workload, controller: FakeController) -> None:
-    def late(_: Any) -> Iterator[Any]:
-        raise WaitTimeout("late", details=[pb.MetricFailure(history=[sample(a=1.0)], scrapes=3)])
-
-    controller.answers["WaitMetrics"] = late
+    failure = pb.MetricFailure(history=[sample(a=1.0)], scrapes=3)
+    controller.answers["WaitMetrics"] = late(failure)
     with pytest.raises(
         WaitTimeout, match=r"a of web did not become equals\(2\): waited (?s:.*)\+0.0s  a = 1"
     ):
@@ -155,8 +165,9 @@ def test_the_history_of_what_is_judged_here_is_told(web: Workload, controller: F
     lines = str(raised.value).splitlines()
     assert lines[0].startswith("a of web did not become as the lambda at test_metrics.py:")
     assert lines[1] == "  web exited with code 1"
-    assert lines[3] == "    +0.0s  a = 2"
-    assert lines[-1] == "    +9.0s  a = 11"
+    assert lines[3] == "    +0.0s  a = 0"
+    assert lines[-1] == "    +11.0s  a = 11"
+    assert len(lines) == 3 + 10  # of more, some that are spread over the time
 
 
 def test_what_is_judged_here_has_as_much_time_as_was_given(web: Workload, controller: FakeController) -> None:
@@ -173,14 +184,120 @@ def test_what_is_judged_here_has_as_much_time_as_was_given(web: Workload, contro
             web.wait_sum_metrics(equals(1), "a", timeout=wrong)
 
 
-def test_a_metric_can_be_waited_to_go(web: Workload, controller: FakeController) -> None:
-    controller.answers["WatchMetrics"] = watch(sample(a=1.0), sample(error="refused"), sample(a=None))
-    web.wait_removed_metric("a", matchers={"x": "1"})
-    selection = controller.asked(pb.WatchMetricsRequest)[0].selection
-    assert (selection.absent, selection.matchers[0].value) == (pb.ABSENT_POLICY_SKIP, "1")
-    controller.answers["WatchMetrics"] = watch(sample(a=1.0))
-    with pytest.raises(WaitFailed, match=r"a of web did not become absent: (?s:.*)ended the watch"):
+def test_metrics_can_be_waited_to_go(web: Workload, controller: FakeController) -> None:
+    controller.answers["WaitMetrics"] = answer(pb.WaitMetricsResponse(sample=sample(a=None, b=None)))
+    web.wait_removed_metric("a", "b", matchers={"x": "1"}, stable_for=0.5)
+    (request,) = controller.asked(pb.WaitMetricsRequest)
+    assert request.expectation == pb.Expectation(type=pb.EXPECTATION_TYPE_ABSENT)
+    assert (list(request.selection.names), request.selection.matchers[0].value) == (["a", "b"], "1")
+    assert (request.selection.absent, request.stable_for.ToMilliseconds()) == (pb.ABSENT_POLICY_SKIP, 500)
+    controller.answers["WaitMetrics"] = late(pb.MetricFailure(history=[sample(a=1.0)]))
+    with pytest.raises(WaitTimeout, match=r"a of web did not become absent: waited (?s:.*)a = 1"):
         web.wait_removed_metric("a")
+    with pytest.raises(InvalidArgument, match="at least one metric name"):
+        web.wait_removed_metric()
+
+
+def test_what_has_changed_is_judged_by_the_controller_and_given(
+    web: Workload, controller: FakeController
+) -> None:
+    message = sample(a=12.0)
+    message.sums[0].change = 5
+    controller.answers["WaitMetrics"] = answer(pb.WaitMetricsResponse(sample=message))
+    assert web.wait_sum_metrics(increased_by(greater_or_equal(5)), "a") == {"a": 5.0}
+    controller.answers["WaitMetrics"] = late(pb.MetricFailure(history=[message]))
+    text = r"each\(rate\(greater\(9\), over=2\)\)(?s:.*)a = 12 \(changed by 5 per second\)"
+    with pytest.raises(WaitTimeout, match=text):
+        web.wait_sum_metrics(each(rate(greater(9), over=2)), "a")
+    first, second = (request.expectation for request in controller.asked(pb.WaitMetricsRequest))
+    assert first == pb.Expectation(
+        type=pb.EXPECTATION_TYPE_GREATER_OR_EQUAL, operands=[5], measure=pb.METRIC_MEASURE_INCREASE
+    )
+    assert (second.measure, second.each, second.window.seconds) == (pb.METRIC_MEASURE_RATE, True, 2)
+
+
+def test_a_baseline_is_given_back_to_the_controller(web: Workload, controller: FakeController) -> None:
+    found = pb.MetricBaseline(workloads=[pb.WorkloadBaseline(workload="web", container="c1")])
+    controller.answers["GetBaseline"] = answer(pb.GetBaselineResponse(baseline=found))
+    before = web.baseline("a", matchers={"x": "1"})
+    assert repr(before) == "Baseline(workloads=('web',), names=('a',))"
+    controller.answers["WaitMetrics"] = answer(pb.WaitMetricsResponse(sample=sample(a=1.0)))
+    web.wait_sum_metrics(increased_by(equals(5), since=before), "a", matchers={"x": "1"})
+    (asked,) = controller.asked(pb.GetBaselineRequest)
+    (waited,) = controller.asked(pb.WaitMetricsRequest)
+    assert waited.baseline == found
+    assert asked.selection == waited.selection
+
+
+def test_what_shall_hold_for_some_time_is_judged_by_the_controller(
+    web: Workload, controller: FakeController
+) -> None:
+    failure = pb.MetricFailure(history=[sample(a=2.0), sample(at=1, a=3.0)])
+    failure.longest_held.FromMilliseconds(700)
+    controller.answers["WaitMetrics"] = late(failure)
+    with pytest.raises(WaitTimeout) as raised:
+        web.wait_sum_metrics(equals(2), "a", stable_for=1.5)
+    assert controller.asked(pb.WaitMetricsRequest)[0].stable_for.ToMilliseconds() == 1500
+    assert str(raised.value).startswith("a of web did not become equals(2) for 1.5 s without a break: waited")
+    assert "  it held for 0.7 s at most" in str(raised.value).splitlines()
+    assert raised.value.metrics is not None
+    assert raised.value.metrics.longest_held.ToMilliseconds() == 700
+    with pytest.raises(InvalidArgument, match=r"rate\(equals\(2\), over=5\) is not known before the timeout"):
+        web.wait_sum_metrics(rate(equals(2), over=5), "a")
+    for wrong in (5.0, -1.0, float("nan")):
+        with pytest.raises(InvalidArgument, match=r"stable_for: expected seconds below the timeout \(5\)"):
+            web.wait_sum_metrics(equals(2), "a", stable_for=wrong)
+
+
+def test_a_callable_may_have_to_hold_for_some_time(web: Workload, controller: FakeController) -> None:
+    left = Event()
+
+    def changes(_: Any) -> Iterator[Any]:
+        for value, error in ((2.0, ""), (1.0, ""), (2.0, ""), (2.0, "refused"), (2.0, "")):
+            yield pb.WatchMetricsResponse(sample=sample(error=error, a=value))
+        left.wait(10)
+
+    controller.answers["WatchMetrics"] = changes
+    asked = []
+    started = time.monotonic()
+    web.wait_sum_metrics(lambda value: (asked.append(value), value == 2)[1], "a", stable_for=0.3)  # type: ignore[func-returns-value]
+    assert time.monotonic() - started >= 0.3
+    assert asked[:4] == [2.0, 1.0, 2.0, 2.0]  # the failed scrape is not asked about, and is a break
+    assert len(asked) > 4
+    with pytest.raises(
+        WaitTimeout, match=r"for 0\.9 s without a break: waited(?s:.*)it never held for more than"
+    ):
+        web.wait_sum_metrics(lambda value: value == 1, "a", stable_for=0.9, timeout=1)
+    left.set()
+
+
+def test_several_workloads_are_asked_at_once(web: Workload, controller: FakeController) -> None:
+    with Environment("env2", timeout=5) as env:
+        together = [env.workload("a", image="x", ports={"http": 80}, metrics="http"), "b"]
+        controller.answers["SumMetrics"] = answer(pb.SumMetricsResponse(sample=sample(m=3.0)))
+        assert env.sum_metrics(together, "m") == {"m": 3.0}
+        keys = controller.asked(pb.SumMetricsRequest)[0].selection.keys
+        assert [(key.environment, key.name) for key in keys] == [("env2", "a"), ("env2", "b")]
+        found = sample(m=3.0)
+        found.workloads.add(workload="a").sums.add(name="m", value=1)
+        found.workloads.add(workload="b").sums.add(name="m", value=2)
+        controller.answers["WaitMetrics"] = late(pb.MetricFailure(history=[found]))
+        with pytest.raises(
+            WaitTimeout, match=r"^m of a, b did not become equals\(4\)(?s:.*)m = 3 \(a 1, b 2\)"
+        ):
+            env.wait_sum_metrics(together, equals(4), "m")
+        with pytest.raises(WaitTimeout, match=r"^m of a, b did not become absent"):
+            env.wait_removed_metric(together, "m")
+        controller.answers["WatchMetrics"] = watch(found)
+        assert env.wait_sum_metrics(together, lambda value: value == 3, "m") == {"m": 3.0}
+        for nothing in (lambda: env.sum_metrics([], "m"), lambda: env.wait_sum_metrics([], equals(1), "m")):
+            with pytest.raises(InvalidArgument, match="give at least one workload"):
+                nothing()
+        found.sums[0].ClearField("value")
+        found.workloads[1].sums[0].ClearField("value")
+        controller.answers["SumMetrics"] = answer(pb.SumMetricsResponse(sample=found))
+        with pytest.raises(NotFound, match=r"^m of b: not on the metrics page"):
+            env.sum_metrics(together, "m")
 
 
 def test_sums_now(web: Workload, controller: FakeController) -> None:
@@ -194,6 +311,14 @@ def test_sums_now(web: Workload, controller: FakeController) -> None:
 
 
 def test_series_now(web: Workload, controller: FakeController) -> None:
-    line = pb.Series(family="a", name="a_bucket", labels={"le": "1"}, value=3)
+    line = pb.Series(family="a", name="a_bucket", labels={"le": '1"'}, value=3)
     controller.answers["GetMetrics"] = answer(pb.GetMetricsResponse(series=[line]))
-    assert web.metrics("a", matchers={"le": "1"}) == [Series("a", "a_bucket", {"le": "1"}, 3.0)]
+    found = web.metrics("a", matchers={"le": '1"'})
+    assert found == [Series("a", "a_bucket", {"le": '1"'}, 3.0)]
+    assert str(found[0]) == 'a_bucket{le="1\\""} 3'
+    assert str(Series("a", "a", {}, 0.5)) == "a 0.5"
+
+
+def test_the_page_now(web: Workload, controller: FakeController) -> None:
+    controller.answers["GetMetricsPage"] = answer(pb.GetMetricsPageResponse(text="# any\na 1\n"))
+    assert web.metrics_page() == "# any\na 1\n"

@@ -39,3 +39,13 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"grpc", "pydantic", "google.protobuf", "asyncio"} & set(found.stdout.split())
+
+
+def test_what_only_some_need_is_not_loaded_for_all() -> None:
+    code = (
+        "import sys, e2e\n"
+        "for name in e2e.__all__: getattr(e2e, name)\n"
+        "print(*({'httpx', 'prometheus_client', 'altair', 'pandas', 'aiohttp', 'docker'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

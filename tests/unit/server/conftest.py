@@ -9,13 +9,13 @@ from typing import Any
 import grpc
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from e2e_api.errors import E2EError, from_rpc_error
 from e2e_api.v1 import (
     container_service_pb2_grpc,
     environment_service_pb2_grpc,
     event_service_pb2_grpc,
+    evidence_service_pb2_grpc,
     manifest_service_pb2,
     manifest_service_pb2_grpc,
     metric_service_pb2_grpc,
@@ -53,6 +53,7 @@ class Client:
         self.metrics = metric_service_pb2_grpc.MetricServiceStub(channel)
         self.containers = container_service_pb2_grpc.ContainerServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
+        self.evidence = evidence_service_pb2_grpc.EvidenceServiceStub(channel)
 
     async def apply(self, *documents: Any, dry_run: bool = False) -> manifest_service_pb2.ApplyResponse:
         import json
@@ -165,16 +166,44 @@ class Harness:
 class MetricsPage:
     """A metrics page on this machine that fake workloads seem to serve, and how often it was asked for."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self) -> None:
         self.text = ""
+        """What is served; by workload, `texts`."""
+        self.texts: dict[str, str] = {}
+        self.authorizations: set[str] = set()
+        """What was shown to the page."""
         self.status = 200
         self.scrapes = 0
+        application = web.Application()
+        application.router.add_get("/metrics", self._handle)
+        self._runner = web.AppRunner(application)
+        self._ports: dict[str, int] = {}
 
-    async def workload(self, client: Client, name: str = "web", **spec: Any) -> None:
+    async def port(self, name: str = "web") -> int:
+        """A port of its own for each workload."""
+        if name not in self._ports:
+            if not self._ports:
+                await self._runner.setup()
+            await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+            self._ports[name] = self._runner.addresses[-1][1]
+        return self._ports[name]
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        self.scrapes += 1
+        self.authorizations.add(request.headers.get("Authorization", ""))
+        text = self.texts.get(request.query.get("workload", ""), self.text)
+        return web.Response(text=text, status=self.status)
+
+    async def workload(
+        self, client: Client, name: str = "web", metrics: dict[str, Any] | None = None, **spec: Any
+    ) -> None:
         """Makes a workload of which this is the metrics page."""
-        ports = {"http": {"containerPort": 80, "hostPort": self.port}}
-        await client.apply(document(name, ports=ports, metrics={"port": "http"}, **spec))
+        ports = {"http": {"containerPort": 80, "hostPort": await self.port(name)}}
+        asked = {"port": "http", "path": f"/metrics?workload={name}", **(metrics or {})}
+        await client.apply(document(name, ports=ports, metrics=asked, **spec))
         await client.wait(key(name), goal=Goal.WAIT_GOAL_RECONCILED)
 
 
@@ -202,15 +231,9 @@ async def client(harness: Harness) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def page() -> AsyncIterator[MetricsPage]:
-    async def handle(_: web.Request) -> web.Response:
-        page.scrapes += 1
-        return web.Response(text=page.text, status=page.status)
-
-    application = web.Application()
-    application.router.add_get("/metrics", handle)
-    async with TestServer(application, host="127.0.0.1") as server:
-        page = MetricsPage(server.port or 0)
-        yield page
+    page = MetricsPage()
+    yield page
+    await page.close()
 
 
 __all__ = [

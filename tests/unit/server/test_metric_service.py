@@ -99,7 +99,7 @@ async def test_an_old_container_meets_no_wait_about_a_new_manifest(
     page.text = "up 1\n"
     await page.workload(client)
     harness.driver.hang("create")
-    ports = {"http": {"containerPort": 80, "hostPort": page.port}}
+    ports = {"http": {"containerPort": 80, "hostPort": await page.port()}}
     await client.apply(document(ports=ports, metrics={"port": "http"}, env={"A": "2"}))
     waiting = asyncio.create_task(
         checked(client.metrics.WaitMetrics(wait_request("up", equals=1), timeout=60))

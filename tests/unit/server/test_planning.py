@@ -94,6 +94,33 @@ async def test_new_defaults_of_an_environment_show_whom_they_change(client: Clie
     assert both[1].action == manifest_service_pb2.APPLY_ACTION_UNCHANGED
 
 
+async def test_whose_file_of_targets_changes_is_told_beside_what_is_given(
+    client: Client, harness: Harness
+) -> None:
+    targets = [{"path": "/targets.json", "from": "MetricTargets"}]
+    web = document(ports={"http": 80}, metrics={"port": "http"})
+    writes = "write /targets.json into"
+
+    def told(objects: Any) -> list[tuple[str, int, list[str]]]:
+        return [(o.key.name, o.action, [line[: len(writes)] for line in o.plan]) for o in objects][1:]
+
+    await client.apply(document("prometheus", files=targets))
+    await client.wait(key("prometheus"))
+    unchanged = ("prometheus", manifest_service_pb2.APPLY_ACTION_UNCHANGED, [writes])
+    assert told((await client.apply(web, dry_run=True)).objects) == [unchanged]
+    both = (await client.apply(web, document("prometheus", files=targets), dry_run=True)).objects
+    assert told(both) == [unchanged]
+    await client.apply(web)
+    await client.wait(key(), key("prometheus"), goal=Goal.WAIT_GOAL_RECONCILED)
+    await eventually(lambda: any(call.startswith("put_files") for call in harness.driver.changes))
+    assert told((await client.apply(web, dry_run=True)).objects) == []
+    request = manifest_service_pb2.DeleteRequest(keys=[key()], dry_run=True)
+    assert told((await checked(client.manifests.Delete(request, timeout=60))).objects) == [unchanged]
+    labelled = document("test", "Environment", labels={"team": "a"})
+    relabelled = (await client.apply(labelled, dry_run=True)).objects
+    assert [o.key.name for o in relabelled] == ["test", "prometheus"]
+
+
 async def test_a_dry_run_tells_the_fields_without_their_secrets(client: Client) -> None:
     await client.apply(document(**BASE | {"env": {"DB_PASSWORD": "hunter22"}}))
     changed = document(**BASE | {"env": {"DB_PASSWORD": "hunter33"}, "image": "later:1"})

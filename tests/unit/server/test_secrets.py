@@ -1,7 +1,7 @@
 """What is hidden, and what is not."""
 
+from e2e_api.secrets import MASK
 from e2e_controller.server.secrets import (
-    MASK,
     Mask,
     masked_inspection,
     masked_manifest,
@@ -52,6 +52,19 @@ def test_a_manifest_shows_no_secret_in_its_command_line_nor_in_a_probes_headers(
     }
     assert spec["command"] == ["run", "--password=hunter22"]
     assert secrets_in({"spec": spec}) == {"hunter22", "Bearer 1234"}
+
+
+def test_a_manifest_shows_no_credentials_of_a_metrics_page() -> None:
+    basic = {"port": "http", "basicAuth": {"username": "me", "password": "hunter22"}}
+    bearer = {"port": "http", "bearerToken": "t0ken"}
+    for metrics, shown, secret in (
+        (basic, {**basic, "basicAuth": {"username": "me", "password": MASK}}, "hunter22"),
+        (bearer, {**bearer, "bearerToken": MASK}, "t0ken"),
+    ):
+        document = {"spec": {"command": [f"--auth={secret}"], "metrics": metrics}}
+        assert masked_manifest(document)["spec"] == {"command": [f"--auth={MASK}"], "metrics": shown}
+        assert secrets_in(document) == {secret}
+    assert masked_manifest({"spec": {"metrics": {"port": "http"}}})["spec"] == {"metrics": {"port": "http"}}
 
 
 def test_the_engines_view_shows_no_secret_in_command_lines() -> None:

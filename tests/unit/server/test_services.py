@@ -16,6 +16,7 @@ from e2e_api.v1 import (
     container_service_pb2,
     environment_service_pb2,
     event_service_pb2,
+    evidence_service_pb2,
     manifest_service_pb2,
     metric_service_pb2,
 )
@@ -410,3 +411,19 @@ async def test_the_work_of_a_client_that_left_stops(client: Client, harness: Har
     waiting.cancel()
     await eventually(lambda: harness.manager._server.calls == 0)
     assert harness.manager._store._subscriptions == before
+
+
+async def test_the_environments_address_range(client: Client) -> None:
+    await client.apply(document())
+    await client.wait()
+    request = environment_service_pb2.ListEnvironmentsRequest()
+    (found,) = (await checked(client.environments.ListEnvironments(request, timeout=10))).environments
+    assert (found.network, found.subnet) == ("e2e-test", "198.51.100.0/24")
+
+
+async def test_the_controllers_own_metrics(client: Client) -> None:
+    await client.apply(document())
+    await client.wait()
+    request = evidence_service_pb2.GetControllerMetricsRequest()
+    page = (await checked(client.evidence.GetControllerMetrics(request, timeout=10))).page
+    assert 'e2e_objects{condition="Ready",kind="Workload",status="True"} 1.0\n' in page

@@ -12,9 +12,9 @@ from e2e_api.conditions import Condition, ConditionType, Status
 from e2e_api.errors import EVIDENCE_BYTES, WaitFailed, WaitTimeout
 from e2e_api.v1 import metric_service_pb2 as metrics
 from e2e_controller.drivers.base import ContainerPhase, ImageFailed, Key
-from e2e_controller.metrics import History, Sample, Sum
+from e2e_controller.metrics import History, LabelMatcher, LabelMiss, MatchType, Sample, Sum
 from e2e_controller.objects import ObjectStatus, Probe
-from e2e_controller.server.evidence import metric_failure, wait_failure
+from e2e_controller.server.evidence import Seen, metric_failure, wait_failure
 
 from ..core.builders import NOW, container, object_of, workload
 from .conftest import Client, Harness, MetricsPage, checked, document, eventually, key, wait_request
@@ -87,6 +87,11 @@ def test_it_always_fits(message: str, name: str, lines: list[str], objects: int)
     history = History()
     for number in range(12):
         history.add(Sample(NOW, tuple(Sum(f"{name}{i}", float(number), 1) for i in range(3))))
-    metric = metric_failure(message, history, [name] * 10, failed)
+    history.add(Sample(NOW, error=message))
+    history.add(Sample(NOW, error=name))
+    miss = LabelMiss(name, LabelMatcher(name, MatchType.EQUAL, message), True, (name,))
+    line = metrics.Series(family=name, name=name, labels={name: message}, workload=name)
+    seen = Seen((name,) * 10, (miss,) * 3, (line,) * 20, 20, 1.5)
+    metric = metric_failure(message, history, seen, failed)
     assert metric.ByteSize() <= EVIDENCE_BYTES
     assert metric.object.key.name == "web"

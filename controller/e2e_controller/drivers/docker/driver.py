@@ -119,6 +119,10 @@ class DockerDriver:
         """The id of the environment's network, if it is there."""
         return await self._networks.inspect(environment)
 
+    def subnet(self, environment: str) -> str:
+        """The address range of the environment's network."""
+        return self._networks.subnet(environment)
+
     async def remove_environment(self, environment: str) -> None:
         """Removes what was built, the network and the named volumes."""
         await self._temporary.remove(environment)

@@ -16,6 +16,8 @@ class Known:
         self._unkilled: set[str] = set()
         self.networks: dict[str, tuple[str, float]] = {}
         """Id of each environment's network that is ours, and when it was last seen there."""
+        self.subnets: dict[str, str] = {}
+        """Address range of each environment's network, as last seen."""
         self.awaited_names: dict[str, Key] = {}
         """Who would have had each name that is taken by something foreign."""
 

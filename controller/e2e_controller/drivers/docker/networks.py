@@ -43,6 +43,7 @@ class _Network:
     labels: Mapping[str, str]
     containers: Mapping[str, str]
     """Name of each container (or of the endpoint that is left of one) by id."""
+    subnet: str
 
     @property
     def environment(self) -> str:
@@ -53,7 +54,8 @@ class _Network:
     def of(cls, found: Mapping[str, Any]) -> "_Network":
         members = (found["Containers"] or {}).items()
         names = {identity: str(member["Name"] or identity) for identity, member in members}
-        return cls(str(found["Id"]), str(found["Name"]), found["Labels"] or {}, names)
+        subnet = next(map(str, subnets_of([found])), "")
+        return cls(str(found["Id"]), str(found["Name"]), found["Labels"] or {}, names, subnet)
 
 
 class Networks:
@@ -89,6 +91,7 @@ class Networks:
                 remedy="remove it, or rename the environment",
             )
         self._known.networks[environment] = network.id, time.monotonic()
+        self._known.subnets[environment] = network.subnet
         return network.id
 
     async def ensure(self, environment: str) -> str:
@@ -106,15 +109,22 @@ class Networks:
         """The network's id of each environment that has one of ours."""
         ours = {"label": f"{LABEL_CONTROLLER}={self._controller_id}"}
 
-        def look(client: APIClient) -> dict[str, str]:
+        def look(client: APIClient) -> dict[str, Mapping[str, Any]]:
             found = [item for item in client.networks(filters=ours) if item["Id"] not in self._stuck]
-            named = {(item["Labels"] or {}).get(LABEL_ENVIRONMENT, ""): str(item["Id"]) for item in found}
-            return {name: network_id for name, network_id in named.items() if name}
+            named = {(item["Labels"] or {}).get(LABEL_ENVIRONMENT, ""): item for item in found}
+            return {name: item for name, item in named.items() if name}
 
-        return await self._engine.call("list networks", look)
+        found = await self._engine.call("list networks", look)
+        self._known.subnets |= {name: next(map(str, subnets_of([it])), "") for name, it in found.items()}
+        return {name: str(item["Id"]) for name, item in found.items()}
+
+    def subnet(self, environment: str) -> str:
+        """The network's address range, as last seen."""
+        return self._known.subnets.get(environment, "")
 
     async def remove(self, environment: str) -> None:
         """Removes the environment's network; one that is not there, or not ours, is left."""
+        self._known.subnets.pop(environment, None)
         self._known.networks.pop(environment, None)
         network = await self._look_for(environment)
         if network is not None and self._is_ours(network.labels):
@@ -223,6 +233,7 @@ class Networks:
         what = f"create network {name}"
         made = await self._engine.call("create network", create, what, environment=environment)
         self._known.networks[environment] = made, time.monotonic()
+        self._known.subnets[environment] = str(subnet)
         return made
 
     async def _remove_network(self, network: _Network) -> None:

@@ -131,6 +131,10 @@ class FakeDriver(Insides):
         await self.enter("inspect_network", environment)
         return self._network(environment)
 
+    def subnet(self, environment: str) -> str:
+        """An address range that nobody has."""
+        return "198.51.100.0/24" if environment in self.engine.networks else ""
+
     async def remove_environment(self, environment: str) -> None:
         """Removes what was built, network and volumes."""
         await self.enter("remove_environment", environment)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import click
 
-from e2e.cli import checks
+from e2e.cli import checks, usage
 from e2e.cli.checks import Finding, Mark
 from e2e.cli.files import Given, find_manifests
 from e2e.cli.options import files_option
@@ -17,6 +17,8 @@ _COLOURS = {Mark.GOOD: "green", Mark.WARNING: "yellow", Mark.BAD: "red"}
 @click.pass_context
 def command(context: click.Context, files: tuple[str, ...]) -> int:
     """Looks at the engine, the state folder, limits, the controller, and with -f at the manifests' images.
+
+    And at what cAdvisor can see of the containers' use of the machine.
 
     Ends with 1 when something that is needed is missing; each ✗ says how to get it.
     """
@@ -34,6 +36,7 @@ def command(context: click.Context, files: tuple[str, ...]) -> int:
             checks.check_engine(answer),
             checks.check_images(images, answer),
             checks.check_builds(given),
+            usage.check_usage(answer),
             checks.check_state(),
             checks.check_inotify(),
             checks.check_controller(context.obj, engine_answers="error" not in answer),

@@ -1,4 +1,4 @@
-"""Whether samples of one run are greater than those of another. Pure.
+"""Where samples lie, and whether those of one run are greater than those of another. Pure.
 
 The samples of two runs are compared by rank, which supposes nothing about how they are distributed: the ratio
 is the median of all ratios of a new sample to an old one (Hodges and Lehmann), and its interval follows from
@@ -6,17 +6,53 @@ how the Mann-Whitney statistic is distributed where both are the same.
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-
-from benchmarks.figures import median
 
 Verdict = Literal["faster", "slower", "cannot tell"]
 CONFIDENCE = 0.95
 _EXACT = 2500
 """Up to so many pairs the distribution is counted out; from there on it is as good as normal."""
 _NORMAL_QUANTILE = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Where samples lie."""
+
+    least: float
+    first_quartile: float
+    median: float
+    third_quartile: float
+    most: float
+
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> "Spread":
+        """Of at least one sample."""
+        return cls(
+            least=min(samples),
+            first_quartile=percentile(samples, 25),
+            median=percentile(samples, 50),
+            third_quartile=percentile(samples, 75),
+            most=max(samples),
+        )
+
+
+def median(samples: Sequence[float]) -> float:
+    """The middle, or the mean of the two middle ones."""
+    return statistics.median(samples)
+
+
+def percentile(samples: Sequence[float], percent: float) -> float:
+    """The value below which `percent` of the samples lie, interpolated between neighbours."""
+    if not samples:
+        raise ValueError("there are no samples")
+    ordered = sorted(samples)
+    position = (len(ordered) - 1) * percent / 100
+    below, above = math.floor(position), math.ceil(position)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
 @dataclass(frozen=True, slots=True)

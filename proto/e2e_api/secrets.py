@@ -1,0 +1,3 @@
+"""What stands for a secret wherever it would be shown."""
+
+MASK = "********"

@@ -1,0 +1,243 @@
+"""A Prometheus that watches an environment, with a cAdvisor beside it, and this process among its targets."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from e2e import cadvisor as usage
+from e2e import cgroups
+from e2e._sync.environment import Environment
+from e2e._sync.queries import Queries
+from e2e._sync.workload import Workload
+from e2e.matchers import equals
+from e2e.messages import environment_key
+from e2e.prometheus.configuration import CONTROLLER_PATH, METRICS_PATH, PROCESS_JOB, process_targets
+from e2e.prometheus.manifests import Setup
+from e2e.prometheus.program import IMAGE
+from e2e.serving import ControllerPage, MetricsServer, Page, registry_page
+from e2e.values import Goal
+from e2e_api.errors import Conflict, E2EError, InvalidArgument, NotFound, Unavailable, WaitTimeout
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_LOOK_SECONDS = 5.0
+NAME = "monitoring"
+"""Of the Prometheus, unless another is given."""
+
+
+def start(
+    env: Environment,
+    *,
+    name: str = NAME,
+    scrape_interval: float = 1.0,
+    image: str = IMAGE,
+    cadvisor: bool = True,
+    registry: "CollectorRegistry | None" = None,
+    rules: str | Mapping[str, Any] | None = None,
+    test_process: bool = True,
+    current_process_as_container: bool | str = False,
+    timeout: float | None = None,
+) -> "Monitoring":
+    """Starts a Prometheus in the environment that scrapes all its instrumented workloads.
+
+    Those that come later are discovered, those that are gone are forgotten, within a scrape interval of
+    Prometheus' own look at its targets, which it takes every five seconds. Series have the labels `job`,
+    `instance`, `environment`, `workload` and the workload's own.
+
+    Args:
+        env: an environment that is started.
+        name: of the Prometheus; a cAdvisor is `<name>-cadvisor`.
+        scrape_interval: seconds.
+        image: of the Prometheus.
+        cadvisor: whether what the containers use is scraped, too, as job `cadvisor`, with the label
+            `workload`.
+        registry: this process' metrics, as job `test-process`; None is prometheus_client's default registry.
+            They are served to the environment's containers alone, as the controller's are, which are job
+            `e2e-controller`.
+        rules: alerting and recording rules, as text or as a mapping with `groups`.
+        current_process_as_container: also put this process and its future children into a cgroup of its own,
+            so that cAdvisor shows what they use like a container's, as workload `test-process`, or of the
+            name that is given: see `e2e.cgroups`.
+        test_process: False scrapes neither this process nor the controller, for an engine that is on another
+            machine.
+        timeout: seconds until the first scrape of this process has succeeded; None is the environment's.
+
+    Raises WaitFailed and WaitTimeout with what stands in the way, such as an image that cannot be had or the
+    last error of a scrape; Conflict where there is something of that name; and Unavailable where no container
+    can reach this process. Then nothing is left of it.
+    """
+    if current_process_as_container and not cadvisor:
+        raise InvalidArgument("current_process_as_container needs cAdvisor, which shows it")
+    setup = Setup(
+        scrape_interval,
+        image,
+        rules,
+        process=test_process,
+        cadvisor=f"{name}-cadvisor" if cadvisor else "",
+        environment=env.name,
+    )
+    monitoring = Monitoring(env, name, setup, registry)
+    try:
+        if current_process_as_container:
+            monitoring._enter(current_process_as_container)
+        monitoring._begin(env._session.seconds(timeout))
+    except BaseException as error:
+        monitoring._give_up(error)
+        raise
+    return monitoring
+
+
+class Monitoring(Queries):
+    """What `start` gives; it ends with its block, with `close`, and with the environment.
+
+    with e2e.monitoring.start(env) as monitoring:
+        monitoring.wait_query('up{job="web"}', equals(1))
+    """
+
+    def __init__(
+        self, env: Environment, name: str, setup: Setup, registry: "CollectorRegistry | None"
+    ) -> None:
+        self.prometheus: Workload = env.workload(name, **setup.options())
+        """The Prometheus."""
+        self.cadvisor: Workload | None = None
+        """The cAdvisor, unless it was not wanted."""
+        if setup.cadvisor:
+            self.cadvisor = env.workload(setup.cadvisor, **usage.options())
+        super().__init__(self.prometheus)
+        self._env = env
+        self._session = env._session
+        self._setup = setup
+        self._registry = registry
+        self._server: MetricsServer | None = None
+        self._controller_page: ControllerPage | None = None
+        self.process: cgroups.ProcessContainer | None = None
+        """This process as a container, if it was asked for."""
+        self._applied: list[Workload] = []
+
+    def open_in_browser(self, path: str = "") -> bool:
+        """Opens a page of Prometheus in the user's browser, such as `/targets`: see `e2e.open_in_browser`."""
+        return self.prometheus.open_in_browser(path)
+
+    def close(self) -> None:
+        """Removes what `start` added, and stops serving this process' metrics; a second call does nothing."""
+        if self in self._session.companions:
+            self._session.companions.remove(self)
+        self.end(remove=True)
+
+    def end(self, *, remove: bool) -> None:
+        """What an environment that ends asks of it."""
+        for running in (self._server, self._controller_page):
+            if running is not None:
+                running.close()
+        applied, self._applied = self._applied, []
+        try:
+            if self.process is not None:
+                self.process.close()
+        finally:
+            self._remove(applied if remove else [])
+
+    def _remove(self, applied: Sequence[Workload]) -> None:
+        if applied:
+            self._session.client.delete([workload._key for workload in applied])
+            self._session.wait([workload._key for workload in applied], Goal.DELETED, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None and self._env.keeps_failures:
+                self.end(remove=False)  # what it has gathered is evidence
+            else:
+                self.close()
+        except E2EError as second:
+            if error is None:
+                raise
+            error.add_note(f"and {self!r} could not be removed: {second}")
+
+    def _enter(self, name: str | bool) -> None:
+        """Makes this process a container."""
+        chosen = name if isinstance(name, str) else PROCESS_JOB
+        self.process = cgroups.current_process_as_container(chosen, self._env.name)
+        parents = {str(PurePosixPath(path).parent) for path in self.process.paths.values()}
+        self.cadvisor = self._env.workload(self._setup.cadvisor, **usage.options(sorted(parents)))
+
+    def _begin(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        workloads = [self.prometheus, *([self.cadvisor] if self.cadvisor else [])]
+        for workload in workloads:
+            self._check_free(workload)
+        self._session.companions.append(self)
+        self._applied = workloads
+        self._session.apply([workload._asked_to_be("Running") for workload in workloads])
+        if self._setup.process:
+            self._serve(_left(deadline))
+        self._env.wait_ready(*workloads, timeout=_left(deadline))
+        self._wait_scraped(_left(deadline))
+
+    def _check_free(self, workload: Workload) -> None:
+        try:
+            workload.status()
+        except NotFound:
+            return
+        raise Conflict(f"environment {self._env.name} has a workload {workload.name} already: give a `name`")
+
+    def _serve(self, seconds: float) -> None:
+        """Serves in the environment's network, and tells Prometheus where."""
+        self._session.wait([environment_key(self._env.name)], Goal.READY, seconds)
+        summary = self._env.summary()
+        if summary is None or not summary.subnet:
+            raise Unavailable(f"the address range of {self._env.name}'s network is not known")
+        self._controller_page = ControllerPage(self._session.client.target)
+        pages: dict[str, Page] = {
+            METRICS_PATH: registry_page(self._registry),
+            CONTROLLER_PATH: self._controller_page,
+        }
+        self._server = MetricsServer(summary.subnet, pages)
+        targets = process_targets(self._server.address, self._env.name)
+        self.prometheus.update(files=self._setup.files(json.dumps(targets)))
+
+    def _wait_scraped(self, seconds: float) -> None:
+        """Waits until the first scrape has succeeded, of this process if it is scraped."""
+        job = PROCESS_JOB if self._setup.process else self.prometheus.name
+        instance = PROCESS_JOB if self._setup.process else self.prometheus.internal_endpoint("http")
+        try:
+            self.wait_query(f'up{{job="{job}",instance="{instance}"}}', equals(1), seconds)
+        except WaitTimeout as error:
+            first, *more = error.message.splitlines()
+            lines = [f"{job} was not scraped in time: {first}", *more]
+            lines += [f"  {line}" for line in self._scrapes(job)]
+            raise WaitTimeout("\n".join(lines), reason="NotScraped") from None
+
+    def _scrapes(self, job: str) -> list[str]:
+        """What is known of a job's scrapes."""
+        lines = [self._server.trouble] if self._server is not None and self._server.trouble else []
+        try:
+            found = [target for target in self.targets() if target.job == job]
+        except E2EError as error:
+            return [*lines, error.message]
+        lines += [f"target {target.url} is {target.health}: {target.last_error}" for target in found]
+        if not found:
+            lines.append(f"Prometheus has no target of job {job} yet")
+        if any("deadline" in target.last_error for target in found):
+            lines.append("a firewall may stand between the environment's network and this machine")
+        return lines
+
+    def _give_up(self, error: BaseException) -> None:
+        try:
+            self.close()
+        except E2EError as second:
+            error.add_note(f"and {self!r} could not be removed: {second}")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._env.name}/{self.prometheus.name}>"
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

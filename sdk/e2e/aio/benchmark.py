@@ -1,0 +1,147 @@
+"""A phase that is measured by what a monitoring knows of it."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from e2e.aio._transport import pause
+from e2e.aio.queries import AsyncQueries
+from e2e.benchmark.asked import QueryFigures, in_phase, is_asked_once, query_figures
+from e2e.benchmark.curves import Curve, curves_of
+from e2e.benchmark.report import Report
+from e2e.benchmark.usage import SELECTORS, unseen_after, usages
+from e2e.cgroups.hierarchies import own_paths
+from e2e.prometheus.results import QueryResult
+from e2e_api.errors import InvalidArgument, NotFound
+
+_BEFORE = 30.0
+"""Seconds before a phase whose looks are asked for too: one of them is the last before it began."""
+_LOOKS, _LOOK_SECONDS = 100, 1.0
+"""A query's values in a phase, and the least seconds between two."""
+_PAUSE = 0.2
+SETTLE = 10.0
+
+
+class AsyncMeasuredPhase:
+    """A block whose workloads are measured; `report` is there when it has ended without an error."""
+
+    def __init__(
+        self,
+        monitoring: AsyncQueries,
+        name: str,
+        queries: Mapping[str, str],
+        step: float | None,
+        settle: float,
+    ) -> None:
+        self.name = name
+        self._monitoring = monitoring
+        self._queries = dict(queries)
+        self._step = step
+        self._settle = settle
+        self._started = self._monotonic = 0.0
+        self._report: Report | None = None
+
+    @property
+    def report(self) -> Report:
+        """What was measured. Raises NotFound until the block has ended, and when it ended by an error."""
+        if self._report is None:
+            raise NotFound(f"phase {self.name} has no report: its block did not end, or ended by an error")
+        return self._report
+
+    async def __aenter__(self) -> Self:
+        for name, promql in self._queries.items():
+            try:
+                await self._monitoring.query(in_phase(promql, _LOOK_SECONDS))
+            except InvalidArgument as error:
+                raise InvalidArgument(f"query {name!r}: {error.message}", reason=error.reason) from None
+        self._started, self._monotonic = await self._now(), time.monotonic()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._report = await self._measure(time.monotonic() - self._monotonic)
+
+    async def _measure(self, seconds: float) -> Report:
+        start, end = self._started, self._started + seconds
+        series, notes = await self._looked_after(start, end)
+        used = usages(series, start, end, own_paths())
+        if not used:
+            notes = [*notes, "nobody told what was used: is there a cAdvisor, or a workload with metrics?"]
+        queries = [await self._ask(name, promql, start, end) for name, promql in self._queries.items()]
+        return Report(
+            name=self.name,
+            environment=self._monitoring._prometheus._session.environment,
+            started=datetime.fromtimestamp(start, UTC),
+            seconds=seconds,
+            usage=used,
+            queries=tuple(queries),
+            notes=tuple(notes),
+        )
+
+    async def _looked_after(self, start: float, end: float) -> tuple[list[Curve], list[str]]:
+        """All that tells of use, once everything was looked at after the phase, or the patience is over."""
+        deadline = time.monotonic() + self._settle
+        while True:
+            now = await self._now()
+            series = await self._told(now, f"[{round((now - start + _BEFORE) * 1000)}ms]")
+            unseen = unseen_after(series, await self._told(now), start, end)
+            scraped = await self._monitoring.query(f"min(timestamp(up)) >= {end!r}", now)
+            if not unseen.late and curves_of(scraped):
+                return series, [f"ended before the phase did: {unseen.ended}"] if unseen.ended else []
+            if time.monotonic() > deadline:
+                return series, [f"not looked at after the phase: {unseen.late or 'a target'}"]
+            await pause(_PAUSE)
+
+    async def _told(self, now: float, span: str = "") -> list[Curve]:
+        """What tells of use: all looks in a span, such as `[5s]`; without one, what is there now."""
+        found = [await self._monitoring.query(selector + span, now) for selector in SELECTORS]
+        return [curve for result in found for curve in curves_of(result)]
+
+    async def _ask(self, name: str, promql: str, start: float, end: float) -> QueryFigures:
+        asked = in_phase(promql, end - start)
+        if is_asked_once(promql):
+            result: QueryResult = await self._monitoring.query(asked, end)
+        else:
+            step = self._step or max(_LOOK_SECONDS, (end - start) / _LOOKS)
+            result = await self._monitoring.query_range(asked, start, end, step)
+        return query_figures(name, promql, curves_of(result), start)
+
+    async def _now(self) -> float:
+        """Seconds since 1970 by the clock of Prometheus, whose machine may be another."""
+        (curve,) = curves_of(await self._monitoring.query("time()"))
+        return curve.points[0][1]
+
+
+def measure(
+    monitoring: AsyncQueries,
+    name: str = "phase",
+    *,
+    queries: Mapping[str, str] | None = None,
+    step: float | None = None,
+    settle: float = SETTLE,
+) -> AsyncMeasuredPhase:
+    """A block whose workloads are measured.
+
+    async with measure(monitoring, "load", queries={"requests": "sum(rate(requests_total[5s]))"}) as phase:
+        await put_load_on(web)
+    print(phase.report)
+
+    The report has, for each workload and for the test process, CPU seconds, memory, network and disk, as
+    cAdvisor tells them; where there is none, as the programs' own `process_...` metrics do.
+
+    Args:
+        monitoring: what `e2e.monitoring.start` gave, or the queries of a Prometheus.
+        name: of the phase.
+        queries: PromQL by name, such as request rates and latencies. Their values from the begin of the phase
+            to its end are in the report, and their mean is what is compared; one with `$__range` in it, which
+            stands for the phase's length, is asked once for the whole phase.
+        step: seconds between two values of a query; None is a hundredth of the phase, a second at least.
+        settle: seconds to wait at the end until everything has been looked at again.
+
+    Entering raises InvalidArgument for a wrong query; leaving raises what `monitoring.query` does.
+    """
+    return AsyncMeasuredPhase(monitoring, name, queries or {}, step, settle)

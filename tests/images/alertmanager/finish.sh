@@ -1,0 +1,2 @@
+# Upstream's names.
+ln -s prometheus-alertmanager usr/bin/alertmanager

@@ -1,0 +1,86 @@
+"""A measured phase on the real engine: what Prometheus and cAdvisor tell of a web server under load."""
+
+import json
+import time
+import urllib.request
+from pathlib import Path
+
+from chromium import Chromium
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector
+from small import web_server
+
+import e2e
+from e2e import greater
+from tests.unit.benchmark.reports import report
+
+PATIENCE = 90.0
+LOAD_SECONDS = 5.0
+PAGE = 20_000
+"""Bytes of a page, at least."""
+
+
+def put_load_on(web: e2e.Workload, requests: Counter) -> int:
+    """Asks for a page for a while; how often."""
+    until, count = time.monotonic() + LOAD_SECONDS, 0
+    while time.monotonic() < until:
+        with urllib.request.urlopen(f"http://{web.endpoint('http')}/page", timeout=10) as answer:
+            assert len(answer.read()) >= PAGE
+        requests.inc()
+        count += 1
+    return count
+
+
+def test_phases_at_rest_under_load_and_with_an_end(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    requests = Counter("requests", "Pages that were asked for.", registry=registry)
+    queries = {"requests": "increase(requests_total[$__range])", "rate": "rate(requests_total[3s])"}
+    with e2e.Environment(timeout=PATIENCE) as env:
+        web = web_server(env, "web")
+        web.start_and_wait_ready()
+        web.exec(["sh", "-c", f"head -c {PAGE} /dev/zero > /www/page"])
+        with e2e.monitoring.start(env, registry=registry) as monitoring:
+            monitoring.wait_query('container_cpu_usage_seconds_total{workload="web"}', greater(0))
+            monitoring.wait_query("requests_total", e2e.equals(0))
+            with e2e.benchmark.measure(monitoring, "rest") as rest:
+                time.sleep(2.0)
+            with e2e.benchmark.measure(monitoring, "load", queries=queries) as load:
+                count = put_load_on(web, requests)
+            with e2e.benchmark.measure(monitoring, "end", settle=PATIENCE) as end:
+                time.sleep(1.0)
+                web.kill()
+                time.sleep(3.0)
+    assert end.report.notes == ("ended before the phase did: web",)
+    assert end.report.of("web").cpu_seconds is not None
+    used, idle = load.report.of("web"), rest.report.of("web")
+    assert used.source == "cadvisor"
+    assert used.cpu_seconds is not None
+    assert idle.cpu_seconds is not None
+    assert used.cpu_seconds > idle.cpu_seconds
+    assert used.network_sent_bytes is not None
+    # What cAdvisor tells may be some seconds old where the machine is busy.
+    assert used.network_sent_bytes > 0.2 * count * PAGE
+    assert used.memory_peak_bytes is not None
+    assert used.memory_mean_bytes is not None
+    assert used.memory_peak_bytes >= used.memory_mean_bytes > 0
+    own = load.report.of("test-process")
+    assert own.cpu_seconds is not None
+    assert own.cpu_seconds > 0
+    assert load.report.seconds >= LOAD_SECONDS
+    assert 0.3 * count < load.report.query("requests").only.mean < 2 * count
+    assert load.report.query("rate").only.most > 0
+    path = load.report.write(tmp_path)
+    assert json.loads(path.read_text())["name"] == "load"
+    assert "| web |" in path.with_suffix(".md").read_text()
+    assert "vegaEmbed" in path.with_suffix(".html").read_text()
+
+
+def test_plots_are_drawn_by_a_real_browser(tmp_path: Path) -> None:
+    with e2e.Environment(timeout=PATIENCE) as env:
+        chromium = Chromium(env)
+        page = env.get("chromium").write_file("report.html", report().to_html())
+        shown = chromium.wait_shown(f"file://{page}", "Benchmark load", "cores in use", pictures=tmp_path)
+        # The titles, axes and legends of plots are text that only the page's own script writes.
+        for text in ("cores in use", "memory, MB", "seconds", "test-process", "code=200", "2.5 MB"):
+            assert text in shown
+        assert shown.count("cores in use") == 1

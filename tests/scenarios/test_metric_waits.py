@@ -1,0 +1,125 @@
+"""Waits on metrics of real programs: several together, over a restart, behind TLS and a password."""
+
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from small import web_server
+
+import e2e
+import e2edb
+from e2e import each, equals, greater, greater_or_equal, increased_by, less_or_equal, rate
+
+# Of "scrape-me".
+_BCRYPT = "$2b$04$9/6BcoHWfhMkao1p.oNowuwXPlg9cQFdeNZB4mCly1t9D.Pp7FuV."
+_WEB_CONFIG = f"""\
+tls_server_config: {{cert_file: /etc/prometheus/tls/cert.pem, key_file: /etc/prometheus/tls/key.pem}}
+basic_auth_users: {{e2e: {_BCRYPT}}}
+"""
+
+
+def test_several_workloads_are_waited_for_together(e2e_environment: e2e.Environment) -> None:
+    env = e2e_environment
+    webs = [web_server(env, name, root=str(env.shared_dir / name)) for name in ("a", "b", "c")]
+    for number, web in enumerate(webs):
+        web.write_file("index.html", "")
+        web.write_file("metrics", f'loaded{{part="x"}} {number}\n')
+    env.start_and_wait_ready(*webs)
+    assert env.sum_metrics(webs, "loaded") == {"loaded": 3.0}
+    assert env.wait_sum_metrics(["a", "c"], equals(2), "loaded") == {"loaded": 2.0}
+    timer = threading.Timer(0.3, lambda: webs[0].write_file("metrics", 'loaded{part="x"} 7\n'))
+    timer.start()
+    assert env.wait_sum_metrics(webs, equals(10), "loaded", stable_for=0.3) == {"loaded": 10.0}
+    timer.join()
+    with pytest.raises(e2e.WaitTimeout) as late:
+        env.wait_sum_metrics(webs, greater(99), "loaded", timeout=0.5)
+    assert str(late.value).startswith("loaded of a, b, c did not become greater(99): waited 0.")
+    assert "loaded = 10 (a 7, b 1, c 2)" in str(late.value)
+    assert '    a: loaded{part="x"} 7' in str(late.value).splitlines()
+    with pytest.raises(
+        e2e.WaitTimeout, match=r'parts="x": no series of loaded has that label; they have part'
+    ):
+        env.wait_sum_metrics(webs, greater(0), "loaded", matchers={"parts": "x"}, timeout=0.5)
+    timer = threading.Timer(0.3, lambda: webs[1].kill())
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(e2e.WaitFailed, match=r"(?s)loaded of a, b, c did not become.*b: "):
+        env.wait_sum_metrics(webs, greater(99), "loaded", timeout=60)
+    assert time.monotonic() - began < 30  # not at the deadline
+    timer.join()
+
+
+def test_what_is_counted_over_a_restart(e2e_environment: e2e.Environment) -> None:
+    prometheus = e2edb.prometheus(e2e_environment, "prometheus", restart_policy="Always")
+    prometheus.start_and_wait_ready()
+    requests = "prometheus_http_requests_total"  # each look at its page is one
+    on_page = {"handler": "/metrics"}
+    assert prometheus.wait_sum_metrics(greater_or_equal(20), requests, matchers=on_page)
+    grown = prometheus.wait_sum_metrics(increased_by(greater_or_equal(5)), requests, matchers=on_page)
+    assert 5 <= grown[requests] < 20  # what was counted before the wait does not count
+    started = prometheus.status().container
+    prometheus.exec(["sh", "-c", "(sleep 0.5; kill 1) >/dev/null 2>&1 &"])
+    grown = prometheus.wait_sum_metrics(increased_by(greater_or_equal(60)), requests, matchers=on_page)
+    assert grown[requests] >= 60
+    again = prometheus.status().container
+    assert started is not None
+    assert again is not None
+    assert again.started_at != started.started_at
+    before = prometheus.baseline(requests, matchers=on_page)
+    prometheus.restart()
+    since = increased_by(greater_or_equal(10), since=before)
+    assert prometheus.wait_sum_metrics(since, requests, matchers=on_page)[requests] >= 10
+    fast = prometheus.wait_sum_metrics(rate(greater(1), over=0.5), requests, matchers=on_page)
+    assert fast[requests] > 1
+    each_once = each(less_or_equal(1))
+    prometheus.wait_sum_metrics(each_once, "prometheus_ready", "prometheus_build_info", stable_for=0.2)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> dict[str, str]:
+    """A key and its self-signed certificate for `secure`, made by the machine's own openssl."""
+    request = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=secure -addext subjectAltName=DNS:secure"
+    files = {name: tmp_path / f"{name}.pem" for name in ("key", "cert")}
+    command = ["openssl", *request.split(), "-keyout", str(files["key"]), "-out", str(files["cert"])]
+    subprocess.run(command, check=True, capture_output=True)
+    return {name: path.read_text() for name, path in files.items()}
+
+
+def test_a_page_behind_tls_and_a_password(e2e_environment: e2e.Environment, tls: dict[str, str]) -> None:
+    def metrics(password: str, trust: e2e.Tls | None) -> e2e.Metrics:
+        user = e2e.BasicAuth(username="e2e", password=password)
+        return e2e.Metrics(port="https", scheme="https", basic_auth=user, tls=trust)
+
+    secure = e2e_environment.workload(
+        "secure",
+        image=e2edb.PROMETHEUS_IMAGE,
+        command=[
+            "--config.file=/etc/prometheus/e2e.yml",
+            "--storage.tsdb.path=/tmp/data",
+            "--web.config.file=/etc/prometheus/tls/web.yml",
+        ],
+        files={
+            "/etc/prometheus/e2e.yml": "global: {}\n",
+            "/etc/prometheus/tls/web.yml": _WEB_CONFIG,
+            "/etc/prometheus/tls/cert.pem": tls["cert"],
+            "/etc/prometheus/tls/key.pem": tls["key"],
+        },
+        ports={"https": 9090},
+        readiness=e2e.TcpProbe(port="https"),
+        metrics=metrics("scrape-me", e2e.Tls(ca=tls["cert"])),
+    )
+    secure.start_and_wait_ready()
+    secure.wait_sum_metrics(greater(0), "prometheus_build_info")
+    assert "prometheus_build_info{" in secure.metrics_page()
+    secure.update(metrics=metrics("scrape-me", None))
+    secure.wait_sum_metrics(greater(0), "prometheus_build_info")
+    secure.update(metrics=metrics("not-this-one", None))
+    with pytest.raises(e2e.WaitTimeout, match="401 Unauthorized") as refused:
+        secure.wait_sum_metrics(greater(0), "prometheus_build_info", timeout=1)
+    assert "not-this-one" not in str(refused.value)
+    secure.update(metrics=metrics("scrape-me", e2e.Tls(ca=tls["cert"], server_name="another")))
+    with pytest.raises(e2e.WaitTimeout, match="the certificate is not trusted: Hostname mismatch"):
+        secure.wait_sum_metrics(greater(0), "prometheus_build_info", timeout=1)
+    assert "scrape-me" not in repr(e2e_environment.get("secure").manifest)

@@ -1,0 +1,207 @@
+"""This process in a cgroup of its own, on the machine's own cgroups. A child of the test does it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.cgroups.hierarchies import read_hierarchies
+
+COMES_AND_GOES = """
+import os, subprocess, sys, threading
+from pathlib import Path
+from e2e.cgroups import current_process_as_container
+
+def cgroups(who="self"):
+    return Path("/proc", str(who), "cgroup").read_text()
+
+before = cgroups()
+done = threading.Event()
+threading.Thread(target=done.wait, daemon=True).start()
+with current_process_as_container(sys.argv[1]) as container:
+    child = subprocess.Popen(["sleep", "60"])
+    inside = cgroups()
+    assert all(path.endswith(f"/e2e/{sys.argv[1]}") for path in container.paths.values())
+    assert all(path in inside for path in container.paths.values()), inside
+    assert cgroups(child.pid) == inside
+    tasks = os.listdir("/proc/self/task")
+    assert len(tasks) > 1
+    assert all(cgroups(f"self/task/{task}") == inside for task in tasks)
+assert cgroups() == before == cgroups(child.pid)
+child.kill()
+child.wait()
+done.set()
+print("well")
+"""
+STAYS = """
+import subprocess, sys
+from e2e.cgroups import current_process_as_container
+
+container = current_process_as_container(sys.argv[1])
+child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL)
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+VERSION_2 = """
+import os, subprocess, sys, tempfile
+from pathlib import Path
+from e2e.cgroups.files import Files
+from e2e.cgroups.hierarchies import read_hierarchies
+from e2e.cgroups.process import ProcessContainer
+
+own = Path("/proc/self")
+with tempfile.TemporaryDirectory() as folder:  # as a machine tells that has nothing but version 2
+    lines = (own / "mountinfo").read_text().splitlines()
+    Path(folder, "mountinfo").write_text("\\n".join(line for line in lines if " - cgroup " not in line))
+    lines = (own / "cgroup").read_text().splitlines()
+    Path(folder, "cgroup").write_text("\\n".join(line for line in lines if line.startswith("0::")))
+    (unified,) = read_hierarchies(Path(folder))
+before = (own / "cgroup").read_text()
+with ProcessContainer.enter(sys.argv[1], [unified], Files()):
+    assert f"0::/e2e/{sys.argv[1]}" in (own / "cgroup").read_text()
+    child = subprocess.Popen(["sleep", "60"])
+    inner = unified.mount / "e2e" / sys.argv[1] / "inner"
+    inner.mkdir()
+    (inner / "cgroup.procs").write_text(str(child.pid))
+assert (own / "cgroup").read_text() == Path(f"/proc/{child.pid}/cgroup").read_text() == before
+child.kill()
+child.wait()
+print("well")
+"""
+USER = 54321
+AS_USER = f"""
+import os, sys
+from pathlib import Path
+from e2e.cgroups import NotPermitted, current_process_as_container
+
+os.setgid({USER})
+os.setuid({USER})
+before = Path("/proc/self/cgroup").read_text()
+try:
+    container = current_process_as_container(sys.argv[1])
+except NotPermitted as error:
+    print(*error.commands, sep="\\n")
+    sys.exit(3)
+assert f"/e2e/{{sys.argv[1]}}" in Path("/proc/self/cgroup").read_text()
+container.close()
+assert Path("/proc/self/cgroup").read_text() == before
+print("well")
+"""
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    script = f"from e2e.cgroups import current_process_as_container as it; it({name!r}).close()"
+    tried = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    if "NotPermitted" in tried.stderr:
+        pytest.skip(tried.stderr.partition("NotPermitted: ")[2])
+    assert tried.returncode == 0, tried.stderr
+    yield name
+    assert not left(name)
+
+
+def left(name: str) -> list[Path]:
+    return [*Path("/sys/fs/cgroup").glob(f"e2e/{name}"), *Path("/sys/fs/cgroup").glob(f"*/e2e/{name}")]
+
+
+def test_it_goes_with_threads_and_children_and_comes_back(name: str) -> None:
+    told = subprocess.run([sys.executable, "-c", COMES_AND_GOES, name], capture_output=True, text=True)
+    assert told.stdout == "well\n", told.stderr
+
+
+def test_a_live_one_keeps_its_name_and_a_killed_one_is_followed(name: str) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-c", STAYS, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdin is not None
+    assert first.stdout is not None
+    orphan = int(first.stdout.readline())
+    try:
+        second = subprocess.run([sys.executable, "-c", COMES_AND_GOES, name], capture_output=True, text=True)
+        assert "is that of another process" in second.stderr
+        assert str(first.pid) in second.stderr
+        first.kill()
+        first.wait()
+        assert f"/e2e/{name}" in Path(f"/proc/{orphan}/cgroup").read_text()
+        third = subprocess.run([sys.executable, "-c", COMES_AND_GOES, name], capture_output=True, text=True)
+        assert third.stdout == "well\n", third.stderr
+        assert f"/e2e/{name}" not in Path(f"/proc/{orphan}/cgroup").read_text()
+    finally:
+        first.kill()
+        first.wait()
+        first.stdin.close()
+        first.stdout.close()
+        os.kill(orphan, signal.SIGKILL)
+
+
+def test_it_comes_back_when_nobody_closes_it(name: str) -> None:
+    forgotten = "import sys; from e2e.cgroups import current_process_as_container as it; it(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", forgotten, name], check=True)
+    assert not left(name)
+
+
+def test_many_come_and_go_at_once(name: str) -> None:
+    script = (
+        "import sys; from e2e.cgroups import current_process_as_container as it\n"
+        "for _ in range(20): it(sys.argv[1]).close()"
+    )
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, f"{name}-{number}"], stderr=subprocess.PIPE, text=True
+        )
+        for number in range(4)
+    ]
+    told = [(process.communicate()[1], process.returncode) for process in running]
+    assert told == [("", 0)] * 4
+
+
+@pytest.mark.skipif("cgroup2" not in Path("/proc/self/mountinfo").read_text(), reason="no version 2")
+def test_version_2_has_rules_of_its_own(name: str) -> None:
+    told = subprocess.run([sys.executable, "-c", VERSION_2, name], capture_output=True, text=True)
+    assert told.stdout == "well\n", told.stderr
+
+
+@pytest.fixture
+def homes(name: str) -> Iterator[list[Path]]:
+    """Cgroups for a user's process to come from, so that nobody else's are given to the user."""
+    used = [hierarchy for hierarchy in read_hierarchies() if hierarchy.version == 1]
+    if os.geteuid() != 0 or not used:
+        pytest.skip("needs root, to be another user, and cgroups of version 1")
+    homes = [hierarchy.mount / f"home-of-{name}" for hierarchy in used]
+    try:
+        for home in homes:
+            home.mkdir()
+        yield homes
+    finally:
+        for home in homes:
+            home.rmdir()
+            parent = home.parent / "e2e"
+            with contextlib.suppress(FileNotFoundError):
+                os.chown(parent, 0, 0)
+            with contextlib.suppress(OSError):  # others are in it
+                parent.rmdir()
+
+
+def test_a_user_who_may_not_is_told_the_commands_that_allow_it(name: str, homes: list[Path]) -> None:
+    def at_home() -> None:
+        for home in homes:
+            (home / "cgroup.procs").write_text(str(os.getpid()))
+
+    def try_it() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", AS_USER, name]
+        return subprocess.run(command, preexec_fn=at_home, capture_output=True, text=True)
+
+    told = try_it()
+    assert told.returncode == 3, told.stderr
+    for command in told.stdout.splitlines():
+        subprocess.run(command.removeprefix("sudo "), shell=True, check=True)
+    for _ in range(2):  # once is enough
+        told = try_it()
+        assert told.stdout == "well\n", told.stdout + told.stderr

@@ -1,0 +1,122 @@
+import pytest
+
+import e2e
+from e2e.benchmark import AsyncMeasuredPhase, measure
+from tests.unit.benchmark.fake_prometheus import (
+    BEGIN,
+    FakeAsyncMonitoring,
+    FakeMonitoring,
+    FakeTime,
+    Known,
+    matrix,
+    vector,
+)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    clock = FakeTime()
+
+    async def pass_by(seconds: float) -> None:
+        clock.pass_by(seconds)
+
+    for module, pause in (("e2e._sync.benchmark", clock.pass_by), ("e2e.aio.benchmark", pass_by)):
+        monkeypatch.setattr(f"{module}.time", clock)
+        monkeypatch.setattr(f"{module}.pause", pause)
+    return clock
+
+
+@pytest.fixture
+def known(clock: FakeTime) -> Known:
+    known = Known(clock)
+    known.tell("container_cpu_usage_seconds_total", lambda at: at / 2, workload="web", id="/docker/web")
+    known.tell("container_memory_working_set_bytes", lambda at: at, workload="web", id="/docker/web")
+    known.tell("process_cpu_seconds_total", lambda at: at / 10, job="test-process", instance="test-process")
+    return known
+
+
+def test_a_phase_is_measured(known: Known, clock: FakeTime) -> None:
+    known.now["rate(requests_total[5s])"] = known.now["up"] = vector(1)
+    known.over_time["rate(requests_total[5s])"] = matrix(ok=7.0)
+    clock.pass_by(0.25)
+    with measure(
+        FakeMonitoring(known), "load", queries={"requests": "rate(requests_total[5s])"}, settle=5.0
+    ) as phase:
+        clock.pass_by(8.5)
+    report = phase.report
+    assert (report.name, report.environment, report.seconds) == ("load", "shop", 8.5)
+    assert report.started.timestamp() == BEGIN + 0.25
+    assert report.of("web").cpu_seconds == pytest.approx(8.5 / 2)
+    assert report.of("web").memory_peak_bytes == BEGIN + 8
+    assert report.of("test-process").cpu_seconds == pytest.approx(0.85)
+    assert report.queries[0].series[0].mean == 7.0
+    assert report.notes == ()
+    assert "rate(requests_total[5s]) 1000 1009 1.0" in known.asked
+
+
+def test_the_end_waits_until_all_were_looked_at_again(known: Known, clock: FakeTime) -> None:
+    with measure(FakeMonitoring(known)) as phase:
+        clock.pass_by(3.5)
+    assert clock.now >= BEGIN + 4
+    assert phase.report.of("web").cpu_seconds == pytest.approx(3.5 / 2)
+
+
+def test_what_ended_in_the_phase_is_told(known: Known, clock: FakeTime) -> None:
+    known.tell(
+        "container_cpu_usage_seconds_total",
+        lambda at: at if at < BEGIN + 2 else None,
+        workload="killed",
+        id="/docker/killed",
+    )
+    with measure(FakeMonitoring(known)) as phase:
+        clock.pass_by(3.5)
+    assert phase.report.notes == ("ended before the phase did: killed",)
+    assert phase.report.of("killed").cpu_seconds == 1.0
+    assert clock.now < BEGIN + 5
+
+
+def test_what_is_not_looked_at_again_is_told_after_the_patience(known: Known, clock: FakeTime) -> None:
+    with measure(FakeMonitoring(known), settle=4.0) as phase:
+        known.looks_until = BEGIN + 3
+        clock.pass_by(3.5)
+    assert phase.report.notes == ("not looked at after the phase: test-process, web",)
+    assert phase.report.of("web").cpu_seconds == 1.5
+    assert BEGIN + 7 < clock.now < BEGIN + 9
+
+
+def test_a_query_for_the_whole_phase_is_asked_at_its_end(known: Known, clock: FakeTime) -> None:
+    known.now["increase(x[1000ms])"] = known.now["increase(x[2500ms])"] = vector(42)
+    with measure(FakeMonitoring(known), queries={"requests": "increase(x[$__range])"}) as phase:
+        clock.pass_by(2.5)
+    assert phase.report.figures["requests"] == 42
+
+
+def test_a_wrong_query_is_told_before_the_phase(known: Known) -> None:
+    phase = measure(FakeMonitoring(known), queries={"requests": "rate("})
+    with pytest.raises(e2e.InvalidArgument, match="query 'requests': parse error"), phase:
+        pytest.fail("the phase began")
+
+
+def test_there_is_no_report_of_a_phase_that_failed(known: Known) -> None:
+    phase = measure(FakeMonitoring(known), "load")
+    with pytest.raises(e2e.NotFound, match="phase load"):
+        _ = phase.report
+    with pytest.raises(ZeroDivisionError), phase:
+        raise ZeroDivisionError
+    with pytest.raises(e2e.NotFound, match="ended by an error"):
+        _ = phase.report
+
+
+def test_that_nobody_told_anything_is_told(clock: FakeTime) -> None:
+    with measure(FakeMonitoring(Known(clock))) as phase:
+        clock.pass_by(1)
+    (note,) = phase.report.notes
+    assert "is there a cAdvisor" in note
+
+
+async def test_the_same_awaited(known: Known, clock: FakeTime) -> None:
+    phase = measure(FakeAsyncMonitoring(known), "load")
+    assert isinstance(phase, AsyncMeasuredPhase)
+    async with phase:
+        clock.pass_by(2)
+    assert phase.report.of("web").cpu_seconds == pytest.approx(1)
