@@ -20,12 +20,13 @@ def test_profiles_of_a_running_program(e2e_environment: e2e.Environment, tmp_pat
     with pytest.raises(e2e.NotRunning):
         query.profile("heap", path=tmp_path)
     query.start_and_wait_ready()
+    # Which functions a heap's samples name is left to chance; each goroutine is told.
     heap = query.profile("heap", path=tmp_path)
-    assert {"inuse_space", "alloc_objects", "main.main"} <= names_in(heap)
+    assert {"inuse_space", "alloc_objects"} <= names_in(heap)
     assert {"goroutine", "main.main"} <= names_in(query.profile("goroutine", path=tmp_path))
     by_command = tmp_path / "heap.pb.gz"
     assert run(["profile", "query-1", "heap", "--env", e2e_environment.name, "-o", str(by_command)]) == 0
-    assert {"inuse_space", "main.main"} <= names_in(by_command)
+    assert {"inuse_space", "alloc_objects"} <= names_in(by_command)
     trace = query.profile("trace", seconds=1, path=tmp_path)
     assert trace.read_bytes().startswith(b"go 1.")
     with pytest.raises(e2e.InvalidArgument, match="whole seconds"):
@@ -48,7 +49,8 @@ def test_ready_made_systems_are_profiled(e2e_environment: e2e.Environment, tmp_p
     ]
     e2e_environment.start_and_wait_ready(*systems)
     for system in systems:
-        assert {"inuse_space", "main.main"} <= names_in(system.profile("heap", path=tmp_path))
+        assert "inuse_space" in names_in(system.profile("heap", path=tmp_path))
+        assert "main.main" in names_in(system.profile("goroutine", path=tmp_path))
 
 
 async def test_a_cpu_profile_and_what_go_reads_in_it(

@@ -138,11 +138,17 @@ class FakeController(
             raise Conflict(f"environment {request.environment} is held by another client")
         self.held.append(request.environment)
         gone = threading.Event()
-        context.add_callback(gone.set)
+
+        def release() -> None:
+            self.held.remove(request.environment)
+            gone.set()
+
+        # Not after the last response: whoever leaves at once is not asked for the next one.
+        if not context.add_callback(release):
+            release()
         yield environment_service_pb2.HoldResponse(shared_directory=str(self._shared_directory))
         while not gone.wait(0.01) and not self._left.is_set():
             pass
-        self.held.remove(request.environment)
 
     def ListEnvironments(self, request: Any, context: Any) -> Any:  # noqa: N802
         def listed(_: Any) -> Iterator[Any]:
