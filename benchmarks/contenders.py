@@ -26,7 +26,9 @@ _POLL_PAUSE = 0.005
 class Contender(Protocol):
     """Brings a fleet of small HTTP servers up and down."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Under which its samples are kept."""
 
     def prepare(self, size: int) -> None:
         """What is not timed: values in memory, nothing in the engine."""

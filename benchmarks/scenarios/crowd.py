@@ -119,7 +119,7 @@ class _Crowd:
     async def raised(self, client: AsyncClient) -> None:
         """Waits until the metric has its next value."""
         expected = expectation_message(e2e.greater_or_equal(self._value + 1))
-        selection = selection_message(self._key, [_RAISED], (), False, Absent.WAIT)
+        selection = selection_message([self._key], [_RAISED], (), False, Absent.WAIT)
         request = metric_service_pb2.WaitMetricsRequest(selection=selection, expectation=expected)
         transport = client.transport
         await transport.unary(transport.metrics.WaitMetrics, request, WAIT_SECONDS)

@@ -235,7 +235,7 @@ class _Asked:
         wait_in_vain(self._client, key, "ImagePullFailed")
         told = time.perf_counter()
         with suppress(docker.errors.ImageNotFound):
-            self._engine.inspect_image(_MISSING_IMAGE)
+            self._engine.inspect_image(_MISSING_IMAGE)  # type: ignore[no-untyped-call]
         floor = time.perf_counter() - told
         self._remove(workload)
         return Trial(1000 * (told - began), 1000 * floor)

@@ -25,9 +25,9 @@ _QUICK = 2
 def run(bench: Bench) -> Findings:
     """Lines for each size of both curves."""
     findings = Findings()
-    sizes = slice(_QUICK if bench.options.quick else None)
-    _on_the_engine(bench, findings, CONTAINERS[sizes])
-    for count in OBJECTS[sizes]:
+    most = _QUICK if bench.options.quick else None
+    _on_the_engine(bench, findings, CONTAINERS[:most])
+    for count in OBJECTS[:most]:
         bench.say(f"{count} objects on the fake driver")
         _on_the_fake(bench, findings, count)
     return findings
