@@ -14,6 +14,7 @@ from e2edb.aio.systems import AsyncPrometheus, AsyncStaticMetrics
 from e2edb.alerting import ALERTMANAGER_IMAGE, alertmanager
 from e2edb.configuration import remote_write_url
 from e2edb.dashboards import GRAFANA_IMAGE, grafana
+from e2edb.profiles import PARCA_IMAGE, parca
 from e2edb.prometheus_server import PROMETHEUS_IMAGE, prometheus
 from e2edb.static import BUSYBOX_IMAGE, static_metrics
 from e2edb.storage import MINIO_IMAGE, Certificate, minio, objstore_config
@@ -32,6 +33,7 @@ __all__ = [
     "GRAFANA_IMAGE",
     "JAEGER_IMAGE",
     "MINIO_IMAGE",
+    "PARCA_IMAGE",
     "PROMETHEUS_IMAGE",
     "THANOS_IMAGE",
     "AsyncPrometheus",
@@ -46,6 +48,7 @@ __all__ = [
     "minio",
     "monitoring",
     "objstore_config",
+    "parca",
     "prometheus",
     "remote_write_url",
     "static_metrics",

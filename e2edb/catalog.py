@@ -1,25 +1,20 @@
 """What `e2e catalog` offers of the ready-made systems."""
 
-from e2e import Blueprint, parca
+from e2e import Blueprint
 from e2e.catalog import System
 from e2edb.alerting import alertmanager
 from e2edb.dashboards import grafana
+from e2edb.profiles import parca
 from e2edb.prometheus_server import prometheus
 from e2edb.storage import minio
 from e2edb.thanos import thanos_querier, thanos_sidecar
 from e2edb.tracing import jaeger
 from e2edb.watching import monitoring
 
-_PROFILE_SECONDS = 5
-
 
 def _grafana(blueprint: Blueprint) -> None:
     source = monitoring(Blueprint())[0]  # on another one: it is not Grafana's own
     grafana(blueprint, "grafana", [source])
-
-
-def _profiling(blueprint: Blueprint) -> None:
-    blueprint.workload("parca", **parca.options(parca.IMAGE, _PROFILE_SECONDS))
 
 
 def _thanos(blueprint: Blueprint) -> None:
@@ -40,7 +35,11 @@ SYSTEMS = (
         "Prometheus that scrapes all workloads that have `metrics`, and cAdvisor.",
         lambda env: monitoring(env, environment=env.environment),
     ),
-    System("profiling", "Parca that profiles all workloads that have `profiles`.", _profiling),
+    System(
+        "profiling",
+        "Parca that profiles all workloads that have `profiles`.",
+        lambda env: parca(env, "parca"),
+    ),
     System("prometheus", "Prometheus that scrapes itself.", lambda env: prometheus(env, "prometheus-1")),
     System("thanos", "Two Prometheus with sidecars, and a querier over both.", _thanos),
 )

@@ -23,13 +23,18 @@ def options(image: str, scrape_interval: int) -> WorkloadOptions:
             "--debuginfod-upstream-servers=",
         ],
         "ports": {"http": PORT},
-        "files": [
-            File(path=_CONFIG, content=_config(scrape_interval)),
-            File.model_validate({"path": _TARGETS, "from": "ProfileTargets"}),
-        ],
+        "files": files(scrape_interval),
         "readiness": HttpProbe(port="http", path="/metrics"),
         "metrics": "http",
     }
+
+
+def files(scrape_interval: int) -> tuple[File, ...]:
+    """Its configuration, and who is profiled, which the controller keeps current."""
+    return (
+        File(path=_CONFIG, content=_config(scrape_interval)),
+        File.model_validate({"path": _TARGETS, "from": "ProfileTargets"}),
+    )
 
 
 def _config(scrape_interval: int) -> str:

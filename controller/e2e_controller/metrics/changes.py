@@ -54,7 +54,7 @@ class Increases:
             if part.workload not in self._workloads:
                 self._workloads[part.workload] = _Workload(part.origin, self._first(part))
             workload = self._workloads[part.workload]
-            workload.add(part.origin, part.sums)
+            workload.add(part.origin, part.sums, sample.time)
             for growth, track in zip(growths, workload.tracks, strict=True):
                 growth |= {(part.workload, series): value for series, value in track.grown.items()}
         return growths
@@ -100,20 +100,25 @@ class _Track:
 class _Workload:
     def __init__(self, origin: Origin | None, counted: Iterable[Mapping[SeriesKey, float]]) -> None:
         self._origin = origin
-        self._was_reset = False
+        self._reset_at: datetime | None = None
         self.tracks = [_Track(dict(values)) for values in counted]
 
-    def add(self, origin: Origin | None, sums: Sequence[Sum]) -> None:
+    def add(self, origin: Origin | None, sums: Sequence[Sum], time: datetime) -> None:
         if origin != self._origin:
             self._origin = origin
-            if not self._was_reset:  # else its page was seen before its start was
+            if not self._was_reset_by(origin):
                 self._forget(sums)
-            self._was_reset = False
+            self._reset_at = None
         for track, sum_ in zip(self.tracks, sums, strict=True):
             if sum_.is_gauge:
                 track.follow_gauge(sum_.values)
-            else:
-                self._was_reset |= track.follow_counter(sum_.values)
+            elif track.follow_counter(sum_.values):
+                self._reset_at = time
+
+    def _was_reset_by(self, origin: Origin | None) -> bool:
+        """Whether the page of that start was seen before the start itself was."""
+        started = origin.started_at if origin else None
+        return self._reset_at is not None and (started is None or self._reset_at >= started)
 
     def _forget(self, sums: Sequence[Sum]) -> None:
         for track, sum_ in zip(self.tracks, sums, strict=True):

@@ -64,6 +64,8 @@ class MetricTarget:
         url, visitor = self._address()
         origin = self.origin
         page = await self._scraper.fetch(url, visitor=visitor)
+        if self.origin != origin:
+            raise ScrapeError(f"{self.key} was started anew meanwhile")
         self.page = replace(page, origin=origin)
         self._scraper.remember(str(self.key), page)
         return self.page

@@ -39,6 +39,7 @@ def start(
     workload = env.workload(name, **parca.options(image, int(scrape_interval)))
     profiling = Profiling(env, workload)
     profiling._check_free()
+    env._session.companions.append(profiling)
     try:
         workload.start_and_wait_ready(timeout=timeout)
     except BaseException as error:
@@ -67,7 +68,13 @@ class Profiling:
 
     def close(self) -> None:
         """Removes it, with all that it has gathered; a second call does nothing."""
-        if self._env._session.is_open:
+        if self in self._env._session.companions:
+            self._env._session.companions.remove(self)
+        self.end(remove=True)
+
+    def end(self, *, remove: bool) -> None:
+        """What an environment that ends asks of it."""
+        if remove and self._env._session.is_open:
             self.parca.remove()
 
     def __enter__(self) -> Self:
@@ -78,7 +85,7 @@ class Profiling:
     ) -> None:
         if error is None:
             self.close()
-        else:
+        elif not self._env.keeps_failures:  # else what it has gathered is evidence
             self._close_after(error)
 
     def _check_free(self) -> None:

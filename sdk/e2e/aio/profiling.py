@@ -39,6 +39,7 @@ async def start(
     workload = env.workload(name, **parca.options(image, int(scrape_interval)))
     profiling = AsyncProfiling(env, workload)
     await profiling._check_free()
+    env._session.companions.append(profiling)
     try:
         await workload.start_and_wait_ready(timeout=timeout)
     except BaseException as error:
@@ -67,7 +68,13 @@ class AsyncProfiling:
 
     async def close(self) -> None:
         """Removes it, with all that it has gathered; a second call does nothing."""
-        if self._env._session.is_open:
+        if self in self._env._session.companions:
+            self._env._session.companions.remove(self)
+        await self.end(remove=True)
+
+    async def end(self, *, remove: bool) -> None:
+        """What an environment that ends asks of it."""
+        if remove and self._env._session.is_open:
             await self.parca.remove()
 
     async def __aenter__(self) -> Self:
@@ -78,7 +85,7 @@ class AsyncProfiling:
     ) -> None:
         if error is None:
             await self.close()
-        else:
+        elif not self._env.keeps_failures:  # else what it has gathered is evidence
             await self._close_after(error)
 
     async def _check_free(self) -> None:

@@ -1,6 +1,7 @@
 """Whether one of two ways to do a thing takes less than the other, and how sure that is."""
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ class Compared:
     """Of each repetition, in the order in which they were made."""
     b: tuple[float, ...]
     change: Change | None
-    """The ratio of b to a; None where a value is not above 0, so that there is no ratio."""
+    """The ratio of b to a; None where a value is not above 0, or no number, so that there is no ratio."""
     noise: float
     """How far the middle half of the repetitions lies from their median, as a part of it; of a or of b, the
     greater."""
@@ -36,7 +37,7 @@ class Compared:
     def __str__(self) -> str:
         """In one line."""
         if self.change is None:
-            return f"{self.name}: cannot tell, as a value is not above 0"
+            return f"{self.name}: cannot tell, as a value is not above 0, or no number"
         interval = "too few repetitions to be sure of anything"
         if self.change.least > 0:
             interval = f"95 %: {self.change.least:.2f}-{self.change.most:.2f}"
@@ -155,7 +156,7 @@ def figures_of(result: Any, seconds: float) -> Run:
 
 
 def _compared(name: str, a: Sequence[float], b: Sequence[float], tolerance: float) -> Compared:
-    if min(*a, *b) <= 0:
+    if not all(math.isfinite(sample) and sample > 0 for sample in (*a, *b)):
         return Compared(name, tuple(a), tuple(b), None, 0.0, "cannot tell")
     found = change(a, b)
     noise = max(_noise(a), _noise(b))

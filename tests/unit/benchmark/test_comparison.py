@@ -1,5 +1,6 @@
 import asyncio
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
 
@@ -128,3 +129,9 @@ def test_texts_of_a_comparison() -> None:
     data = json.loads(found.to_json())
     assert data["figures"]["seconds"]["a"] == STEADY
     assert data["verdict"] == "slower"
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_what_is_no_number_is_no_verdict(odd: float) -> None:
+    found = Comparison.of([{"x": 3.0}, {"x": odd}] + [{"x": 3.0}] * 3, [{"x": 1.0}] * 5)
+    assert found.verdict == "cannot tell"

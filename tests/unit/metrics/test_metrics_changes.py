@@ -1,6 +1,7 @@
 """Increases and rates over resets, restarts, gaps, and what comes late."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -196,3 +197,15 @@ async def test_a_steady_rate(window: float) -> None:
     assert len(known) > 100
     assert known == pytest.approx([100.0] * len(known))
     assert found.index(known[0]) * 0.03 == pytest.approx(window, abs=0.04)
+
+
+async def test_a_reset_before_a_restart_does_not_hide_it() -> None:
+    """A series fell, and later its container was started anew: both count."""
+    increases, selection = Increases(BEGAN, {"a": OLD}), Selection(("m",), keeps_series=True)
+    looks = [(0.1, 10, OLD), (0.2, 12, OLD), (0.3, 1, OLD), (0.4, 3, OLD), (1.2, 23, NEW), (1.3, 24, NEW)]
+    told = []
+    for seconds, value, origin in looks:
+        sample = await sample_of((f"# TYPE m counter\nm {value}\n", origin), selection=selection)
+        (growth,) = increases.add(replace(sample, time=BEGAN + timedelta(seconds=seconds)))
+        told.append(sum(growth.values()))
+    assert told == [0, 2, 3, 5, 28, 29]

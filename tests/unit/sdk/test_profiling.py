@@ -40,6 +40,20 @@ def test_a_parca_watches_the_file_of_targets(controller: FakeController) -> None
     profiling.close()
 
 
+def test_an_environment_of_others_is_left_as_it_was(controller: FakeController) -> None:
+    with Environment.attach("env") as env:
+        e2e.profiling.start(env)
+        assert ("env", "Workload", "profiling") in controller.objects
+    assert ("env", "Workload", "profiling") not in controller.objects
+
+
+def test_a_failure_that_is_kept_keeps_what_it_has_gathered(controller: FakeController) -> None:
+    env = Environment("env", keep_on_failure=True)
+    with pytest.raises(ZeroDivisionError), env, e2e.profiling.start(env):
+        _ = 1 / 0
+    assert ("env", "Workload", "profiling") in controller.objects
+
+
 def image_missing(reason: str, controller: FakeController) -> Any:
     def wait(_: Any) -> Iterator[Any]:
         controller.answers.clear()  # for the end
