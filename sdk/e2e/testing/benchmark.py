@@ -27,6 +27,7 @@ _MARKER_HELP = (
     f"{MARKER}(repetitions=10, warmup=1, tolerance=0.05): a test that measures, and how it compares; "
     "with `--dist loadgroup`, one xdist worker does them all"
 )
+_MARKER_OPTIONS = {"repetitions", "warmup", "tolerance", "names", "higher_is_better"}
 
 
 class Benchmark:
@@ -38,6 +39,7 @@ class Benchmark:
         self._folder = folder
         self._phases: list[MeasuredPhase | AsyncMeasuredPhase] = []
         self._comparisons: list[Comparison] = []
+        self._written: set[str] = set()
 
     @overload
     def measure(
@@ -95,12 +97,19 @@ class Benchmark:
     def _write(self, measured: "Report | Comparison", name: str) -> str:
         from e2e_api.errors import InvalidArgument
 
-        file = name if name.startswith(self._test) else f"{self._test}-{name}"
+        file = self._free(name if name.startswith(self._test) else f"{self._test}-{name}")
         assert self._folder is not None  # noqa: S101 - asked before
         try:
             return f"written: {measured.write(self._folder, file).with_suffix('.html')}"
         except InvalidArgument as error:
             return f"written without a page, as {error}"
+
+    def _free(self, name: str) -> str:
+        """A name that nothing of this test has yet: the second of a name gets a `-2`."""
+        names = (name, *(f"{name}-{number}" for number in range(2, len(self._written) + 2)))
+        free = next(each for each in names if each not in self._written)
+        self._written.add(free)
+        return free
 
 
 def configure(config: pytest.Config) -> None:
@@ -128,10 +137,21 @@ def e2e_benchmark(request: pytest.FixtureRequest) -> Iterator[Benchmark]:
     marker = request.node.get_closest_marker(MARKER)
     folder = request.config.stash.get(FOLDER, None)
     test = re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
-    benchmark = Benchmark(test, dict(marker.kwargs) if marker else {}, folder)
+    benchmark = Benchmark(test, _defaults(marker), folder)
     yield benchmark
     for text in benchmark.end():
         request.node.user_properties.append((PROPERTY, text))
+
+
+def _defaults(marker: pytest.Mark | None) -> dict[str, Any]:
+    if marker is None:
+        return {}
+    if marker.args or not marker.kwargs.keys() <= _MARKER_OPTIONS:
+        given = ", ".join([*map(repr, marker.args), *(f"{name}=..." for name in marker.kwargs)])
+        raise pytest.UsageError(
+            f"@pytest.mark.{MARKER}({given}): it takes {', '.join(sorted(_MARKER_OPTIONS))}"
+        )
+    return dict(marker.kwargs)
 
 
 def tell(reporter: pytest.TerminalReporter) -> None:

@@ -38,20 +38,21 @@ async def test_async(e2e_benchmark):
         return 1.0
     comparison = await e2e_benchmark.compare_async(one, one, repetitions=4)
     assert comparison.verdict == "cannot tell"
+    await e2e_benchmark.compare_async(one, one, repetitions=4)
 
 def test_other():
     pass
 """
 
 
-def run(folder: Path, *options: str) -> str:
-    (folder / "test_it.py").write_text(TESTS)
+def run(folder: Path, *options: str, tests: str = TESTS, code: int = 0) -> str:
+    (folder / "test_it.py").write_text(tests)
     without = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:looptime_plugin"]
     settings = ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
     command = [sys.executable, "-m", "pytest", "--strict-markers", *without, *settings, *options]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.returncode == code, ended.stdout + ended.stderr
     return ended.stdout
 
 
@@ -65,7 +66,7 @@ def test_what_was_measured_is_told_and_written(tmp_path: Path, workers: tuple[st
     assert f"written: {tmp_path}/reports/test_phase.html" in told
     assert {path.name for path in (tmp_path / "reports").iterdir()} == {
         f"{name}.{suffix}"
-        for name in ("test_ways-old-new", "test_ways-a-b", "test_phase", "test_async-a-b")
+        for name in ("test_ways-old-new", "test_ways-a-b", "test_phase", "test_async-a-b", "test_async-a-b-2")
         for suffix in ("json", "md", "html")
     }
 
@@ -75,3 +76,10 @@ def test_the_marker_leaves_them_out(tmp_path: Path) -> None:
     assert "test_other PASSED" in told
     assert "e2e benchmarks" not in told
     assert "3 deselected" in told
+
+
+@pytest.mark.parametrize("arguments", ["4", "repetition=4"])
+def test_a_wrong_marker_is_an_error(tmp_path: Path, arguments: str) -> None:
+    tests = f"import pytest\n@pytest.mark.e2e_benchmark({arguments})\ndef test_it(e2e_benchmark):\n    pass\n"
+    told = run(tmp_path, tests=tests, code=1)
+    assert f"@pytest.mark.e2e_benchmark({arguments.replace('=4', '=...')}): it takes higher_is_better" in told
