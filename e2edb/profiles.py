@@ -7,7 +7,6 @@ from e2e import parca as program
 from e2edb.parts import with_files
 
 PARCA_IMAGE = program.IMAGE
-_SECONDS = 5
 
 
 def parca(
@@ -15,7 +14,7 @@ def parca(
     name: str,
     /,
     *,
-    scrape_interval: int = _SECONDS,
+    scrape_interval: int = program.SECONDS,
     image: str = PARCA_IMAGE,
     **options: Unpack[ContainerOptions],
 ) -> AnyWorkload:

@@ -3,11 +3,13 @@
 import yaml
 
 from e2e.options import WorkloadOptions
-from e2e_api.errors import E2EError, WaitFailed
+from e2e_api.errors import E2EError, InvalidArgument, WaitFailed
 from e2e_api.manifests import File, HttpProbe
 
 IMAGE = "ghcr.io/parca-dev/parca:v0.21.0"
 PORT = 7070
+SECONDS = 5
+"""Between the profiles of a workload, unless told otherwise."""
 _CONFIG, _TARGETS = "/etc/parca/parca.yaml", "/etc/parca/targets.json"
 _STORAGE = {"type": "FILESYSTEM", "config": {"directory": "/tmp/parca"}}  # noqa: S108 - in the container
 
@@ -30,9 +32,11 @@ def options(image: str, scrape_interval: int) -> WorkloadOptions:
 
 
 def files(scrape_interval: int) -> tuple[File, ...]:
-    """Its configuration, and who is profiled, which the controller keeps current."""
+    """Its configuration, and who is profiled, which the controller keeps current. Raises InvalidArgument."""
+    if isinstance(scrape_interval, bool) or scrape_interval < 1 or scrape_interval != int(scrape_interval):
+        raise InvalidArgument(f"scrape_interval: expected whole seconds, 1 or more, not {scrape_interval}")
     return (
-        File(path=_CONFIG, content=_config(scrape_interval)),
+        File(path=_CONFIG, content=_config(int(scrape_interval))),
         File.model_validate({"path": _TARGETS, "from": "ProfileTargets"}),
     )
 

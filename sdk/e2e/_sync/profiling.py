@@ -1,12 +1,10 @@
 """A Parca beside an environment's workloads, which takes their profiles again and again."""
 
-from types import TracebackType
-from typing import Self
-
 from e2e import parca
+from e2e._sync.companion import Companion
 from e2e._sync.environment import Environment
 from e2e._sync.workload import Workload
-from e2e_api.errors import Conflict, E2EError, InvalidArgument, NotFound
+from e2e_api.errors import E2EError
 
 NAME = "profiling"
 """Of the Parca, unless another is given."""
@@ -16,7 +14,7 @@ def start(
     env: Environment,
     *,
     name: str = NAME,
-    scrape_interval: int = 5,
+    scrape_interval: int = parca.SECONDS,
     image: str = parca.IMAGE,
     timeout: float | None = None,
 ) -> "Profiling":
@@ -34,23 +32,20 @@ def start(
     Raises WaitFailed at once where its image cannot be had, with what to do about that, or where it ends;
     WaitTimeout; and Conflict where there is something of that name. Then nothing is left of it.
     """
-    if isinstance(scrape_interval, bool) or scrape_interval < 1 or scrape_interval != int(scrape_interval):
-        raise InvalidArgument(f"scrape_interval: expected whole seconds, 1 or more, not {scrape_interval}")
-    workload = env.workload(name, **parca.options(image, int(scrape_interval)))
+    workload = env.workload(name, **parca.options(image, scrape_interval))
     profiling = Profiling(env, workload)
-    profiling._check_free()
-    env._session.companions.append(profiling)
+    profiling._accompany(workload)
     try:
         workload.start_and_wait_ready(timeout=timeout)
     except BaseException as error:
-        profiling._close_after(error)
+        profiling._give_up(error)
         if isinstance(error, E2EError):
             raise parca.without_image(error, image) from None
         raise
     return profiling
 
 
-class Profiling:
+class Profiling(Companion):
     """What `start` gives; it ends with its block, with `close`, and with the environment.
 
     with e2e.profiling.start(env) as profiling:
@@ -66,41 +61,10 @@ class Profiling:
         """Opens a page of Parca in the user's browser, such as `/targets`: see `e2e.open_in_browser`."""
         return self.parca.open_in_browser(path)
 
-    def close(self) -> None:
-        """Removes it, with all that it has gathered; a second call does nothing."""
-        if self in self._env._session.companions:
-            self._env._session.companions.remove(self)
-        self.end(remove=True)
-
     def end(self, *, remove: bool) -> None:
         """What an environment that ends asks of it."""
         if remove and self._env._session.is_open:
             self.parca.remove()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.close()
-        elif not self._env.keeps_failures:  # else what it has gathered is evidence
-            self._close_after(error)
-
-    def _check_free(self) -> None:
-        try:
-            self.parca.status()
-        except NotFound:
-            return
-        message = f"environment {self._env.name} has a workload {self.parca.name} already: give a `name`"
-        raise Conflict(message)
-
-    def _close_after(self, error: BaseException) -> None:
-        try:
-            self.close()
-        except E2EError as second:
-            error.add_note(f"and {self!r} could not be removed: {second}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._env.name}/{self.parca.name}>"

@@ -4,11 +4,11 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from e2e import cadvisor as usage
 from e2e import cgroups
+from e2e.aio.companion import AsyncCompanion
 from e2e.aio.environment import AsyncEnvironment
 from e2e.aio.queries import AsyncQueries
 from e2e.aio.workload import AsyncWorkload
@@ -19,7 +19,7 @@ from e2e.prometheus.manifests import Setup
 from e2e.prometheus.program import IMAGE
 from e2e.serving import ControllerPage, MetricsServer, Page, registry_page
 from e2e.values import Goal
-from e2e_api.errors import Conflict, E2EError, InvalidArgument, NotFound, Unavailable, WaitTimeout
+from e2e_api.errors import E2EError, InvalidArgument, Unavailable, WaitTimeout
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -91,7 +91,7 @@ async def start(
     return monitoring
 
 
-class AsyncMonitoring(AsyncQueries):
+class AsyncMonitoring(AsyncCompanion, AsyncQueries):
     """What `start` gives; it ends with its block, with `close`, and with the environment.
 
     async with await e2e.monitoring.start(env) as monitoring:
@@ -122,12 +122,6 @@ class AsyncMonitoring(AsyncQueries):
         """Opens a page of Prometheus in the user's browser, such as `/targets`: see `e2e.open_in_browser`."""
         return await self.prometheus.open_in_browser(path)
 
-    async def close(self) -> None:
-        """Removes what `start` added, and stops serving this process' metrics; a second call does nothing."""
-        if self in self._session.companions:
-            self._session.companions.remove(self)
-        await self.end(remove=True)
-
     async def end(self, *, remove: bool) -> None:
         """What an environment that ends asks of it."""
         for running in (self._server, self._controller_page):
@@ -145,22 +139,6 @@ class AsyncMonitoring(AsyncQueries):
             await self._session.client.delete([workload._key for workload in applied])
             await self._session.wait([workload._key for workload in applied], Goal.DELETED, None)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        try:
-            if error is not None and self._env.keeps_failures:
-                await self.end(remove=False)  # what it has gathered is evidence
-            else:
-                await self.close()
-        except E2EError as second:
-            if error is None:
-                raise
-            error.add_note(f"and {self!r} could not be removed: {second}")
-
     def _enter(self, name: str | bool) -> None:
         """Makes this process a container."""
         chosen = name if isinstance(name, str) else PROCESS_JOB
@@ -171,22 +149,13 @@ class AsyncMonitoring(AsyncQueries):
     async def _begin(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         workloads = [self.prometheus, *([self.cadvisor] if self.cadvisor else [])]
-        for workload in workloads:
-            await self._check_free(workload)
-        self._session.companions.append(self)
+        await self._accompany(*workloads)
         self._applied = workloads
         await self._session.apply([await workload._asked_to_be("Running") for workload in workloads])
         if self._setup.process:
             await self._serve(_left(deadline))
         await self._env.wait_ready(*workloads, timeout=_left(deadline))
         await self._wait_scraped(_left(deadline))
-
-    async def _check_free(self, workload: AsyncWorkload) -> None:
-        try:
-            await workload.status()
-        except NotFound:
-            return
-        raise Conflict(f"environment {self._env.name} has a workload {workload.name} already: give a `name`")
 
     async def _serve(self, seconds: float) -> None:
         """Serves in the environment's network, and tells Prometheus where."""
@@ -228,12 +197,6 @@ class AsyncMonitoring(AsyncQueries):
         if any("deadline" in target.last_error for target in found):
             lines.append("a firewall may stand between the environment's network and this machine")
         return lines
-
-    async def _give_up(self, error: BaseException) -> None:
-        try:
-            await self.close()
-        except E2EError as second:
-            error.add_note(f"and {self!r} could not be removed: {second}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._env.name}/{self.prometheus.name}>"

@@ -1,12 +1,10 @@
 """A Parca beside an environment's workloads, which takes their profiles again and again."""
 
-from types import TracebackType
-from typing import Self
-
 from e2e import parca
+from e2e.aio.companion import AsyncCompanion
 from e2e.aio.environment import AsyncEnvironment
 from e2e.aio.workload import AsyncWorkload
-from e2e_api.errors import Conflict, E2EError, InvalidArgument, NotFound
+from e2e_api.errors import E2EError
 
 NAME = "profiling"
 """Of the Parca, unless another is given."""
@@ -16,7 +14,7 @@ async def start(
     env: AsyncEnvironment,
     *,
     name: str = NAME,
-    scrape_interval: int = 5,
+    scrape_interval: int = parca.SECONDS,
     image: str = parca.IMAGE,
     timeout: float | None = None,
 ) -> "AsyncProfiling":
@@ -34,23 +32,20 @@ async def start(
     Raises WaitFailed at once where its image cannot be had, with what to do about that, or where it ends;
     WaitTimeout; and Conflict where there is something of that name. Then nothing is left of it.
     """
-    if isinstance(scrape_interval, bool) or scrape_interval < 1 or scrape_interval != int(scrape_interval):
-        raise InvalidArgument(f"scrape_interval: expected whole seconds, 1 or more, not {scrape_interval}")
-    workload = env.workload(name, **parca.options(image, int(scrape_interval)))
+    workload = env.workload(name, **parca.options(image, scrape_interval))
     profiling = AsyncProfiling(env, workload)
-    await profiling._check_free()
-    env._session.companions.append(profiling)
+    await profiling._accompany(workload)
     try:
         await workload.start_and_wait_ready(timeout=timeout)
     except BaseException as error:
-        await profiling._close_after(error)
+        await profiling._give_up(error)
         if isinstance(error, E2EError):
             raise parca.without_image(error, image) from None
         raise
     return profiling
 
 
-class AsyncProfiling:
+class AsyncProfiling(AsyncCompanion):
     """What `start` gives; it ends with its block, with `close`, and with the environment.
 
     async with await e2e.profiling.start(env) as profiling:
@@ -66,41 +61,10 @@ class AsyncProfiling:
         """Opens a page of Parca in the user's browser, such as `/targets`: see `e2e.open_in_browser`."""
         return await self.parca.open_in_browser(path)
 
-    async def close(self) -> None:
-        """Removes it, with all that it has gathered; a second call does nothing."""
-        if self in self._env._session.companions:
-            self._env._session.companions.remove(self)
-        await self.end(remove=True)
-
     async def end(self, *, remove: bool) -> None:
         """What an environment that ends asks of it."""
         if remove and self._env._session.is_open:
             await self.parca.remove()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        if error is None:
-            await self.close()
-        elif not self._env.keeps_failures:  # else what it has gathered is evidence
-            await self._close_after(error)
-
-    async def _check_free(self) -> None:
-        try:
-            await self.parca.status()
-        except NotFound:
-            return
-        message = f"environment {self._env.name} has a workload {self.parca.name} already: give a `name`"
-        raise Conflict(message)
-
-    async def _close_after(self, error: BaseException) -> None:
-        try:
-            await self.close()
-        except E2EError as second:
-            error.add_note(f"and {self!r} could not be removed: {second}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._env.name}/{self.parca.name}>"

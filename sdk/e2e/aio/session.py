@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from e2e.aio._transport import pause
 from e2e.aio.client import AsyncClient
+from e2e.aio.companion import AsyncCompanion
 from e2e.aio.lease import AsyncLease
 from e2e.messages import container_key, environment_key, is_defined_by_user
 from e2e.specs import to_documents
@@ -18,14 +18,6 @@ from e2e_api.v1 import object_pb2
 _CONNECT_ATTEMPTS = 3
 _RESTART_SECONDS, _RETRY_SECONDS = 10.0, 0.1
 """How long a controller may need to be there again, and how often it is asked meanwhile."""
-
-
-class AsyncCompanion(Protocol):
-    """What was started beside an environment, and ends with it."""
-
-    async def end(self, *, remove: bool) -> None:
-        """Ends what runs in this process; with `remove`, also what nobody else will remove."""
-        ...
 
 
 class AsyncSession:
