@@ -51,7 +51,8 @@ class OwnEngine:
         # A killed daemon leaves these, and where nobody reaps its containerd, that counts as alive for ever.
         for left in (self._base / "d.pid", self._base / "x" / "containerd" / "containerd.pid"):
             left.unlink(missing_ok=True)
-        base, name = self._base, self._base.name
+        # In hexadecimal: a folder's name may hold what the name of a namespace may not, such as `-_`.
+        base, name = self._base, self._base.name.encode().hex()
         command = [
             # Networks of its own: a daemon without a default bridge removes docker0, whosever it is.
             *("unshare", "--net", sys.executable, "-c", WITH_LOOPBACK),
