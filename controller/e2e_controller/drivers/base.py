@@ -37,6 +37,8 @@ from e2e_controller.drivers.values import (
     EngineInfo,
     ExitCode,
     FileContent,
+    Guest,
+    GuestMount,
     Health,
     Key,
     ListedContainer,
@@ -67,6 +69,8 @@ __all__ = [
     "ExecSession",
     "ExitCode",
     "FileContent",
+    "Guest",
+    "GuestMount",
     "Health",
     "ImageFailed",
     "Key",
@@ -151,6 +155,19 @@ class Driver(Protocol):
 
         An image that somebody else uses stays.
         """
+
+    async def find_guest(self, ids: Sequence[str], address: str = "") -> Guest | None:
+        """The first container that runs and has one of the ids, else the one that has the address."""
+
+    async def admit(self, environment: str, container_id: str) -> None:
+        """Takes a container that is not ours into the environment's network, unless it is in it.
+
+        It leaves with `dismiss`, and when the network is removed, whoever removes it. Raises `ContainerGone`
+        where there is no such container or network, and `SpecRefused` where it can be in no other network.
+        """
+
+    async def dismiss(self, environment: str, container_id: str) -> None:
+        """Takes it out again; nothing to do where it is not in it."""
 
     async def image_present(self, reference: str, environment: str = "") -> bool:
         """Whether the image is there without a pull. `environment` is who asks, since they take turns."""

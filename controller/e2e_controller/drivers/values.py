@@ -161,6 +161,32 @@ class ListedContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestMount:
+    """What a guest has of the engine's host at `target`; `volume` is the volume's name, if it is one."""
+
+    source: str
+    target: str
+    writable: bool = True
+    volume: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A running container that is not ours: a caller's, or that of this very process."""
+
+    id: str
+    name: str
+    addresses: frozenset[str] = frozenset()
+    """Its own, in all its networks."""
+    gateways: frozenset[str] = frozenset()
+    """The host's, in all its networks."""
+    on_host_network: bool = False
+    network_of: str = ""
+    """The id of the container whose network it is in: mostly its own."""
+    mounts: tuple[GuestMount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What `doctor` and probes need to know of the back end."""
 
@@ -172,6 +198,8 @@ class EngineInfo:
     """Whether this process reaches containers at their own addresses."""
     local_files: bool
     """Whether host paths on this machine are host paths of the engine, so that they can be mounted."""
+    own: Guest | None = None
+    """The container that this process runs in; None where it runs in none of this engine."""
 
 
 NAME_IS_FREE = "name is free"

@@ -45,6 +45,9 @@ class StubClient:
     def networks(self, filters: object = None) -> list[dict[str, Any]]:
         return [self.inspect_network("net")] if self.is_there else []
 
+    def containers(self, **_filters: object) -> list[dict[str, Any]]:
+        return []
+
     def inspect_network(self, _name: str) -> dict[str, Any]:
         if not self.is_there:
             raise docker.errors.NotFound("no such network")

@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from e2e_controller.drivers.base import EngineInfo
+from e2e_api.callers import IN_CONTAINER_FILES
+from e2e_controller.drivers.base import EngineInfo, Guest
 from e2e_controller.drivers.docker.endpoint import Endpoint
 from e2e_controller.drivers.docker.engine import Engine
 
 _BRIDGE = Path("/sys/class/net/docker0")
-_IN_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
+_IN_CONTAINER = tuple(map(Path, IN_CONTAINER_FILES))
 
 
-async def engine_info(engine: Engine) -> EngineInfo:
-    """Asks the engine."""
+async def engine_info(engine: Engine, own: Guest | None = None) -> EngineInfo:
+    """Asks the engine. `own` is the container of this process, where it runs in one of this engine."""
     info: Mapping[str, Any] = await engine.call("info", lambda client: client.info())
     api_version = await engine.call("info", lambda client: client.api_version)
     return EngineInfo(
@@ -22,9 +23,15 @@ async def engine_info(engine: Engine) -> EngineInfo:
         version=str(info.get("ServerVersion", "")),
         api_version=api_version,
         operating_system=str(info.get("OperatingSystem", "")),
-        containers_reachable=containers_reachable(engine.endpoint, info),
+        containers_reachable=joins_networks(own) or containers_reachable(engine.endpoint, info),
         local_files=bool(engine.endpoint.socket_path),
+        own=own,
     )
+
+
+def joins_networks(own: Guest | None) -> bool:
+    """Whether this process reaches containers by being in their networks."""
+    return own is not None and not own.on_host_network
 
 
 def containers_reachable(endpoint: Endpoint, info: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from e2e_controller.drivers.docker.contexts import context_digest
 from e2e_controller.drivers.docker.deaths import Deaths
 from e2e_controller.drivers.docker.engine import Engine, Observe
 from e2e_controller.drivers.docker.events import Events
+from e2e_controller.drivers.docker.guests import Guests
 from e2e_controller.drivers.docker.images import PULL_SILENCE, Images
 from e2e_controller.drivers.docker.inventory import DockerInventory
 from e2e_controller.drivers.docker.known import Known
@@ -25,6 +26,7 @@ from e2e_controller.drivers.docker.temporary import TemporaryImages
 from e2e_controller.drivers.docker.trees import Trees
 from e2e_controller.drivers.docker.volumes import Volumes
 from e2e_controller.drivers.inventory import Inventory, Owner
+from e2e_controller.own_container import own_hints
 
 
 class DockerDriver:
@@ -58,6 +60,7 @@ class DockerDriver:
         self._builds = Builds(self._engine, owner)
         self._events = Events(self._engine, known, deaths, controller_id)
         self._networks = Networks(self._engine, known, owner, address_pool, subnet_prefix)
+        self._guests = Guests(self._engine, self._networks)
         self._volumes = Volumes(self._engine, owner)
         self._looks = Looks(self._engine, known, deaths, controller_id)
         self._lifecycle = Lifecycle(
@@ -91,7 +94,8 @@ class DockerDriver:
 
     async def info(self) -> base.EngineInfo:
         """About the engine."""
-        return await engine_info(self._engine)
+        own = await self._guests.find_own(await self._engine.in_thread(own_hints))
+        return await engine_info(self._engine, own)
 
     def events(self) -> AsyncIterator[base.ContainerEvent]:
         """What happens to our objects."""
@@ -128,6 +132,18 @@ class DockerDriver:
         await self._temporary.remove(environment)
         await self._networks.remove(environment)
         await self._volumes.remove(environment)
+
+    async def find_guest(self, ids: Sequence[str], address: str = "") -> base.Guest | None:
+        """A container that is not ours."""
+        return await self._guests.find(ids, address)
+
+    async def admit(self, environment: str, container_id: str) -> None:
+        """Takes it into the environment's network."""
+        await self._guests.admit(environment, container_id)
+
+    async def dismiss(self, environment: str, container_id: str) -> None:
+        """Takes it out again."""
+        await self._guests.dismiss(environment, container_id)
 
     async def image_present(self, reference: str, environment: str = "") -> bool:
         """Whether the image is there."""

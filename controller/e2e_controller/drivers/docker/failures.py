@@ -120,6 +120,10 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
                 message, remedy="correct files[].path: a folder, a volume or another file is in its place"
             ),
         ),
+        (
+            r"sharing network namespace",
+            lambda message: SpecRefused(message, remedy="run it in a network of its own, or on the host's"),
+        ),
         (r"is already in use by container|is ambiguous", NameTaken),
         (r"marked for removal", ContainerGone),
         (r"is not running|is (already |not )?paused|start a paused|resume a running", ContainerNotRunning),

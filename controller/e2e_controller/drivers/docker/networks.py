@@ -15,6 +15,7 @@ from docker.types import IPAMConfig, IPAMPool
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     LABEL_ENVIRONMENT,
+    ContainerGone,
     DriverError,
     Key,
     NameTaken,
@@ -26,6 +27,8 @@ from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.inventory import Owner
 from e2e_controller.flight import SingleFlight
 
+GUEST_ALIAS = "e2e-guest"
+"""The name in an environment's network of each container in it that is not ours, and was taken in by us."""
 _FRESH = 2.0
 """Seconds."""
 _TRIES = 32
@@ -104,6 +107,13 @@ class Networks:
         if time.monotonic() - seen < _FRESH:
             return network_id
         return await self._making.run(environment, lambda: self._ensure(environment))
+
+    async def known_id(self, environment: str) -> str:
+        """The network's id, without a look where it is known. Raises `ContainerGone` where there is none."""
+        known, _ = self._known.networks.get(environment, ("", 0.0))
+        if not known and (known := await self.inspect(environment) or "") == "":
+            raise ContainerGone(f"environment {environment} has no network")
+        return known
 
     async def environments(self) -> dict[str, str]:
         """The network's id of each environment that has one of ours."""
@@ -238,6 +248,7 @@ class Networks:
 
     async def _remove_network(self, network: _Network) -> None:
         """A container that was taken into the network by hand, or one that is just ending, may hold it."""
+        await self._dismiss_guests(network)
         try:
             await self._try_to_remove(network)
         except DriverError as error:
@@ -285,6 +296,18 @@ class Networks:
 
         return await self._engine.call("inspect network", look, environment=network.environment)
 
+    async def _dismiss_guests(self, network: _Network) -> None:
+        """Also those that do not run: else they could not be started again, once the network is gone."""
+
+        def find(client: APIClient) -> list[str]:
+            listed = client.containers(all=True, filters={"network": network.id})
+            foreign = [item["Id"] for item in listed if not self._is_ours(item["Labels"])]
+            return [container_id for container_id in foreign if _is_guest(client, container_id, network.id)]
+
+        for guest in await self._engine.call("list", find, environment=network.environment):
+            disconnect = _tolerant(_disconnecter(guest, network.id))
+            await self._engine.call("disconnect", disconnect, environment=network.environment)
+
     async def _disconnect_ours(self, network: _Network) -> None:
         for container_id, name in (await self._members(network)).items():
             if not await self._may_disconnect(container_id, network.environment):
@@ -315,6 +338,16 @@ def subnets_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[Subnet]:
                 yield Subnet(config.get("Subnet", ""), strict=False)
             except ValueError:
                 continue  # IPv6, or none
+
+
+def _is_guest(client: APIClient, container_id: str, network_id: str) -> bool:
+    try:
+        networks = client.inspect_container(container_id)["NetworkSettings"]["Networks"] or {}
+    except NotFound:
+        return False
+    return any(
+        it["NetworkID"] == network_id and GUEST_ALIAS in (it.get("Aliases") or ()) for it in networks.values()
+    )
 
 
 def _disconnecter(container: str, network: str) -> Callable[[APIClient], None]:

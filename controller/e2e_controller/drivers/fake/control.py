@@ -12,6 +12,7 @@ from e2e_controller.drivers.base import (
     ContainerSpec,
     DriverError,
     EngineUnavailable,
+    Guest,
     Health,
     Key,
     Output,
@@ -32,6 +33,7 @@ READS = frozenset(
         "logs",
         "copy_out",
         "describe",
+        "find_guest",
     }
 )
 
@@ -48,6 +50,8 @@ class Control:
         """Whether the engine answers."""
         self.containers_reachable = True
         """Whether containers have addresses that this process seems to reach; nothing answers there."""
+        self.own: Guest | None = None
+        """The container that this process is to run in."""
         self.calls: list[str] = []
         """All calls, such as `create thanos/Workload/query-1`; the first word is the operation."""
         self.latency = dict(latency or {})

@@ -16,6 +16,7 @@ from e2e_controller.drivers.base import (
     ContainerSpec,
     Copied,
     EngineInfo,
+    Guest,
     ImageFailed,
     Key,
     ListedContainer,
@@ -74,7 +75,8 @@ class FakeDriver(Insides):
     async def info(self) -> EngineInfo:
         """About the fake."""
         await self.enter("info")
-        return EngineInfo("fake", "0", "0", "memory", self.containers_reachable, local_files=True)
+        reachable = self.containers_reachable
+        return EngineInfo("fake", "0", "0", "memory", reachable, local_files=True, own=self.own)
 
     async def events(self) -> AsyncGenerator[ContainerEvent, None]:
         """What happens to this controller's objects."""
@@ -144,9 +146,29 @@ class FakeDriver(Insides):
         network = self.engine.networks.get(environment)
         if network is not None and self._is_ours(network[1]):
             del self.engine.networks[environment]
+            self.engine.admitted.pop(environment, None)
         for name, owner in list(self.engine.volumes.items()):
             if name[0] == environment and self._is_ours(owner):
                 del self.engine.volumes[name]
+
+    async def find_guest(self, ids: Sequence[str], address: str = "") -> Guest | None:
+        """One of `engine.guests`."""
+        await self.enter("find_guest", " ".join(ids))
+        by_id = (found for id_ in ids for found in self.engine.guests.values() if found.id.startswith(id_))
+        at_address = (found for found in self.engine.guests.values() if address in found.addresses)
+        return next(by_id, None) or next(at_address, None)
+
+    async def admit(self, environment: str, container_id: str) -> None:
+        """Notes it in `engine.admitted`."""
+        await self.enter("admit", f"{environment} {container_id}")
+        if self._network(environment) is None or container_id not in self.engine.guests:
+            raise ContainerGone(f"admit {container_id}: no such container or network")
+        self.engine.admitted.setdefault(environment, set()).add(container_id)
+
+    async def dismiss(self, environment: str, container_id: str) -> None:
+        """Takes it out of `engine.admitted`."""
+        await self.enter("dismiss", f"{environment} {container_id}")
+        self.engine.admitted.get(environment, set()).discard(container_id)
 
     async def image_present(self, reference: str, environment: str = "") -> bool:  # noqa: ARG002
         """Whether the image is there."""

@@ -11,6 +11,7 @@ from e2e_controller.drivers.base import (
     ContainerEvent,
     ContainerPhase,
     ContainerSpec,
+    Guest,
     Output,
     PortTaken,
 )
@@ -89,6 +90,10 @@ class FakeEngine:
     """Owner of each environment's volumes."""
     owners: dict[str, Owner] = field(default_factory=dict)
     """Where each controller lives, by id."""
+    guests: dict[str, Guest] = field(default_factory=dict)
+    """Running containers that are not ours, by id."""
+    admitted: dict[str, set[str]] = field(default_factory=dict)
+    """Which of them are in each environment's network."""
     programs: dict[str, Program] = field(default_factory=lambda: dict(PROGRAMS))
     """What runs by itself, by name or command line. A container of any other runs until it is ended."""
     taken_ports: set[int] = field(default_factory=set)
