@@ -20,8 +20,9 @@ SOAK := E2E_SOAK_KILLS=50 E2E_SOAK_DELETE_KILLS=20 E2E_SOAK_STRIKES=100 E2E_SOAK
 	E2E_SOAK_EXAMPLES=3000 E2E_SOAK_MESSAGES=500 E2E_SOAK_STRIDE=1 E2E_SOAK_PATIENCE=600 \
 	E2E_TEST_NETWORKS=200
 SOAK_ARGS ?=
+IMAGE_ARGS ?=
 
-.PHONY: help demo run-example test soak bench bench-peers bench-compare lint generate schema images engine environment clean
+.PHONY: help demo run-example test soak bench bench-peers bench-compare lint generate schema images image engine environment clean
 
 help: ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -69,6 +70,9 @@ schema: generate ## the JSON Schema of the manifests, which `generate` writes
 
 images: engine ## every image that the tests run: pulled, or built where no registry answers
 	@$(BIN)/python tools/images.py --all
+
+image: engine ## the controller's image, as e2e-controller:dev (IMAGE_ARGS="--base ... --tag ...")
+	@$(BIN)/python tools/image.py $(IMAGE_ARGS)
 
 engine: environment ## a container engine that answers
 	@$(BIN)/python tools/engine.py

@@ -1,4 +1,4 @@
-"""Writes all generated files: protobuf code, the manifests' JSON Schema, the synchronous SDK.
+"""Writes all generated files: protobuf code, the manifests' JSON Schema, the synchronous SDK, the locks.
 
 `--check` writes nothing and fails, naming the files, when what is committed differs.
 """
@@ -9,9 +9,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import unasync
+from setup.requirements import subset
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
@@ -149,7 +151,20 @@ def standalone_manifests(out: Path) -> None:
         (out / f"{manifest.metadata.name}.yaml").write_text(f"{SCHEMA_COMMENT}\n{document}")
 
 
+def image_locks(out: Path) -> None:
+    """Writes what the image is made of, and what makes it, as parts of requirements.lock."""
+    lock = (ROOT / "requirements.lock").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    parts = {
+        "runtime": project["project"]["dependencies"],
+        "build": [*project["build-system"]["requires"], "pip"],
+    }
+    for name, roots in parts.items():
+        (out / f"{name}.lock").write_text(subset(lock, roots))
+
+
 TARGETS = {
+    "image": image_locks,
     "examples/manifests/standalone": standalone_manifests,
     "proto/e2e_api/v1": protobuf_code,
     "proto": json_schema,

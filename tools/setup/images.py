@@ -37,14 +37,14 @@ class Engine:
     """The engine's images, through docker-py."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._client = _connect(endpoint, SILENCE_TIMEOUT)
+        self.client = _connect(endpoint, SILENCE_TIMEOUT)
         self._impatient = _connect(endpoint, REGISTRY_TIMEOUT)
         self._verdicts: dict[str, str] = {}
 
     def labels(self, reference: Reference) -> Mapping[str, str] | None:
         """Return the labels of the image, or None if the engine does not have it."""
         try:
-            return self._client.images.get(str(reference)).labels
+            return self.client.images.get(str(reference)).labels
         except ImageNotFound:
             return None
 
@@ -71,7 +71,7 @@ class Engine:
         deadline = time.monotonic() + PULL_TIMEOUT
         said = time.monotonic()
         layers: dict[str, str] = {}
-        for event in self._client.api.pull(reference.name, reference.tag, stream=True, decode=True):
+        for event in self.client.api.pull(reference.name, reference.tag, stream=True, decode=True):
             if "error" in event:
                 raise ImageError(str(event["error"]))
             if time.monotonic() > deadline:
@@ -87,17 +87,17 @@ class Engine:
         """Make the recipe's image of a root file system, and drop the image that it replaces."""
         reference = recipe.reference
         replaced = self._built_image(reference)
-        self._client.api.import_image(
+        self.client.api.import_image(
             str(archive), repository=reference.name, tag=reference.tag, changes=_instructions(recipe, labels)
         )
         if replaced:
             # In use by a container, or tagged otherwise: then it stays.
             with suppress(APIError):
-                self._client.images.remove(replaced)
+                self.client.images.remove(replaced)
 
     def _built_image(self, reference: Reference) -> str | None:
         built = RECIPE_LABEL in (self.labels(reference) or {})
-        return self._client.images.get(str(reference)).id if built else None
+        return self.client.images.get(str(reference)).id if built else None
 
 
 def make_present(engine: Engine, reference: Reference) -> str:
