@@ -19,6 +19,11 @@ Exit codes: 0 stopped by a signal or unused, 1 --delete-on-exit left something b
 """
 _METAVARS = {
     "config": "FILE",
+    "tls_cert": "FILE",
+    "tls_key": "FILE",
+    "tls_client_ca": "FILE",
+    "token_file": "FILE",
+    "tokens": "FILE",
     "folder": "FOLDER",
     "state_dir": "FOLDER",
     "listen": "ADDRESS",

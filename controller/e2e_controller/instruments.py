@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -41,6 +41,29 @@ class Instruments:
         )
         self._adoptions = self._counter("e2e_adoptions", "Containers that were there at the start, as asked.")
         self._restarts = self._counter("e2e_restarts", "Containers that were started again.")
+        self._refusals = self._counter(
+            "e2e_refused_calls", "Calls over TCP that were refused, by reason.", "reason"
+        )
+        self._renewals = self._counter(
+            "e2e_renewals", "Certificates and tokens that were read again, by result.", "result"
+        )
+        self._expiry = Gauge(
+            "e2e_certificate_expiry_timestamp_seconds",
+            "When the certificate of the server expires; 0 without one.",
+            registry=self.registry,
+        )
+
+    def refused(self, reason: str) -> None:
+        """A call was refused."""
+        self._refusals.labels(reason).inc()
+
+    def renewed(self, success: bool) -> None:
+        """Files of certificates or tokens have changed, and were read."""
+        self._renewals.labels(_result(success)).inc()
+
+    def certificate_expires(self, timestamp: float) -> None:
+        """The certificate of the server is valid until then, in seconds since 1970."""
+        self._expiry.set(timestamp)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, registry=self.registry)

@@ -33,6 +33,7 @@ from e2e_controller.server.grpc_server import GrpcServer
 from e2e_controller.server.http_server import HttpServer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
+from e2e_controller.server.protection import protect
 from e2e_controller.server.unix_socket import ListenError
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
@@ -257,14 +258,17 @@ class Manager:
     async def _serve(self, stack: AsyncExitStack, server: GrpcServer, instruments: Instruments) -> None:
         settings = self._settings
         try:
-            self.addresses = await server.start(settings.addresses)
+            protection = protect(settings, instruments)
+            self.addresses = await server.start(settings.addresses, protection)
             stack.push_async_callback(server.stop, STOP_GRACE)
             log.info("serving gRPC on %s", ", ".join(self.addresses))
             if settings.http:
-                http = HttpServer(instruments.registry, lambda: self._upkeep.engine_trouble)
+                http = HttpServer(instruments.registry, lambda: self._upkeep.engine_trouble, protection)
                 self.http_address = await http.start(settings.http)
                 stack.push_async_callback(http.stop)
                 log.info("serving HTTP on %s", self.http_address)
+            if settings.tcp_addresses:
+                self._tasks.spawn(protection.renewal.run())
         except (ListenError, OSError, ValueError) as error:
             raise StartError(str(error)) from error
 

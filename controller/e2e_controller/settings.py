@@ -3,10 +3,19 @@
 import ipaddress
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     CliSuppress,
@@ -19,6 +28,7 @@ from pydantic_settings import (
 from e2e_api.manifests import DnsLabel
 from e2e_api.places import default_state_folder
 from e2e_api.quantities import parse_duration
+from e2e_controller.exposure import check_address
 from e2e_controller.settings_file import find_settings_file, read_settings_file
 
 
@@ -77,13 +87,45 @@ class Settings(BaseSettings):
         description="Where applied manifests and the environments' shared directories are kept. "
         "Default: ~/.local/state/e2e, with a suffix where an engine is named.",
     )
-    insecure: bool = Field(False, description="Allow to listen beyond loopback without protection.")
+    insecure: bool = Field(
+        False, description="Allow to listen beyond loopback without TLS and without a token."
+    )
+    tls_cert: FolderPath | None = Field(
+        None, description="Certificate, with its chain, in PEM: TCP is then served with TLS only."
+    )
+    tls_key: FolderPath | None = Field(
+        None, validate_default=True, description="The certificate's private key, in PEM."
+    )
+    tls_client_ca: FolderPath | None = Field(
+        None, description="Gives those certificates that gRPC clients must show a signature of."
+    )
+    token: CliSuppress[SecretStr] = Field(SecretStr(""), description="One token; a variable only.")
+    token_file: FolderPath | None = Field(None, description="File with a token that may do everything.")
+    tokens: FolderPath | None = Field(
+        None,
+        description="YAML file with several: a list of name, token, tokenFile or sha256, environments "
+        "(prefixes of names), readOnly.",
+    )
     listen: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(
         [],
         description="gRPC address, unix:///path or host:port; may be given several times. "
         "Default: controller.sock in the state folder.",
     )
     http: str = Field("", description="host:port of /metrics, /healthz and /readyz; empty: not served.")
+    max_connections: int = Field(1_000, ge=1, description="Connections at once, of each TCP address.")
+    calls_per_client: int = Field(
+        1_000,
+        ge=1,
+        description="Calls at once of one token over TCP, or of all clients where none is asked for.",
+    )
+    call_rate: float = Field(
+        500.0, ge=0, description="Calls a second of one token, as --calls-per-client; 0: without limit."
+    )
+    stall_timeout: Seconds = Field(
+        120.0,
+        gt=0,
+        description="A client over TCP that does not read what it asked for is cut off after that.",
+    )
     engine_timeout: Seconds = Field(60.0, gt=0, description="Longest time for one call to the engine.")
     engine_parallelism: int = Field(16, ge=1, le=256, description="Calls to the engine at once.")
     address_pool: str = Field("10.201.0.0/16", description="Address range of the environments' networks.")
@@ -159,12 +201,32 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("tls_key")
+    @classmethod
+    def _of_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("tls_cert") is None):
+            raise ValueError("--tls-cert and --tls-key belong together")
+        return value
+
+    @field_validator("tls_client_ca")
+    @classmethod
+    def _beside_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("tls_cert") is None:
+            raise ValueError("certificates of clients are for TLS: give --tls-cert and --tls-key")
+        return value
+
     @field_validator("listen", "http")
     @classmethod
     def _protected(cls, value: list[str] | str, info: ValidationInfo) -> list[str] | str:
+        given = info.data
         for address in [value] if isinstance(value, str) else value:
             if address and not (info.field_name == "listen" and address.startswith("unix:")):
-                _check_address(address, insecure=bool(info.data.get("insecure")))
+                check_address(
+                    address,
+                    tls=given.get("tls_cert") is not None,
+                    token=_has_tokens(given),
+                    insecure=bool(given.get("insecure")),
+                )
         return value
 
     @property
@@ -172,14 +234,21 @@ class Settings(BaseSettings):
         """Where gRPC is served."""
         return self.listen or [f"unix://{self.state_dir}/controller.sock"]
 
+    @property
+    def tcp_addresses(self) -> list[str]:
+        """Where gRPC and HTTP are served for who is no user of this machine, or may be none."""
+        return [
+            address for address in (*self.listen, self.http) if address and not address.startswith("unix:")
+        ]
 
-def _check_address(address: str, *, insecure: bool) -> None:
-    """Raises ValueError."""
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"expected host:port, such as 127.0.0.1:9000, not {address!r}")
-    host = host.strip("[]")
-    if not (insecure or host in ("localhost", "::1") or host.startswith("127.")):
-        raise ValueError(
-            f"{address} can be reached from other machines: listen on 127.0.0.1, or give --insecure"
-        )
+    @property
+    def has_tokens(self) -> bool:
+        """Whether callers over TCP are asked for a token."""
+        return _has_tokens(dict(self))
+
+
+def _has_tokens(given: Mapping[str, Any]) -> bool:
+    token = given.get("token")
+    return bool(token and token.get_secret_value()) or any(
+        given.get(name) for name in ("token_file", "tokens")
+    )

@@ -22,7 +22,7 @@ def find_settings_file(arguments: list[str], environment: Mapping[str, str]) -> 
 
 def read_settings_file(path: Path, known: Iterable[str]) -> dict[str, Any]:
     """The settings in the file, not validated yet. Raises `SettingsError`."""
-    document = _parse(path, _read(path))
+    document = read_document(path, "--config")
     if not isinstance(document, dict):
         raise SettingsError(f"{path}: expected settings such as `workers: 16`, not a {_kind(document)}")
     names = [name for name in known if name != "config"]
@@ -34,7 +34,12 @@ def read_settings_file(path: Path, known: Iterable[str]) -> dict[str, Any]:
     return document
 
 
-def _read(path: Path) -> str:
+def read_document(path: Path, flag: str) -> Any:
+    """What a file of YAML says, {} for one that is empty; `flag` names it. Raises `SettingsError`."""
+    return _parse(path, _read(path, flag))
+
+
+def _read(path: Path, flag: str) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(LONGEST + 1)
@@ -42,7 +47,7 @@ def _read(path: Path) -> str:
             raise SettingsError(f"{path}: larger than {LONGEST // 2**20} MiB, so no file of settings")
         return data.decode()
     except OSError as error:
-        raise SettingsError(f"--config: cannot read {path}: {error.strerror}") from error
+        raise SettingsError(f"{flag}: cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: not a text in UTF-8") from error
 

@@ -18,10 +18,12 @@ from e2e_api.conditions import Action, action_for
 from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
 
 DOMAIN = "e2e/v1"
+RATE_LIMITED = "RateLimited"
+"""The reason of a call that came too soon after others; `RetryInfo` says when to try again."""
 DEADLINE_MARGIN = 0.2
 """Seconds before a call's deadline at which the server ends a wait, so that its evidence still arrives."""
 
-_RETRY = frozenset({"Held", "ScrapeFailed", "EngineUnavailable", "Timeout"})
+_RETRY = frozenset({"Held", "ScrapeFailed", "EngineUnavailable", "Timeout", RATE_LIMITED})
 """Reasons that may be gone at the next attempt, whichever the class."""
 
 EVIDENCE_BYTES = 3_300
@@ -118,6 +120,20 @@ class WaitTimeout(E2EError, TimeoutError):  # noqa: N818
     _action = "retry"
 
 
+class Unauthenticated(E2EError):  # noqa: N818
+    """The controller does not know the caller: the token is missing, or is none of its tokens."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    _action = "fix-machine"
+
+
+class PermissionDenied(E2EError):  # noqa: N818
+    """The caller's token does not reach so far: another environment, or a change with one that only reads."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    _action = "fix-machine"
+
+
 class Unavailable(E2EError):  # noqa: N818
     """The controller or the engine does not answer: mend the machine, or try again."""
 
@@ -149,6 +165,8 @@ _CLASSES: dict[int, type[E2EError]] = {
         NotRunning,
         WaitFailed,
         WaitTimeout,
+        Unauthenticated,
+        PermissionDenied,
         Unavailable,
         LimitExceeded,
     )

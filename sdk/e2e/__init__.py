@@ -21,6 +21,7 @@ _HOMES = {
     "e2e.aio": (
         *("AsyncClient", "AsyncEnvironment", "AsyncJob", "AsyncQueries", "AsyncTraces", "AsyncWorkload"),
     ),
+    "e2e.addresses": ("Controller",),
     "e2e.blueprint": ("Blueprint",),
     "e2e.browser": ("open_in_browser",),
     "e2e.matchers": (
@@ -47,7 +48,7 @@ _HOMES = {
     "e2e_api.conditions": ("Action", "Condition", "ConditionType", "Reason", "Status"),
     "e2e_api.errors": (
         *("Conflict", "E2EError", "InvalidArgument", "LimitExceeded", "NotFound", "NotRunning"),
-        *("Unavailable", "WaitFailed", "WaitTimeout"),
+        *("PermissionDenied", "Unauthenticated", "Unavailable", "WaitFailed", "WaitTimeout"),
     ),
     "e2e_api.manifests": (
         *(

@@ -12,6 +12,7 @@ from e2e_controller.leases import Leases
 from e2e_controller.objects import ENVIRONMENT, environment_key
 from e2e_controller.reconcile.execute import make_open_directory
 from e2e_controller.server.access import Access
+from e2e_controller.server.callers import current_caller
 from e2e_controller.server.convert import key_from_proto, timestamp
 
 
@@ -38,9 +39,8 @@ class EnvironmentServicer(environment_service_pb2_grpc.EnvironmentServiceService
         self, request: pb.ListEnvironmentsRequest, context: Any
     ) -> pb.ListEnvironmentsResponse:
         await self._access.sync_folders()
-        return pb.ListEnvironmentsResponse(
-            environments=[self._summary(environment) for environment in self._store.environments()]
-        )
+        seen = filter(current_caller().sees, self._store.environments())
+        return pb.ListEnvironmentsResponse(environments=map(self._summary, seen))
 
     async def DeleteEnvironment(
         self, request: pb.DeleteEnvironmentRequest, context: Any

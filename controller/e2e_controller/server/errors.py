@@ -1,11 +1,13 @@
 """Turns our errors into gRPC statuses, once, for all servicers; and knows how many calls there are."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 import grpc
+from google.rpc.error_details_pb2 import RetryInfo
 
 from e2e_api.errors import E2EError, LimitExceeded, NotFound, NotRunning, Unavailable, to_status
 from e2e_controller.drivers.base import ContainerGone, DriverError, EngineUnavailable
@@ -13,12 +15,15 @@ from e2e_controller.drivers.base import ContainerGone, DriverError, EngineUnavai
 log = logging.getLogger(__name__)
 
 MAX_CALLS = 2_000
+_PUSHBACK = "grpc-retry-pushback-ms"
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler."""
 
-    def __init__(self) -> None:
+    def __init__(self, stall_timeout: float | None = None) -> None:
+        """`stall_timeout`: seconds in which a client must take what it is sent."""
+        self._stall_timeout = stall_timeout
         self.calls = 0
         """Calls under way, streams included."""
 
@@ -46,7 +51,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 self._check_number()
                 return await method(request, context)
             except Exception as error:
-                await _abort(context, error)
+                await abort(context, error)
             finally:
                 self.calls -= 1
 
@@ -62,33 +67,52 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 # Written, not yielded: gRPC leaves a generator whose client is gone to the collector.
                 async with aclosing(method(request, context)) as responses:
                     async for response in responses:
-                        if not await _written(context, response):
+                        if not await self._written(context, response):
                             return
             except Exception as error:
-                await _abort(context, error)
+                await abort(context, error)
             finally:
                 self.calls -= 1
 
         return call
+
+    async def _written(self, context: Any, response: Any) -> bool:
+        """Whether the client has taken it; one that is gone, and had not read for a while, takes none."""
+        try:
+            async with asyncio.timeout(self._stall_timeout):
+                await context.write(response)
+        except grpc.aio.InternalError:
+            return False
+        except TimeoutError:
+            raise LimitExceeded(
+                f"the client has not read what it asked for within {self._stall_timeout:g} s",
+                reason="Stalled",
+            ) from None
+        return True
 
     def _check_number(self) -> None:
         if self.calls > MAX_CALLS:
             raise LimitExceeded(f"more than {MAX_CALLS} calls at once")
 
 
-async def _written(context: Any, response: Any) -> bool:
-    """Whether the client has taken it; one that is gone, and had not read for a while, takes none."""
-    try:
-        await context.write(response)
-    except grpc.aio.InternalError:
-        return False
-    return True
-
-
-async def _abort(context: Any, error: Exception) -> None:
+async def abort(context: Any, error: Exception) -> None:
+    """Ends the call with the error's status."""
     if isinstance(error, grpc.aio.AbortError):
         raise error
-    await context.abort_with_status(to_status(as_e2e_error(error)))
+    known = as_e2e_error(error)
+    status = to_status(known)
+    if isinstance(known, LimitExceeded):
+        pushback = (_PUSHBACK, _milliseconds_to_wait(known))
+        status = status._replace(trailing_metadata=(*status.trailing_metadata, pushback))
+    await context.abort_with_status(status)
+
+
+def _milliseconds_to_wait(error: LimitExceeded) -> str:
+    """When gRPC's clients are to try again by themselves; for most limits they are not."""
+    for detail in error.details:
+        if isinstance(detail, RetryInfo):
+            return str(detail.retry_delay.ToMilliseconds())
+    return "-1"
 
 
 def as_e2e_error(error: Exception) -> E2EError:

@@ -7,6 +7,7 @@ from typing import Any
 from e2e_api.v1 import event_service_pb2 as pb
 from e2e_api.v1 import event_service_pb2_grpc
 from e2e_controller.events import Event, EventLog
+from e2e_controller.server.callers import current_caller
 from e2e_controller.server.convert import event_to_proto
 
 
@@ -19,12 +20,15 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Any
     ) -> AsyncIterator[pb.WatchEventsResponse]:
+        caller = current_caller()
+
         def matches(event: Event) -> bool:
             key = event.key
             return (
                 request.environment in ("", key.environment)
                 and request.kind in ("", key.kind)
                 and request.name in ("", key.name)
+                and caller.sees(key.environment)
             )
 
         news = asyncio.Event()

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from e2e_controller.server.callers import ANYBODY, Caller
+from e2e_controller.server.protection import Protection
+
 if TYPE_CHECKING:
     from aiohttp import web
 
@@ -15,9 +18,13 @@ _HEALTHZ, _READYZ, _METRICS = "/healthz", "/readyz", "/metrics"
 class HttpServer:
     """Serves the controller's own metrics and health."""
 
-    def __init__(self, registry: CollectorRegistry, not_ready: Callable[[], str]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, not_ready: Callable[[], str], protection: Protection
+    ) -> None:
         """`not_ready` gives the reason why the controller cannot do its work now, or nothing."""
         self._registry = registry
+        self._tokens = protection.tokens
+        self._certificates = protection.certificates
         self._not_ready = not_ready
         self._runner: web.AppRunner | None = None
 
@@ -32,7 +39,8 @@ class HttpServer:
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         host, _, port = address.rpartition(":")
-        await web.TCPSite(self._runner, host.strip("[]") or "127.0.0.1", int(port)).start()
+        tls = self._certificates.ssl_context() if self._certificates is not None else None
+        await web.TCPSite(self._runner, host.strip("[]") or "127.0.0.1", int(port), ssl_context=tls).start()
         bound = self._runner.addresses[0]
         return f"{bound[0]}:{bound[1]}"
 
@@ -44,6 +52,11 @@ class HttpServer:
     async def _metrics(self, request: "web.Request") -> "web.Response":
         from aiohttp import web
 
+        caller = self._caller(request)
+        if caller is None:
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"}, text="a token is asked for\n")
+        if caller.prefixes is not None:
+            raise web.HTTPForbidden(text="these metrics are of all environments, and this token is not\n")
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
@@ -52,8 +65,17 @@ class HttpServer:
 
         return web.Response(text="ok\n")
 
-    async def _readyz(self, _: "web.Request") -> "web.Response":
+    async def _readyz(self, request: "web.Request") -> "web.Response":
         from aiohttp import web
 
         reason = self._not_ready()
+        if reason and self._caller(request) is None:
+            reason = "not ready"  # why is for those who have a token
         return web.Response(text=f"{reason or 'ok'}\n", status=503 if reason else 200)
+
+    def _caller(self, request: "web.Request") -> Caller | None:
+        """Who shows a token; anybody where none is asked for."""
+        if self._tokens is None:
+            return ANYBODY
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return self._tokens.find(token.strip()) if scheme.lower() == "bearer" else None

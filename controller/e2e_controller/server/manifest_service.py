@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
 from e2e_api.errors import Conflict, InvalidArgument
@@ -18,6 +18,7 @@ from e2e_controller.objects import ENVIRONMENT, Object, environment_key
 from e2e_controller.reconcile.dependencies import find_cycle
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.server.access import Access
+from e2e_controller.server.callers import current_caller
 from e2e_controller.server.convert import (
     environment_from_proto,
     key_from_proto,
@@ -104,19 +105,23 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
 
     async def List(self, request: pb.ListRequest, context: Any) -> pb.ListResponse:
         await self._access.sync_folders()
-        objects = self._store.select(request.environment, request.kind, request.labels)
+        objects = _seen(self._store.select(request.environment, request.kind, request.labels))
         return pb.ListResponse(objects=[object_to_proto(object_) for object_ in objects])
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         await self._access.sync_folders()
-        wanted = request.labels.items()
+        wanted, caller = request.labels.items(), current_caller()
 
         def matches(key: Key) -> bool:
-            return request.environment in ("", key.environment) and request.kind in ("", key.kind)
+            return (
+                request.environment in ("", key.environment)
+                and request.kind in ("", key.kind)
+                and caller.sees(key.environment)
+            )
 
         shown: set[Key] = set()
         with self._store.subscribe(matches) as subscription:
-            for object_ in self._store.select(request.environment, request.kind, request.labels):
+            for object_ in _seen(self._store.select(request.environment, request.kind, request.labels)):
                 shown.add(object_.key)
                 yield pb.WatchResponse(object=object_to_proto(object_))
             yield pb.WatchResponse(synced=True)
@@ -149,6 +154,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
                 violations.append((place, f"{place}: {key} stands there twice"))
             violations += [(place, f"{place}: {text}") for text in _relative_paths(manifest)]
             manifests[key] = manifest
+        current_caller().check(key.environment for key in manifests)
         violations += [(str(key), f"{key}: {text}") for key, text in self._cycles(manifests)]
         if not documents:
             violations.append(("documents", "there is no document"))
@@ -190,6 +196,12 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         """Whoever applies what has failed has done something about it: the old verdict counts no more."""
         if object_ is not None and not object_.deleting and has_failed(object_):
             self._reconciler.try_again(object_.key)
+
+
+def _seen(objects: Iterable[Object]) -> list[Object]:
+    """Those that are in the caller's environments."""
+    caller = current_caller()
+    return [object_ for object_ in objects if caller.sees(object_.key.environment)]
 
 
 def _relative_paths(manifest: Manifest) -> list[str]:

@@ -1,0 +1,158 @@
+"""Lets callers in over TCP: who they are, how far they reach, how much they may have.
+
+A call that is refused is refused before anything of it is read, so that strangers cost next to nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from inspect import isasyncgenfunction
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from e2e_api.errors import E2EError, Unauthenticated
+from e2e_controller.server.callers import ANYBODY, Caller, set_caller
+from e2e_controller.server.errors import abort
+from e2e_controller.server.limits import Bucket, Limits
+from e2e_controller.server.scopes import OPEN, Rule, rule_of
+
+if TYPE_CHECKING:
+    from e2e_controller.server.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+_REMEDY = (
+    "set E2E_TOKEN, or E2E_TOKEN_FILE to a file with it (`authorization: Bearer ...` in gRPC's metadata)"
+)
+_REVOKED = "e2e: the token of this call is no longer known"
+_REFUSALS_PER_SECOND = 1.0
+_PATIENCE = 1.0
+"""Seconds that wrong tokens wait for their answer, once there are too many of them."""
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Stands inside of what turns our errors into statuses."""
+
+    def __init__(self, tokens: "Tokens | None", limits: Limits, refused: Callable[[str], None]) -> None:
+        """Without tokens, everybody is let in; `refused` is told the reason of each refusal."""
+        self._tokens = tokens
+        self._limits = limits
+        self._refused = refused
+        self._refusals = Bucket(_REFUSALS_PER_SECOND)
+        self._unlogged = 0
+        self._tasks: dict[asyncio.Task[Any], Caller] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Gives back the handler behind the guard, or one that refuses."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method in OPEN:
+            return handler
+        try:
+            caller = self._identify(handler_call_details.invocation_metadata)
+            self._limits.admit(caller.name)
+        except E2EError as error:
+            self._refused(error.reason)
+            return self._refusal(error)
+        return self._guarded(handler, caller, rule_of(method))
+
+    def revoke(self) -> None:
+        """Ends the calls of those whose tokens are no longer what they were."""
+        for task, caller in self._tasks.items():
+            if self._tokens is not None and not self._tokens.knows(caller):
+                task.cancel(_REVOKED)
+
+    def _identify(self, metadata: Sequence[tuple[str, str | bytes]]) -> Caller:
+        if self._tokens is None:
+            return ANYBODY
+        shown = [value for name, value in metadata if name == "authorization"]
+        if not shown:
+            raise Unauthenticated(f"this controller asks for a token: {_REMEDY}", reason="TokenMissing")
+        scheme, _, token = str(shown[0]).partition(" ")
+        caller = self._tokens.find(token.strip()) if scheme.lower() == "bearer" and len(shown) == 1 else None
+        if caller is None:
+            raise Unauthenticated(
+                f"the token is none that this controller knows: {_REMEDY}", reason="TokenUnknown"
+            )
+        return caller
+
+    def _refusal(self, error: E2EError) -> Any:
+        """As a stream, which is what no request is read for beforehand."""
+
+        async def refuse(_requests: Any, context: Any) -> None:
+            if isinstance(error, Unauthenticated):
+                await self._note(error.reason, context.peer())
+            await abort(context, error)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+    async def _note(self, reason: str, peer: str) -> None:
+        if self._refusals.take():
+            self._unlogged += 1
+            await asyncio.sleep(_PATIENCE)
+            return
+        more = f"; {self._unlogged} more since the last of these lines" if self._unlogged else ""
+        self._unlogged = 0
+        log.warning("refused a call from %s: %s%s", peer, reason, more)
+
+    def _guarded(self, handler: Any, caller: Caller, rule: Rule) -> Any:
+        """The handler with our checks around it, whatever its shape is."""
+        shape = f"{_arity(handler.request_streaming)}_{_arity(handler.response_streaming)}"
+        method = getattr(handler, shape)
+
+        def checked(request: Any) -> Any:
+            if handler.request_streaming:
+                return self._checked_each(request, caller, rule)
+            self._check(caller, rule, request)
+            return request
+
+        async def generate(request: Any, context: Any) -> AsyncIterator[Any]:
+            with self._underway(caller):
+                async with aclosing(method(checked(request), context)) as responses:
+                    async for response in responses:
+                        yield response
+
+        async def call(request: Any, context: Any) -> Any:
+            with self._underway(caller):
+                return await method(checked(request), context)
+
+        return handler._replace(**{shape: generate if isasyncgenfunction(method) else call})
+
+    async def _checked_each(self, requests: Any, caller: Caller, rule: Rule) -> AsyncIterator[Any]:
+        async for request in requests:
+            self._check(caller, rule, request)
+            yield request
+
+    def _check(self, caller: Caller, rule: Rule, request: Any) -> None:
+        try:
+            rule.check(caller, request)
+        except E2EError as error:
+            self._refused(error.reason)
+            raise
+
+    @contextmanager
+    def _underway(self, caller: Caller) -> Iterator[None]:
+        set_caller(caller)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - gRPC runs each call as one
+        self._tasks[task] = caller
+        try:
+            with self._limits.underway(caller.name):
+                yield
+        except asyncio.CancelledError as error:
+            if error.args != (_REVOKED,):
+                raise
+            task.uncancel()
+            raise Unauthenticated(f"the token has been withdrawn: {_REMEDY}", reason="TokenUnknown") from None
+        finally:
+            self._tasks.pop(task, None)
+
+
+def _arity(streaming: bool) -> str:
+    return "stream" if streaming else "unary"

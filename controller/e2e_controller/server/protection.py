@@ -1,0 +1,92 @@
+"""What stands between the controller and whoever reaches it over TCP."""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from e2e_controller.exposure import is_loopback
+from e2e_controller.instruments import Instruments
+from e2e_controller.server.certificates import Certificates
+from e2e_controller.server.guard import Guard
+from e2e_controller.server.limits import Limits
+from e2e_controller.server.renewal import Renewal, RenewalError
+from e2e_controller.server.unix_socket import ListenError
+from e2e_controller.settings import Settings
+
+if TYPE_CHECKING:
+    from e2e_controller.server.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Certificates, tokens and limits, for gRPC and for HTTP."""
+
+    guard: Guard
+    renewal: Renewal
+    tokens: "Tokens | None" = None
+    certificates: Certificates | None = None
+    max_connections: int = 1_000
+    max_streams: int = 1_000
+    """Of one connection."""
+    stall_timeout: float = 120.0
+    """Seconds in which a client must take what it is sent."""
+
+
+def protect(settings: Settings, instruments: Instruments) -> Protection:
+    """What the settings ask for. Raises `ListenError` where their files cannot be used."""
+    try:
+        tokens = _tokens(settings)
+        certificates = _certificates(settings)
+    except RenewalError as error:
+        raise ListenError(str(error)) from error
+    limits = Limits(settings.call_rate, settings.calls_per_client)
+    guard = Guard(tokens, limits, instruments.refused)
+
+    def renewed() -> None:
+        guard.revoke()
+        if certificates is not None:
+            instruments.certificate_expires(certificates.not_after.timestamp())
+
+    renewed()
+    parts = [part for part in (tokens, certificates) if part is not None]
+    _warn(settings)
+    return Protection(
+        guard,
+        Renewal(parts, renewed, instruments.renewed),
+        tokens,
+        certificates,
+        settings.max_connections,
+        settings.calls_per_client + 100,  # so that one call too many is refused, instead of waiting for ever
+        settings.stall_timeout,
+    )
+
+
+def _tokens(settings: Settings) -> "Tokens | None":
+    if not settings.has_tokens:
+        return None
+    from e2e_controller.server.tokens import Tokens  # here: most controllers ask for none
+
+    return Tokens(text=settings.token.get_secret_value(), file=settings.token_file, table=settings.tokens)
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+
+
+def _warn(settings: Settings) -> None:
+    exposed = [address for address in settings.tcp_addresses if not is_loopback(address)]
+    missing = [
+        what
+        for what, there in (("TLS", settings.tls_cert is not None), ("a token", settings.has_tokens))
+        if not there
+    ]
+    if exposed and missing:
+        log.warning(
+            "--insecure: %s can be reached from other machines without %s; whoever can, owns this machine",
+            ", ".join(exposed),
+            " and without ".join(missing),
+        )
