@@ -26,6 +26,7 @@ _METAVARS = {
     "tokens": "FILE",
     "folder": "FOLDER",
     "state_dir": "FOLDER",
+    "secrets_dir": "FOLDER",
     "listen": "ADDRESS",
     "http": "HOST:PORT",
     "engine": "ADDRESS",

@@ -27,6 +27,11 @@ class Directories:
         return self.state / "leases"
 
     @property
+    def secret_key(self) -> Path:
+        """The key that digests of secrets are made with."""
+        return self.state / "secret-key"
+
+    @property
     def rests(self) -> Path:
         """A file for each workload that was stopped on purpose."""
         return self.state / "rests"

@@ -29,15 +29,19 @@ class Event:
 class EventLog:
     """The newest events, and who follows them."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, now: Callable[[], datetime], hide: Callable[[Key, str], str] = lambda _key, text: text
+    ) -> None:
+        """`hide` gives a text about an object without secrets."""
         self._now = now
+        self._hide = hide
         self._events: OrderedDict[tuple[Key, str, str], Event] = OrderedDict()
         self._of_one: dict[Key, OrderedDict[tuple[Key, str, str], None]] = {}
         self._followers: set[Follower] = set()
 
     def record(self, key: Key, reason: str, message: str = "", *, warning: bool = False) -> None:
         """Adds an event, or counts it up when it is known."""
-        now, message = self._now(), message[:MAX_MESSAGE]
+        now, message = self._now(), self._hide(key, message)[:MAX_MESSAGE]
         identity = (key, reason, message)
         known = self._events.pop(identity, None)
         if known is None:

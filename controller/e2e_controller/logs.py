@@ -1,6 +1,8 @@
 """How the controller logs: lines for people, or JSON for machines, which has more fields."""
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 
@@ -25,6 +27,31 @@ def set_up_logging(level: str, style: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(json_formatter() if style == "json" else text_formatter())
     logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+@contextmanager
+def without_secrets(hide: Callable[[str], str]) -> Iterator[None]:
+    """Has all lines go through `hide` that the handlers of now write."""
+    handlers = [(handler, handler.formatter) for handler in logging.getLogger().handlers]
+    for handler, formatter in handlers:
+        handler.setFormatter(_Hiding(formatter or logging.Formatter(), hide))
+    try:
+        yield
+    finally:
+        for handler, formatter in handlers:
+            handler.setFormatter(formatter)
+
+
+class _Hiding(logging.Formatter):
+    """Another formatter's lines, without secrets."""
+
+    def __init__(self, inner: logging.Formatter, hide: Callable[[str], str]) -> None:
+        super().__init__()
+        self._inner = inner
+        self._hide = hide
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._hide(self._inner.format(record))
 
 
 def text_formatter() -> logging.Formatter:

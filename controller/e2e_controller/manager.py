@@ -20,9 +20,12 @@ from e2e_controller.garbage import Garbage
 from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
+from e2e_controller.logs import without_secrets
 from e2e_controller.metrics import Scraper
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.reconciler import Reconciler
+from e2e_controller.reconcile.secrets import Secrets
+from e2e_controller.secret_sources import SecretSources, load_key
 from e2e_controller.server.access import Access
 from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_planning import EnvironmentPlanning
@@ -48,6 +51,7 @@ from e2e_controller.state_folder import (
 )
 from e2e_controller.store import Store
 from e2e_controller.upkeep import TaskSet, Upkeep
+from e2e_controller.veil import Veil
 from e2e_controller.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -130,21 +134,24 @@ class Manager:
         settings = self._settings
         directories = Directories(settings.state_dir.absolute())
         identity = self._claim(stack, directories)
-        instruments, events = Instruments(), EventLog(self._now)
+        veil = Veil()
+        stack.enter_context(without_secrets(veil.hide))
+        instruments, events = Instruments(), EventLog(self._now, veil.hide_in)
         driver = self._make_driver(settings, identity, instruments)
         info = await connect(driver)
         stack.push_async_callback(driver.close)
 
         queue = self._queue = WorkQueue[Key](group=lambda key: key.environment)
-        store = self._store = Store(queue.add, events)
+        store = self._store = Store(queue.add, events, veil)
         intake = Intake(store, directories, settings.default_environment)
         leases = self._leases = self._make_leases(store, intake, events, directories, instruments)
         prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
         stack.push_async_callback(scraper.aclose)
+        secrets = Secrets(self._secret_sources(directories), veil)
         reconciler = Reconciler(
-            store, queue, driver, prober, events, directories, info, instruments, self._now
+            store, queue, driver, prober, events, directories, info, instruments, secrets, self._now
         )
         stack.push_async_callback(reconciler.aclose)
         upkeep = self._upkeep = Upkeep(
@@ -164,7 +171,7 @@ class Manager:
         async def sync_folders() -> None:
             await asyncio.gather(*(source.sync() for source in sources))
 
-        access = Access(store, driver, info, sync_folders)
+        access = Access(store, driver, info, sync_folders, veil)
         planning = EnvironmentPlanning(store, driver, info, directories, identity, leases.count)
         server = self._server = GrpcServer(
             ManifestServicer(access, intake, leases, reconciler, planning),
@@ -179,6 +186,13 @@ class Manager:
         await self._serve(stack, server, instruments)
         stack.push_async_callback(leases.close)  # before the server ends the streams that hold them
         self._spawn_chores(driver, identity, instruments)
+
+    def _secret_sources(self, directories: Directories) -> SecretSources:
+        try:
+            key = load_key(directories.secret_key)
+        except OSError as error:
+            raise StartError(f"cannot keep {directories.secret_key}: {error.strerror}") from error
+        return SecretSources(key, self._settings.secrets_dir, self._settings.folder, os.environ)
 
     def _make_leases(
         self,
@@ -201,6 +215,7 @@ class Manager:
         self._tasks.spawn(self._upkeep.follow_engine())  # begins with a full look
         self._tasks.spawn(begin())
         self._tasks.spawn(self._upkeep.resync(self._settings.resync_interval))
+        self._tasks.spawn(reconciler.follow_secrets(self._settings.rescan_interval))
 
     def _spawn_chores(self, driver: Driver, identity: str, instruments: Instruments) -> None:
         self._tasks.spawn(self._leases.follow())

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from e2e_api.conditions import Action, Condition, ConditionType, Reason, Status, find_condition, is_true
 from e2e_api.manifests import Manifest, State, WorkloadSpec, dependency_names
 from e2e_controller.drivers.base import Container, Key
+from e2e_controller.secret_texts import SecretTexts
 
 ENVIRONMENT = "Environment"
 WORKLOAD = "Workload"
@@ -140,6 +141,8 @@ class Object:
     deleting: bool = False
     build_context: str = ""
     """Digest of the folder that its image is built of; only known to the reconciler."""
+    secrets: SecretTexts | None = None
+    """What it needs of those, if it does; only known to the reconciler."""
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         description="Where applied manifests and the environments' shared directories are kept. "
         "Default: ~/.local/state/e2e, with a suffix where an engine is named.",
     )
+    secrets_dir: FolderPath | None = Field(
+        None,
+        description="Folder of files that manifests may take secrets from. "
+        "Whoever may apply manifests may use all of them.",
+    )
     insecure: bool = Field(
         False, description="Allow to listen beyond loopback without TLS and without a token."
     )

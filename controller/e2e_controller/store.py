@@ -25,6 +25,7 @@ from e2e_controller.objects import (
 )
 from e2e_controller.subscription import Subscription
 from e2e_controller.targets import TargetReaders
+from e2e_controller.veil import Veil
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class Claim:
 class Store:
     """All objects of one controller."""
 
-    def __init__(self, enqueue: Callable[[Key], None], events: EventLog) -> None:
+    def __init__(self, enqueue: Callable[[Key], None], events: EventLog, veil: Veil | None = None) -> None:
+        self._veil = veil or Veil()
         self._enqueue = enqueue
         self._events = events
         self._objects: dict[Key, Object] = {}
@@ -49,7 +51,7 @@ class Store:
         self._file_keys: dict[str, Key] = {}
         self._conflicts: dict[Key, Claim] = {}  # by File key: what the file defines but does not own
         self._claimants: dict[Key, list[str]] = {}  # paths, in the order in which they came
-        self._relations = (Dependants(enqueue), TargetReaders(enqueue))
+        self._relations = (Dependants(enqueue), TargetReaders(enqueue), self._veil)
         self._pinned: dict[str, int] = {}  # environments that somebody holds
         self._subscriptions: set[Subscription] = set()
         self._version = 0
@@ -166,8 +168,9 @@ class Store:
     # Status
 
     def set_status(self, key: Key, status: ObjectStatus) -> None:
-        """Stores a status; nobody hears of one that says nothing new."""
+        """Stores a status, without secrets; nobody hears of one that says nothing new."""
         current = self._objects.get(key)
+        status = self._veil.hidden(key, status)
         if current is not None and current.status != status:
             self._put(replace(current, status=status))
 

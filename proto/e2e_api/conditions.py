@@ -73,6 +73,8 @@ class Reason(StrEnum):
     NO_HEALTHCHECK = "NoHealthcheck"
     DEPENDENCY_FAILED = "DependencyFailed"
     DEPENDENCY_CYCLE = "DependencyCycle"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105
+    SECRET_DENIED = "SecretDenied"  # noqa: S105 - it is not where secrets may be, or cannot be one
     ENGINE_UNAVAILABLE = "EngineUnavailable"
     ENGINE_ERROR = "EngineError"
     INTERNAL_ERROR = "InternalError"
@@ -86,7 +88,7 @@ _FIX_MANIFEST = frozenset(
     {
         *("Rejected", "ParseError", "ReadError", "Conflict", "CreateFailed", "StartFailed", "MountFailed"),
         *("ImagePullFailed", "ImageBuildFailed", "OOMKilled", "NotAsked", "DependencyCycle"),
-        "NoHealthcheck",
+        *("NoHealthcheck", "SecretNotFound", "SecretDenied"),
     }
 )
 _FIX_MACHINE = frozenset(

@@ -39,6 +39,7 @@ _HOMES = {
         *("less_or_equal", "not_equals", "rate"),
     ),
     "e2e.options": ("ContainerOptions", "JobOptions", "WorkloadOptions"),
+    "e2e.secret": ("secret_from_env", "secret_from_file"),
     "e2e.spans": ("Span", "Trace"),
     "e2e.systems": ("AnyEnvironment", "AnyWorkload", "Linked"),
     "e2e.values": (
@@ -63,7 +64,8 @@ _HOMES = {
             "LogProbe",
             "Metrics",
         ),
-        *("Port", "Profiles", "Readiness", "Resources", "Security", "Stop", "TcpProbe", "Tls", "Volume"),
+        *("Port", "Profiles", "Readiness", "Resources", "Secret", "SecretFile", "Security", "Stop"),
+        *("TcpProbe", "Tls", "Volume"),
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -22,6 +22,7 @@ from e2e.matchers import (
     rate,
 )
 from e2e.options import ContainerOptions, JobOptions, WorkloadOptions
+from e2e.secret import secret_from_env, secret_from_file
 from e2e.spans import Span, Trace
 from e2e.systems import AnyEnvironment, AnyWorkload, Linked
 from e2e.values import (
@@ -64,6 +65,8 @@ from e2e_api.manifests import (
     Profiles,
     Readiness,
     Resources,
+    Secret,
+    SecretFile,
     Security,
     Stop,
     TcpProbe,
@@ -124,6 +127,8 @@ __all__ = [
     "Readiness",
     "Reason",
     "Resources",
+    "Secret",
+    "SecretFile",
     "Security",
     "Series",
     "Span",
@@ -159,4 +164,6 @@ __all__ = [
     "open_in_browser",
     "profiling",
     "rate",
+    "secret_from_env",
+    "secret_from_file",
 ]

@@ -8,7 +8,8 @@ from e2e._sync.environment import Environment
 from e2e._sync.job import Job
 from e2e._sync.workload import Workload
 from e2e.options import JobOptions, WorkloadOptions
-from e2e_api.manifests import Manifest, to_document
+from e2e_api.errors import InvalidArgument
+from e2e_api.manifests import ContainerManifest, Manifest, to_document
 
 _NOWHERE = "blueprint"
 
@@ -31,12 +32,14 @@ class Blueprint:
     def workload(self, name: str, **options: Unpack[WorkloadOptions]) -> Workload:
         """Defines a workload, as `Environment.workload` does."""
         found = self._environment.workload(name, **options)
+        _check_keepable(found.manifest)
         self._defined.append(found)
         return found
 
     def job(self, name: str, **options: Unpack[JobOptions]) -> Job:
         """Defines a job, as `Environment.job` does."""
         found = self._environment.job(name, **options)
+        _check_keepable(found.manifest)
         self._defined.append(found)
         return found
 
@@ -58,6 +61,15 @@ class Blueprint:
         if labels := document["metadata"].get("labels"):
             metadata["labels"] = labels
         return {**document, "metadata": metadata}
+
+
+def _check_keepable(manifest: ContainerManifest) -> None:
+    """Raises InvalidArgument for a secret that would be written down."""
+    if any(secret.value is not None for secret in manifest.spec.secrets):
+        raise InvalidArgument(
+            f"{manifest.metadata.name}: a manifest that is kept holds no secret: name where it is, "
+            'as Secret(file="...") or Secret(variable="E2E_SECRET_...")'
+        )
 
 
 class _Dumper(yaml.SafeDumper):

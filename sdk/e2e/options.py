@@ -13,6 +13,8 @@ from e2e_api.manifests import (
     Profiles,
     Readiness,
     Resources,
+    Secret,
+    SecretFile,
     Security,
     Stop,
     Volume,
@@ -22,13 +24,15 @@ from e2e_api.manifests import (
 class CommonOptions(TypedDict, total=False):
     """What workloads and jobs, ready-made systems included, may be given. All are optional."""
 
-    env: Mapping[str, str]
-    """Environment variables."""
+    env: Mapping[str, str | Secret]
+    """Environment variables; a `Secret` is shown nowhere."""
     user: str
     """User, or `user:group`, by name or number."""
     working_dir: str
     files: Mapping[str, str] | Sequence[File]
     """Files that are there before it starts: `{"/etc/app.yml": "text"}`, or `File` values."""
+    secret_files: Mapping[str, Secret] | Sequence[SecretFile]
+    """Files with secrets: `{"/run/secrets/db": e2e.secret_from_env("PASSWORD")}`, or `SecretFile` values."""
     volumes: Sequence[Volume]
     """Named volumes or host paths; a relative host path is below the working directory."""
     depends_on: Sequence["str | Dependency | Named"]

@@ -28,9 +28,12 @@ from e2e_api.manifests import (
     Probe,
     Readiness,
     Resources,
+    Secret,
+    SecretFile,
     State,
     Stop,
     TcpProbe,
+    ValueFrom,
     Volume,
     Workload,
     WorkloadSpec,
@@ -173,9 +176,10 @@ def _fields(
         "build": _build,
         "command": lambda value: _words("command", value),
         "entrypoint": lambda value: _words("entrypoint", value),
-        "env": dict,
+        "env": _variables,
         "ports": dict,
         "files": _files,
+        "secret_files": _secret_files,
         "volumes": _volumes,
         "depends_on": _dependencies,
         "readiness": _readiness,
@@ -227,6 +231,21 @@ def _build(value: Build | str) -> Build:
 def _files(value: Mapping[str, str] | Sequence[File]) -> tuple[File | dict[str, str], ...]:
     if isinstance(value, Mapping):
         return tuple({"path": path, "content": content} for path, content in value.items())
+    return tuple(value)
+
+
+def _variables(value: Mapping[str, str | Secret]) -> dict[str, str | ValueFrom]:
+    return {
+        name: ValueFrom(value_from=given) if isinstance(given, Secret) else given
+        for name, given in value.items()
+    }
+
+
+def _secret_files(
+    value: Mapping[str, Secret] | Sequence[SecretFile],
+) -> tuple[SecretFile | dict[str, Any], ...]:
+    if isinstance(value, Mapping):
+        return tuple({"path": path, "from": secret} for path, secret in value.items())
     return tuple(value)
 
 

@@ -18,9 +18,12 @@ from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.reconciler import Reconciler
+from e2e_controller.reconcile.secrets import Secrets
+from e2e_controller.secret_sources import SecretSources
 from e2e_controller.sources.reading import read_file
 from e2e_controller.store import Store
 from e2e_controller.upkeep import Upkeep
+from e2e_controller.veil import Veil
 from e2e_controller.workqueue import WorkQueue
 
 IMAGE = "busybox:1.36"
@@ -138,6 +141,7 @@ class Core:
             world.directories,
             info,
             Instruments(),
+            Secrets(SecretSources(b"key", None, (), {}), Veil()),
             world.now,
         )
         self.upkeep = Upkeep(

@@ -62,8 +62,10 @@ class FileContent:
     """A file copied in between creation and first start."""
 
     path: str
-    content: bytes
+    content: bytes = field(repr=False)
     mode: int = 0o644
+    uid: int | None = None
+    """Whose it is; None: root's, or, where not everybody may read it, the container's user's."""
 
 
 @dataclass(frozen=True, slots=True)

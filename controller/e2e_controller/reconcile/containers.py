@@ -24,6 +24,7 @@ from e2e_controller.reconcile.plan import make_plan
 from e2e_controller.reconcile.ports import AwaitedPorts
 from e2e_controller.reconcile.publish import Publisher
 from e2e_controller.reconcile.retries import Retries
+from e2e_controller.reconcile.secrets import Secrets
 from e2e_controller.reconcile.status import step_status, unfinished
 from e2e_controller.reconcile.steps import Create, Observed, Plan, Step
 from e2e_controller.reconcile.strays import Strays
@@ -49,6 +50,7 @@ class ContainerReconciler:
         prober: Prober,
         instruments: Instruments,
         retries: Retries,
+        secrets: Secrets,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -62,6 +64,7 @@ class ContainerReconciler:
         self._retries = retries
         self._now = now
         self.contexts = Contexts(driver)
+        self.secrets = secrets
         self.memory = Memory(directories)
         self.publisher = Publisher(store, driver, prober, events, now)
         self._notebook = Notebook(driver)
@@ -74,7 +77,7 @@ class ContainerReconciler:
 
     async def plan(self, object_: Object, surroundings: Surroundings = NOW) -> Plan:
         """The plan for an object as it is given here; see `Reconciler.plan`."""
-        object_ = await self.contexts.fresh(object_)
+        object_ = await self.secrets.fresh(await self.contexts.fresh(object_))
         desired = self._desired(object_, surroundings)
         observed = await self._observer.observe(object_, desired, surroundings.find)
         # A new environment has no network yet; by the time of the reconcile that creates it has.
@@ -83,7 +86,8 @@ class ContainerReconciler:
 
     async def reconcile(self, key: Key) -> Failure | None:
         """Makes one workload or job true, or plans to try again; returns why it could not."""
-        object_ = await self.contexts.complete(self._store.get(key) or Object(key, deleting=True))
+        wanted = self._store.get(key) or Object(key, deleting=True)
+        object_ = await self.secrets.complete(await self.contexts.complete(wanted))
         desired = self._desired(object_)
         try:
             await self._strays.remove(key)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from e2e_api.manifests import (
     JobSpec,
     Port,
     Readiness,
+    Secret,
     State,
+    ValueFrom,
     Volume,
     WorkloadSpec,
     normal_path,
@@ -24,9 +26,13 @@ from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import BuildSpec, ContainerSpec, FileContent, Mount, PortSpec
 from e2e_controller.objects import Object
 from e2e_controller.reconcile.notes import Notes, notes_file
+from e2e_controller.reconcile.steps import Waiting
+from e2e_controller.secret_texts import NO_SECRETS
 
 DIGEST_LENGTH = 12
 """Of the digests in a built image's tag."""
+_NO_HASH = "unknown"
+"""Of what lacks a secret: no container's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,15 @@ class Desired:
     ports: Mapping[str, Port]
     directory: Path
     """The workload's own directory."""
+    lacks: Waiting | None = None
+    """Which secret is not there, so that it is not known what the container has to be."""
 
 
 def desired_container(
     object_: Object, environment: Object | None, directories: Directories, *, mount_shared: bool
 ) -> Desired | None:
     """None where nothing is wanted: the object is being deleted, or there never was a valid manifest."""
-    spec, key = container_fields(object_), object_.key
+    spec, key, secrets = container_fields(object_), object_.key, object_.secrets or NO_SECRETS
     if object_.deleting or spec is None:
         return None
     build = build_spec(object_)
@@ -77,13 +85,21 @@ def desired_container(
         container = replace(container, mounts=(*container.mounts, shared_mount))
     live_files = tuple(_live_file(file) for file in spec.files if file.is_live)
     run_id = spec.run_id if isinstance(spec, JobSpec) else ""
-    hashed = spec_hash(replace(container, files=tuple(_hashed_file(file) for file in spec.files)), run_id)
+    hashed = spec_hash(_without_secrets(container, spec, secrets.digest), run_id)
+    files = (
+        *container.files,
+        *(
+            FileContent(file.path, secrets.value(file.from_), file.mode, file.uid)
+            for file in spec.secret_files
+        ),
+    )
+    container = replace(container, env=_variables(spec, secrets.variable), files=files)
     if live_files:
         notes = Notes({file.content.path: file.digest for file in live_files})
         container = replace(container, files=(*container.files, notes_file(notes)))
     return Desired(
         spec=container,
-        spec_hash=hashed,
+        spec_hash=_NO_HASH if secrets.problem else hashed,
         state=spec.state if isinstance(spec, WorkloadSpec) else "Running",
         pull_policy=spec.image_pull_policy,
         build=build,
@@ -96,6 +112,7 @@ def desired_container(
         retries=spec.retries if isinstance(spec, JobSpec) else 0,
         ports=spec.ports,
         directory=directories.own(key.environment, key.name),
+        lacks=Waiting(secrets.reason, secrets.problem, hopeless=True) if secrets.problem else None,
     )
 
 
@@ -122,7 +139,6 @@ def _container_spec(
         image=build.tag if build else spec.image or "",
         entrypoint=spec.entrypoint,
         command=spec.command,
-        env=dict(spec.env),
         user=spec.user,
         working_dir=spec.working_dir,
         ports={
@@ -147,6 +163,24 @@ def _container_spec(
 def _folder(object_: Object | None) -> Path:
     """What relative paths in its manifest are relative to."""
     return Path(object_.source.path).parent if object_ and object_.source else Path("/")
+
+
+def _variables(spec: ContainerFields, text: Callable[[Secret], str]) -> dict[str, str]:
+    return {
+        name: text(value.value_from) if isinstance(value, ValueFrom) else value
+        for name, value in spec.env.items()
+    }
+
+
+def _without_secrets(
+    container: ContainerSpec, spec: ContainerFields, digest: Callable[[Secret], str]
+) -> ContainerSpec:
+    """As it is hashed: the hash is a label, and shown."""
+    files = [_hashed_file(file) for file in spec.files]
+    files += [
+        FileContent(file.path, digest(file.from_).encode(), file.mode, file.uid) for file in spec.secret_files
+    ]
+    return replace(container, env=_variables(spec, digest), files=tuple(files))
 
 
 def _file_content(file: File) -> FileContent:

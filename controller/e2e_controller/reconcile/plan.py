@@ -49,6 +49,8 @@ def plan_workload(desired: Desired, observed: Observed, previous: ObjectStatus, 
     cause = replacement_cause(desired, observed)
     if desired.state in ("Stopped", "Killed"):
         return Plan((*_rest(desired, container), *live_file_steps(desired, observed, cause)))
+    if desired.lacks is not None:
+        return Plan(waiting=desired.lacks)
     if container is None or cause:
         removal = _removal(cause, container, desired.removal_grace)
         return _fresh(desired, observed, removal, cause or "it is not there")
@@ -69,6 +71,8 @@ def plan_workload(desired: Desired, observed: Observed, previous: ObjectStatus, 
 def plan_job(desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime) -> Plan:
     """It runs to its end, and again if that was none that it should have; once it is over nothing is done."""
     container = observed.container
+    if desired.lacks is not None:
+        return Plan(waiting=desired.lacks)
     if container is None:
         if observed.end is not None or is_over(desired, previous):
             return Plan()

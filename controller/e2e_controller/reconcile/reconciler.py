@@ -1,5 +1,6 @@
 """The loop: takes a key, observes, plans, executes, tells the status."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from e2e_controller.reconcile.dependencies import NOW, Surroundings
 from e2e_controller.reconcile.environments import EnvironmentReconciler
 from e2e_controller.reconcile.outcome import Failure
 from e2e_controller.reconcile.retries import Retries
+from e2e_controller.reconcile.secrets import Secrets
 from e2e_controller.reconcile.steps import Plan
 from e2e_controller.reconcile.strays import Strays
 from e2e_controller.store import Store
@@ -38,6 +40,7 @@ class Reconciler:
         directories: Directories,
         info: EngineInfo,
         instruments: Instruments,
+        secrets: Secrets,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -48,7 +51,7 @@ class Reconciler:
         self._retries = Retries(queue, instruments, now)
         shared = store, queue, driver, events, directories, info, self.strays
         self._environments = EnvironmentReconciler(*shared, now)
-        self._containers = ContainerReconciler(*shared, prober, instruments, self._retries, now)
+        self._containers = ContainerReconciler(*shared, prober, instruments, self._retries, secrets, now)
 
     async def aclose(self) -> None:
         """Ends what was begun; to be called when nobody works any more."""
@@ -100,6 +103,13 @@ class Reconciler:
         self._retries.release(key)
         self._queue.forget(key)
         self._store.renew(key)
+
+    async def follow_secrets(self, interval: float) -> None:
+        """Queues, every so many seconds, the objects whose secrets are no longer what they were."""
+        while True:
+            await asyncio.sleep(interval)
+            for key in await self._containers.secrets.changed(self._store.select()):
+                self.retry_now(key)
 
     async def context_changed(self, object_: Object) -> bool:
         """Whether what its image was built of is not what it would be built of now."""

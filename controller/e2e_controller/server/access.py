@@ -10,6 +10,7 @@ from e2e_controller.drivers.base import Container, ContainerPhase, Driver, Engin
 from e2e_controller.objects import Object
 from e2e_controller.server.errors import not_found
 from e2e_controller.store import Store
+from e2e_controller.veil import Veil
 
 FOREVER = 10 * 365 * 24 * 3600.0
 
@@ -23,6 +24,8 @@ class Access:
     info: EngineInfo
     sync_folders: Callable[[], Awaitable[None]]
     """Takes in what was written to the folders before the call."""
+    veil: Veil
+    """What hides secrets."""
 
     async def find(self, key: Key) -> Object:
         """The object, or `NotFound`, after a fresh look at the folders."""

@@ -13,9 +13,9 @@ from e2e_api.errors import InvalidArgument, NotRunning
 from e2e_api.v1 import container_service_pb2 as pb
 from e2e_api.v1 import container_service_pb2_grpc
 from e2e_controller.drivers.base import Container, ExecSession, ExitCode, Key, Output
+from e2e_controller.masking import masked_inspection
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import key_from_proto
-from e2e_controller.server.secrets import masked_inspection
 
 _STREAMS = {"stdout": pb.OUTPUT_STREAM_STDOUT, "stderr": pb.OUTPUT_STREAM_STDERR}
 
@@ -91,7 +91,9 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
 
     async def Inspect(self, request: pb.InspectRequest, context: Any) -> pb.InspectResponse:
         container = await self._container(key_from_proto(request.key))
-        inspected = masked_inspection(await self._driver.describe(container.id))
+        inspected = masked_inspection(
+            await self._driver.describe(container.id), self._access.veil.secrets(request.key.environment)
+        )
         return pb.InspectResponse(document=json.dumps(inspected, default=str))
 
     async def _container(self, key: Key) -> Container:

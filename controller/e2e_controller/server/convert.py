@@ -14,9 +14,9 @@ from e2e_api.manifests import DNS_LABEL, ContainerFields, to_document
 from e2e_api.v1 import event_service_pb2, object_pb2
 from e2e_controller.drivers.base import Container, Key
 from e2e_controller.events import Event
+from e2e_controller.masking import masked_manifest
 from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, FILE, WORKLOAD, Object, Phase, Probe
 from e2e_controller.reconcile.endings import signal_name
-from e2e_controller.server.secrets import masked_manifest
 
 _STATUS = {
     Status.TRUE: object_pb2.CONDITION_STATUS_TRUE,

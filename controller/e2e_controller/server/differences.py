@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from e2e_controller.server.secrets import masked_manifest
+from e2e_controller.masking import masked_manifest
 
 _NAMED_BY = ("path", "target", "name")
 """Fields by which the entries of a list are told apart."""

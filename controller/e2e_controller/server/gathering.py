@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,15 +12,15 @@ from typing import Any
 import yaml
 from google.protobuf.json_format import MessageToDict
 
-from e2e_api.manifests import Workload, to_document
+from e2e_api.manifests import Workload
 from e2e_controller.drivers.base import Container, DriverError, Key
 from e2e_controller.events import EventLog
+from e2e_controller.masking import Mask, masked_inspection, secrets_of, variables_of
 from e2e_controller.metrics import ScrapeError, Scraper
 from e2e_controller.objects import FILE, WORKLOAD, Object
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import event_to_proto, masked_document, object_to_proto
 from e2e_controller.server.metric_targets import MetricTarget
-from e2e_controller.server.secrets import Mask, masked_inspection, secrets_in, secrets_of, variables_of
 
 MOST_LOG_BYTES = 20 * 2**20
 """Of the end of one log."""
@@ -36,7 +36,8 @@ logs/        what each container wrote; *.previous.log is the end of the log of 
 inspect/     what the engine says of each container
 metrics/     the page of each workload that serves metrics, of now or the last that was read
 controller/  the controller's version, its engine, its own metrics; its log where it is an embedded one
-Secrets are masked: values of variables whose names say so, passwords in URLs, and both wherever they stand.
+Secrets are masked: what manifests take from elsewhere, values of variables whose names say so, passwords in
+URLs, and all of these wherever they stand.
 """
 
 
@@ -67,7 +68,7 @@ class Gathering:
         """All files; the last is `index.txt`, which says what is where, and what is not there."""
         objects = self.access.store.select(self.environment)
         inspected = await self._inspect_all(objects)
-        mask = Mask(_secrets(objects, inspected.values()))
+        mask = Mask(self._secrets(inspected.values()))
         async for file in self._all(objects, inspected):
             hidden = await asyncio.to_thread(mask.hide, file.data)
             note = f" ({file.note})" if file.note else ""
@@ -173,6 +174,11 @@ class Gathering:
     def _miss(self, what: str, why: object) -> None:
         self._missing.append(f"  {what}: {str(why) or 'no answer in time'}")
 
+    def _secrets(self, inspected: Iterable[Mapping[str, Any]]) -> set[str]:
+        """Of manifests and their sources, and what the images themselves have."""
+        found = self.access.veil.secrets(self.environment)
+        return found.union(*(secrets_of(variables_of(document)) for document in inspected))
+
     def _index(self) -> str:
         moment = self.now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         title = f"Evidence of environment {self.environment}, gathered at {moment}."
@@ -214,16 +220,6 @@ class _Tail:
 def _short(key: Key) -> str:
     """A workload by its name, anything else by its kind too."""
     return key.name if key.kind == WORKLOAD else f"{key.kind}.{key.name}"
-
-
-def _secrets(objects: Sequence[Object], inspected: Any) -> set[str]:
-    found: set[str] = set()
-    for object_ in objects:
-        if object_.manifest is not None:
-            found |= secrets_in(to_document(object_.manifest))
-    for document in inspected:
-        found |= secrets_of(variables_of(document))
-    return found
 
 
 def _json(value: Any) -> bytes:

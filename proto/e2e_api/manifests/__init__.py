@@ -5,6 +5,7 @@ comes from these models. `parsing` turns a file's text into them, with positions
 """
 
 from e2e_api.manifests.base import DNS_LABEL, FIELD_ERROR, DnsLabel, Model
+from e2e_api.manifests.files import File, Rendered
 from e2e_api.manifests.kinds import (
     API_VERSION,
     KINDS,
@@ -24,9 +25,7 @@ from e2e_api.manifests.metrics import BasicAuth, Metrics, Profiles, Tls
 from e2e_api.manifests.parts import (
     Build,
     Dependency,
-    File,
     Port,
-    Rendered,
     Resources,
     Security,
     Stop,
@@ -43,6 +42,7 @@ from e2e_api.manifests.probes import (
     Readiness,
     TcpProbe,
 )
+from e2e_api.manifests.secrets import VARIABLE_PREFIX, Secret, SecretFile, ValueFrom, VariableValue
 from e2e_api.manifests.specs import ContainerFields, EnvironmentSpec, JobSpec, State, WorkloadSpec
 from e2e_api.manifests.texts import normal_path
 
@@ -52,6 +52,7 @@ __all__ = [
     "FIELD_ERROR",
     "KINDS",
     "PROBES",
+    "VARIABLE_PREFIX",
     "BasicAuth",
     "Build",
     "ContainerFields",
@@ -78,11 +79,15 @@ __all__ = [
     "Readiness",
     "Rendered",
     "Resources",
+    "Secret",
+    "SecretFile",
     "Security",
     "State",
     "Stop",
     "TcpProbe",
     "Tls",
+    "ValueFrom",
+    "VariableValue",
     "Volume",
     "Workload",
     "WorkloadSpec",

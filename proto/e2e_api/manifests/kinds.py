@@ -122,6 +122,7 @@ def json_schema() -> dict[str, Any]:
         "anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, schema["$defs"]["Port"]]
     }
     schema["$defs"]["File"]["oneOf"] = [{"required": ["content"]}, {"required": ["from"]}]
+    schema["$defs"]["Secret"]["oneOf"] = [{"required": [source]} for source in ("file", "variable", "value")]
     _close(schema)
     return schema
 

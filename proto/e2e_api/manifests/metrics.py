@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from e2e_api.manifests.base import Model, NonEmpty, PortName, field_error
-from e2e_api.manifests.texts import Secret, UrlPath
+from e2e_api.manifests.texts import SecretText, UrlPath
 
 
 class BasicAuth(Model):
@@ -14,7 +14,7 @@ class BasicAuth(Model):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     username: str
-    password: Secret = Field(default="", repr=False)
+    password: SecretText = Field(default="", repr=False)
 
     @field_validator("username")
     @classmethod
@@ -71,7 +71,7 @@ class Metrics(Model):
     path: UrlPath = "/metrics"
     scheme: Literal["http", "https"] = "http"
     basic_auth: Annotated[BasicAuth | None, BeforeValidator(_of_fields)] = None
-    bearer_token: Secret | None = Field(default=None, repr=False)
+    bearer_token: SecretText | None = Field(default=None, repr=False)
     tls: Tls | None = None
     """For the scheme https. Absent: the certificate is not verified."""
 

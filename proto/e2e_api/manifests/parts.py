@@ -1,6 +1,6 @@
 """The parts that the specs of workloads and jobs are made of."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -11,12 +11,10 @@ from e2e_api.manifests.base import (
     NonEmpty,
     PortNumber,
     as_tuple,
-    field_error,
 )
 from e2e_api.manifests.texts import (
     AbsolutePath,
     Matching,
-    OnChange,
     Signal,
     VariableName,
     is_below,
@@ -24,16 +22,8 @@ from e2e_api.manifests.texts import (
 )
 from e2e_api.quantities import Bytes, Cpus, Duration, format_duration
 
-_HIDDEN = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
-"""Where the engine puts its own over whatever is there."""
-_DECIMAL_MODES = (550, 555, 600, 640, 644, 660, 664, 666, 700, 750, 755, 775, 777)
-"""Modes that nobody means, as octal they are 1046 and more: permissions whose leading 0 was forgotten."""
 _LEAST_MEMORY = 6 * 2**20
 _LONGEST_GRACE = 3600.0
-
-
-Rendered = Literal["MetricTargets", "ProfileTargets"]
-"""What the text of a file may be rendered from."""
 
 
 class Build(Model):
@@ -63,60 +53,6 @@ class Port(Model):
             return value
         given = str(value)[:40]
         raise ValueError(f"expected a port number, or a mapping with containerPort, not {given!r}")
-
-
-class File(Model):
-    """A file that is in the container before it starts."""
-
-    path: AbsolutePath
-    content: str | None = None
-    """Its text; or else `from` says what it is rendered from."""
-    from_: Rendered | None = Field(default=None, alias="from")
-    """Kept current by the controller, in Prometheus' `file_sd` format: the environment's workloads that have
-    `metrics` (MetricTargets) or `profiles` (ProfileTargets)."""
-    mode: Annotated[int, Field(ge=0, le=0o7777)] = 0o644
-    on_change: OnChange | None = None
-    """What another text does: Recreate the container, or write the file into the one that is there and
-    Restart it, send it a signal as in `Signal(SIGHUP)`, or do nothing more (None).
-    Absent: Recreate for a `content`, None with `from`."""
-
-    @property
-    def reaction(self) -> str:
-        """What another text does."""
-        return self.on_change or ("Recreate" if self.from_ is None else "None")
-
-    @property
-    def is_live(self) -> bool:
-        """Whether other text is written into the container that is there."""
-        return self.reaction != "Recreate"
-
-    @model_validator(mode="after")
-    def _has_a_text(self) -> Self:
-        if self.content is None and self.from_ is None:
-            raise field_error("content", "is missing; or give `from`: MetricTargets or ProfileTargets")
-        if self.content is not None and self.from_ is not None:
-            raise field_error("content", f"comes from {self.from_}: leave it out, or `from`")
-        if self.from_ is not None and not self.is_live:
-            message = f"a file from {self.from_} is written into the container that is there: expected None, "
-            raise field_error("onChange", f"{message}Restart or a signal, not Recreate")
-        return self
-
-    @field_validator("path")
-    @classmethod
-    def _can_be_a_file(cls, value: str) -> str:
-        normal = normal_path(value)
-        if normal == "/" or value.endswith(("/", "/.", "/..")):
-            raise ValueError(f"expected the path of a file, not of a folder: {value!r}")
-        if hiding := next((folder for folder in _HIDDEN if is_below(normal, folder)), None):
-            raise ValueError(f"would not be seen: the engine puts its own {hiding} over the image's")
-        return value
-
-    @field_validator("mode")
-    @classmethod
-    def _is_octal(cls, value: int) -> int:
-        if value in _DECIMAL_MODES:
-            raise ValueError(f"{value} is {value:#o}: write 0{value} in YAML, {int(str(value), 8)} in JSON")
-        return value
 
 
 class Volume(Model):

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from e2e_api.manifests.base import Model, PortName, as_tuple, field_error
+from e2e_api.manifests.files import File
 from e2e_api.manifests.metrics import Metrics, Profiles
 from e2e_api.manifests.parts import (
     Build,
     Dependency,
-    File,
     Port,
     Resources,
     Security,
@@ -18,6 +18,7 @@ from e2e_api.manifests.parts import (
     Volume,
 )
 from e2e_api.manifests.probes import Readiness
+from e2e_api.manifests.secrets import Secret, SecretFile, ValueFrom, VariableValue
 from e2e_api.manifests.texts import (
     ImageReference,
     LabelName,
@@ -43,13 +44,15 @@ class ContainerFields(Model):
     """Absent: the image's; empty: none."""
     command: Words | None = None
     """Absent: the image's, unless `entrypoint` is given."""
-    env: dict[VariableName, str] = {}
+    env: dict[VariableName, VariableValue] = {}
+    """Texts, or where they come from."""
     user: User = ""
     working_dir: Annotated[
         str, Matching(r"^(/[^\x00-\x1f\x7f]*)?$", "an absolute path: it begins with /")
     ] = ""
     ports: dict[PortName, Port] = {}
     files: Annotated[tuple[File, ...], BeforeValidator(as_tuple)] = ()
+    secret_files: Annotated[tuple[SecretFile, ...], BeforeValidator(as_tuple)] = ()
     volumes: Annotated[tuple[Volume, ...], BeforeValidator(as_tuple)] = ()
     depends_on: Annotated[tuple[Dependency, ...], BeforeValidator(as_tuple)] = ()
     """Objects that the container's creation waits for."""
@@ -57,11 +60,18 @@ class ContainerFields(Model):
     security: Security = Security()
     stop: Stop = Stop()
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What it needs that it does not hold itself, each once."""
+        found = [value.value_from for value in self.env.values() if isinstance(value, ValueFrom)]
+        return tuple(dict.fromkeys([*found, *(file.from_ for file in self.secret_files)]))
+
     @field_validator("env")
     @classmethod
-    def _env_names(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
-            if "\0" in text:
+    def _env_names(cls, value: dict[str, VariableValue]) -> dict[str, VariableValue]:
+        for name, given in value.items():
+            text = given.value_from.value if isinstance(given, ValueFrom) else given
+            if text is not None and "\0" in text:
                 raise ValueError(f"the value of {name[:40]!r} has a NUL")
         return value
 
@@ -83,6 +93,7 @@ class ContainerFields(Model):
         check_unique("ports", ((name, _container_port(port)) for name, port in self.ports.items()))
         check_unique("ports", ((name, _host_port(port)) for name, port in self.ports.items()), ".hostPort")
         check_unique("files", _numbered(normal_path(file.path) for file in self.files))
+        check_unique("secretFiles", _numbered(normal_path(file.path) for file in self.secret_files))
         check_unique("volumes", _numbered(normal_path(volume.target) for volume in self.volumes))
         check_unique("dependsOn", _numbered(dependency.name for dependency in self.depends_on))
         self._check_files()
@@ -90,16 +101,23 @@ class ContainerFields(Model):
 
     def _check_files(self) -> None:
         """Whether each can be written beside the others, and where the volumes are."""
-        paths = [normal_path(file.path) for file in self.files]
-        for number, path in enumerate(paths):
-            if above := next((other for other in paths if other != path and is_below(path, other)), None):
-                raise field_error(f"files.{number}.path", f"{above} is a file, too: it cannot hold {path}")
+        files = {f"files.{number}.path": normal_path(file.path) for number, file in enumerate(self.files)}
+        for number, secret in enumerate(self.secret_files):
+            path = normal_path(secret.path)
+            if path in files.values():
+                raise field_error(f"secretFiles.{number}.path", f"{path} stands in files, too")
+            files[f"secretFiles.{number}.path"] = path
+        for place, path in files.items():
+            if above := next(
+                (other for other in files.values() if other != path and is_below(path, other)), None
+            ):
+                raise field_error(place, f"{above} is a file, too: it cannot hold {path}")
             for volume in self.volumes:
                 target = normal_path(volume.target)
                 if is_below(target, path):
-                    raise field_error(f"files.{number}.path", f"the volume at {target} is in its place")
+                    raise field_error(place, f"the volume at {target} is in its place")
                 if volume.read_only and is_below(path, target):
-                    raise field_error(f"files.{number}.path", f"the volume at {target} is readOnly")
+                    raise field_error(place, f"the volume at {target} is readOnly")
 
     def _check_port(self, field: str, port: str) -> None:
         if port not in self.ports:

@@ -78,7 +78,7 @@ def _sendable(value: Any) -> Any:
     return value
 
 
-Secret = Annotated[str, BeforeValidator(_sendable)]
+SecretText = Annotated[str, BeforeValidator(_sendable)]
 """Text that stands in no error, and in no manifest that is shown."""
 
 _SIGNAL_NAME = (

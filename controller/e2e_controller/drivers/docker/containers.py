@@ -146,8 +146,8 @@ def _mount(environment: str, mount: Mount) -> dict[str, Any]:
 
 
 def is_private(files: Sequence[FileContent]) -> bool:
-    """Whether a file is not for everybody to read, so that its owner matters."""
-    return any(not file.mode & 0o004 for file in files)
+    """Whether a file is not for everybody to read, so that its owner matters, which is not said."""
+    return any(not file.mode & 0o004 and file.uid is None for file in files)
 
 
 def files_archive(files: Sequence[FileContent], owner: tuple[int, int], now: float) -> bytes:
@@ -157,7 +157,7 @@ def files_archive(files: Sequence[FileContent], owner: tuple[int, int], now: flo
         for file in files:
             member = tarfile.TarInfo(posixpath.normpath(file.path).lstrip("/"))
             member.size, member.mode, member.mtime = len(file.content), file.mode, math.floor(now)
-            member.uid, member.gid = owner
+            member.uid, member.gid = owner if file.uid is None else (file.uid, owner[1])
             archive.addfile(member, io.BytesIO(file.content))
     return buffer.getvalue()
 

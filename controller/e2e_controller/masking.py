@@ -1,0 +1,244 @@
+"""What is secret, and how it is hidden wherever something is shown. Pure.
+
+Secret is what a manifest takes from elsewhere (`valueFrom`, `secretFiles`), the values of variables, build
+arguments and a probe's headers whose names say so, passwords in URLs, and the credentials of a metrics page.
+Wherever such a value stands elsewhere, in a log or a command line for one, `Mask` hides it too.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from e2e_api.manifests import Job, Manifest, Workload, to_document
+from e2e_api.secrets import MASK
+
+_NAMES = re.compile(
+    r"(?i)passw|passphrase|secret|token|credential|cookie|jwt|[a-z0-9]_?pwd|pwd_"
+    r"|(api|private|access|signing|encryption|session|master|account)[_-]?key"
+    r"|(^|[^a-z])auth(orization)?([_-]?(key|code|string|header))?$"
+)
+_PATHS = re.compile(r"(?i)[_-](file|path|dir)$")
+"""Ends the names of variables that say where a secret is, if a path is all that they hold."""
+_URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
+_WORDS = ("entrypoint", "command")
+_SHORTEST, _LONG_ENOUGH = 4, 8
+"""Characters of a value that is looked for elsewhere: a shorter one stands everywhere by chance, and between
+the two are words of any text unless they have digits or signs in them."""
+_LEAST_BASE64 = 8
+_LEAST_LINE = 12
+"""Characters of a line of a secret that is hidden where it stands alone, as those of keys do in logs."""
+_MOST_LINES = 200
+_COMMON = frozenset(
+    {
+        *("true", "false", "yes", "no", "on", "off", "none", "null", "default", "localhost", "changeme"),
+        *("enabled", "disabled", "required", "optional", "public", "private", "anonymous"),
+        *("basic", "bearer", "password", "passwd", "secret", "token"),
+    }
+)
+"""Values that tell nothing, whatever the variable's name."""
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether the variable's name says that its value must not be shown."""
+    if not value or value.lower() in _COMMON or name in ("PWD", "OLDPWD") or not _NAMES.search(name):
+        return False
+    return not (_PATHS.search(name) and value.startswith(("/", "./")) and not re.search(r"\s", value))
+
+
+def masked_value(name: str, value: Any) -> Any:
+    """What may be shown of a variable; a mapping is one that says where the value comes from."""
+    if isinstance(value, Mapping):
+        return {**value, "valueFrom": _masked_source(value["valueFrom"])}
+    return MASK if is_secret(name, value) else _URL_PASSWORD.sub(rf"\1:{MASK}@", value)
+
+
+def masked_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables as they may be shown."""
+    return {name: masked_value(name, value) for name, value in variables.items()}
+
+
+def masked_manifest(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest's document as it may be shown."""
+    spec = dict(document.get("spec") or {})
+    for field, masked in _MASKED_FIELDS.items():
+        if spec.get(field):
+            spec[field] = masked(spec[field])
+    mask = Mask(secrets_in(document))
+    for field in _WORDS:
+        if spec.get(field):
+            spec[field] = mask.hide_words(spec[field])
+    if spec.get("files"):
+        spec["files"] = [_masked_file(file, mask) for file in spec["files"]]
+    return {**document, "spec": spec} if spec else dict(document)
+
+
+def _masked_source(secret: Mapping[str, Any]) -> dict[str, Any]:
+    return {**secret, "value": MASK} if secret.get("value") is not None else dict(secret)
+
+
+def _masked_readiness(readiness: Mapping[str, Any]) -> Mapping[str, Any]:
+    headers = (readiness.get("http") or {}).get("headers")
+    if not headers:
+        return readiness
+    return {**readiness, "http": {**readiness["http"], "headers": masked_variables(headers)}}
+
+
+def _masked_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    shown = dict(metrics)
+    if shown.get("bearerToken"):
+        shown["bearerToken"] = MASK
+    if (shown.get("basicAuth") or {}).get("password"):
+        shown["basicAuth"] = {**shown["basicAuth"], "password": MASK}
+    return shown
+
+
+def _masked_build(build: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**build, "args": masked_variables(build["args"])} if build.get("args") else build
+
+
+def _masked_secret_files(files: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**file, "from": _masked_source(file["from"])} for file in files]
+
+
+def _masked_file(file: Mapping[str, Any], mask: "Mask") -> Mapping[str, Any]:
+    return {**file, "content": mask.hide_text(file["content"])} if file.get("content") else file
+
+
+_MASKED_FIELDS: Mapping[str, Any] = {
+    "env": masked_variables,
+    "readiness": _masked_readiness,
+    "metrics": _masked_metrics,
+    "build": _masked_build,
+    "secretFiles": _masked_secret_files,
+}
+
+
+def secrets_in(document: Mapping[str, Any]) -> set[str]:
+    """The secret values that a manifest's document holds, as far as they can be looked for elsewhere."""
+    spec = document.get("spec") or {}
+    variables = (
+        {name: value for name, value in (spec.get("env") or {}).items() if isinstance(value, str)},
+        ((spec.get("readiness") or {}).get("http") or {}).get("headers") or {},
+        (spec.get("build") or {}).get("args") or {},
+        _metrics_credentials(spec.get("metrics") or {}),
+    )
+    return set[str]().union(*map(secrets_of, variables), worth_hiding(_held(spec)))
+
+
+def _metrics_credentials(metrics: Mapping[str, Any]) -> dict[str, str]:
+    password = (metrics.get("basicAuth") or {}).get("password") or ""
+    return {"password": password, "bearerToken": metrics.get("bearerToken") or ""}
+
+
+def _held(spec: Mapping[str, Any]) -> Iterable[str]:
+    """Secrets that stand in the manifest itself."""
+    sources = [value["valueFrom"] for value in (spec.get("env") or {}).values() if isinstance(value, Mapping)]
+    sources += [file["from"] for file in spec.get("secretFiles") or ()]
+    return [secret["value"] for secret in sources if secret.get("value")]
+
+
+def secrets_in_manifest(manifest: Manifest | None) -> set[str]:
+    """As `secrets_in`, of a manifest."""
+    return secrets_in(to_document(manifest)) if isinstance(manifest, Workload | Job) else set()
+
+
+def secrets_of(variables: Mapping[str, str]) -> set[str]:
+    """The secret values among the variables, without those that are too common to be looked for."""
+    found = {value for name, value in variables.items() if is_secret(name, value)}
+    for value in variables.values():
+        found |= {password for _, password in _URL_PASSWORD.findall(value)}
+    return worth_hiding(found)
+
+
+def worth_hiding(values: Iterable[str]) -> set[str]:
+    """Those that stand in no text by chance."""
+    return {value for value in values if _is_telling(value)}
+
+
+def _is_telling(value: str) -> bool:
+    if len(value) < _SHORTEST or value == MASK or value.lower() in _COMMON:
+        return False
+    return len(value) >= _LONG_ENOUGH or not (value.isalpha() or value.isdecimal())
+
+
+def variables_of(inspected: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of a container as its engine shows it."""
+    pairs = (entry.partition("=") for entry in (inspected.get("Config") or {}).get("Env") or ())
+    return {name: value for name, _, value in pairs}
+
+
+def masked_inspection(inspected: Mapping[str, Any], secrets: Iterable[str] = ()) -> dict[str, Any]:
+    """The engine's view of a container, as it may be shown; labels are left as they are.
+
+    `secrets`: what else is known to be one, whatever its name.
+    """
+    variables, config = variables_of(inspected), dict(inspected.get("Config") or {})
+    mask = Mask({*secrets_of(variables), *secrets})
+    if variables:
+        config["Env"] = mask.hide_words(
+            f"{name}={value}" for name, value in masked_variables(variables).items()
+        )
+    shown: dict[str, Any] = {**inspected, "Config": config}
+    for holder, field in ((config, "Cmd"), (config, "Entrypoint"), (shown, "Args")):
+        if holder.get(field):
+            holder[field] = mask.hide_words(holder[field])
+    return shown
+
+
+class Mask:
+    """Hides secret values in any text: as they are, and as JSON, URLs and base64 have them."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        # The longest first: a secret may be part of another one.
+        forms = {form for value in secrets for form in _forms(value)}
+        self._texts = sorted(forms, key=lambda value: (-len(value), value))
+        self._pieces = [text.encode("utf-8", "surrogateescape") for text in self._texts]
+
+    @property
+    def hides_nothing(self) -> bool:
+        """Whether no secret is known."""
+        return not self._texts
+
+    def hide(self, data: bytes) -> bytes:
+        """The data, with each secret in it replaced."""
+        for piece in self._pieces:  # faster than a pattern of them all
+            data = data.replace(piece, MASK.encode())
+        return data
+
+    def hide_text(self, text: str) -> str:
+        """The text, with each secret in it replaced."""
+        for secret in self._texts:
+            text = text.replace(secret, MASK)
+        return text
+
+    def hide_words(self, words: Iterable[str]) -> list[str]:
+        """A command line, with each secret in it replaced."""
+        return [self.hide_text(word) for word in words]
+
+
+def _forms(secret: str) -> Iterable[str]:
+    """How a text may have it: as it is, a line of it alone, escaped, encoded."""
+    lines = [line for line in secret.splitlines()[:_MOST_LINES] if len(line) >= _LEAST_LINE]
+    for text in (secret, *lines):
+        yield text
+        for escaped in (json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text)):
+            yield escaped[1:-1]
+    data = secret.encode("utf-8", "surrogateescape")
+    yield quote(data, safe="")
+    yield quote_plus(data)
+    yield from _in_base64(data)
+
+
+def _in_base64(data: bytes) -> Iterable[str]:
+    """What base64 makes of it wherever it stands in what is encoded, as behind a user's name and a colon."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+        begins = (0, 2, 3)[before]
+        whole = (before + len(data)) // 3 * 4  # beyond, it depends on what follows
+        core = encoded[begins:whole]
+        if len(core) >= _LEAST_BASE64:
+            yield core
+            yield core.translate(str.maketrans("+/", "-_"))

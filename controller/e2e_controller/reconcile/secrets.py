@@ -1,0 +1,69 @@
+"""Completes objects with the secrets that they need, and finds those whose secrets have changed."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+from e2e_api.conditions import Reason
+from e2e_api.manifests import ContainerFields, ValueFrom
+from e2e_controller.drivers.base import Key
+from e2e_controller.objects import Object
+from e2e_controller.secret_sources import SecretSources
+from e2e_controller.secret_texts import SecretTexts
+from e2e_controller.veil import Veil
+
+
+class Secrets:
+    """Secrets of workloads and jobs: read at each reconcile, so that one that was made again is taken."""
+
+    def __init__(self, sources: SecretSources, veil: Veil) -> None:
+        self._sources = sources
+        self._veil = veil
+        self._told: dict[Key, SecretTexts] = {}
+        """As of the last reconcile."""
+
+    async def complete(self, object_: Object) -> Object:
+        """With what it needs, which is told nowhere from now on."""
+        object_ = await self.fresh(object_)
+        if object_.secrets is None:
+            self._told.pop(object_.key, None)
+        else:
+            self._told[object_.key] = object_.secrets
+            self._veil.know(object_.key, object_.secrets.values.values())
+        return object_
+
+    async def fresh(self, object_: Object) -> Object:
+        """With what it needs, which is not kept."""
+        spec = object_.manifest.spec if object_.manifest and not object_.deleting else None
+        if not isinstance(spec, ContainerFields) or not spec.secrets:
+            return object_
+        if any(secret.file is not None for secret in spec.secrets):
+            texts = await asyncio.to_thread(self._sources.read, spec.secrets, object_.source)
+        else:
+            texts = self._sources.read(spec.secrets, object_.source)
+        return replace(object_, secrets=_checked(spec, texts))
+
+    async def changed(self, objects: Iterable[Object]) -> list[Key]:
+        """The objects whose secrets are not those of the last reconcile."""
+        found = []
+        for object_ in objects:
+            known = self._told.get(object_.key)
+            if known is not None and (await self.fresh(object_)).secrets != known:
+                found.append(object_.key)
+        return found
+
+
+def _checked(spec: ContainerFields, texts: SecretTexts) -> SecretTexts:
+    """A variable can hold no NUL, and text only."""
+    for name, value in spec.env.items():
+        if not isinstance(value, ValueFrom) or texts.problem:
+            continue
+        content = texts.value(value.value_from)
+        try:
+            unfit = "\0" in content.decode()
+        except UnicodeDecodeError:
+            unfit = True
+        if unfit:
+            problem = f"the secret of {name} is no text that a variable can hold: give it by secretFiles"
+            return replace(texts, reason=Reason.SECRET_DENIED, problem=problem)
+    return texts
