@@ -82,6 +82,8 @@ def job(address: str, environment: str = "") -> Mapping[str, Any]:
     labels = {"instance": address, **({"environment": environment} if environment else {})}
     return {
         "job_name": JOB,
+        # Looks at everything for this page; by itself it does so every one to two seconds.
+        "params": {"max_age": ["0s"]},
         # With cAdvisor's own times, what is gone would be there for five more minutes.
         "honor_timestamps": False,
         "static_configs": [{"targets": [address], "labels": labels}],

@@ -1,7 +1,7 @@
 """A phase that is measured by what a monitoring knows of it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from e2e.aio.queries import AsyncQueries
 from e2e.benchmark.asked import QueryFigures, in_phase, is_asked_once, query_figures
 from e2e.benchmark.curves import Curve, curves_of
 from e2e.benchmark.report import Report
-from e2e.benchmark.usage import SELECTORS, unseen_after, usages
+from e2e.benchmark.usage import SELECTORS, TARGETS, Unseen, never_within, unseen_after, usages
 from e2e.cgroups.hierarchies import own_paths
 from e2e.prometheus.results import QueryResult
 from e2e_api.errors import InvalidArgument, NotFound
@@ -20,7 +20,7 @@ _BEFORE = 30.0
 """Seconds before a phase whose looks are asked for too: one of them is the last before it began."""
 _LOOKS, _LOOK_SECONDS = 100, 1.0
 """A query's values in a phase, and the least seconds between two."""
-_PAUSE = 0.2
+_PAUSE = 0.1
 SETTLE = 10.0
 
 
@@ -40,7 +40,10 @@ class AsyncMeasuredPhase:
         self._queries = dict(queries)
         self._step = step
         self._settle = settle
-        self._started = self._monotonic = 0.0
+        self._clock = 0.0
+        """What this process' monotonic clock lacks of that of Prometheus, whose machine may be another."""
+        self._started = 0.0
+        self._notes: list[str] = []
         self._report: Report | None = None
 
     @property
@@ -56,49 +59,56 @@ class AsyncMeasuredPhase:
                 await self._monitoring.query(in_phase(promql, _LOOK_SECONDS))
             except InvalidArgument as error:
                 raise InvalidArgument(f"query {name!r}: {error.message}", reason=error.reason) from None
-        self._started, self._monotonic = await self._now(), time.monotonic()
+        before = time.monotonic()
+        (curve,) = curves_of(await self._monitoring.query("time()"))
+        self._clock = curve.points[0][1] - before
+        # What was used up to here is not the phase's.
+        now = self._now()
+        _, unseen = await self._looked_after(now, now, looks=1)
+        self._notes = [f"not looked at before the phase: {unseen.late}"] if unseen.late else []
+        self._started = self._now()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._report = await self._measure(time.monotonic() - self._monotonic)
+            self._report = await self._measure(self._started, self._now())
 
-    async def _measure(self, seconds: float) -> Report:
-        start, end = self._started, self._started + seconds
-        series, notes = await self._looked_after(start, end)
+    async def _measure(self, start: float, end: float) -> Report:
+        # The second look tells what is used when nothing is measured.
+        series, unseen = await self._looked_after(start, end, looks=2)
         used = usages(series, start, end, own_paths())
-        if not used:
-            notes = [*notes, "nobody told what was used: is there a cAdvisor, or a workload with metrics?"]
         queries = [await self._ask(name, promql, start, end) for name, promql in self._queries.items()]
         return Report(
             name=self.name,
             environment=self._monitoring._prometheus._session.environment,
             started=datetime.fromtimestamp(start, UTC),
-            seconds=seconds,
+            seconds=end - start,
             usage=used,
             queries=tuple(queries),
-            notes=tuple(notes),
+            notes=(*self._notes, *_notes(unseen, never_within(series, start, end), bool(used))),
         )
 
-    async def _looked_after(self, start: float, end: float) -> tuple[list[Curve], list[str]]:
-        """All that tells of use, once everything was looked at after the phase, or the patience is over."""
+    async def _looked_after(self, start: float, end: float, *, looks: int) -> tuple[list[Curve], Unseen]:
+        """All that tells of use, once everything was looked at after the end, or the patience is over."""
         deadline = time.monotonic() + self._settle
         while True:
-            now = await self._now()
-            series = await self._told(now, f"[{round((now - start + _BEFORE) * 1000)}ms]")
-            unseen = unseen_after(series, await self._told(now), start, end)
-            scraped = await self._monitoring.query(f"min(timestamp(up)) >= {end!r}", now)
-            if not unseen.late and curves_of(scraped):
-                return series, [f"ended before the phase did: {unseen.ended}"] if unseen.ended else []
-            if time.monotonic() > deadline:
-                return series, [f"not looked at after the phase: {unseen.late or 'a target'}"]
+            is_over = time.monotonic() > deadline
+            # The targets alone are the lesser question.
+            for selectors in (TARGETS,), (*SELECTORS, TARGETS):
+                now = self._now()
+                series = await self._told(selectors, now, f"[{round((now - start + _BEFORE) * 1000)}ms]")
+                unseen = unseen_after(series, await self._told(selectors, now), start, end, looks)
+                if unseen.late and not is_over:
+                    break
+            else:
+                return series, unseen
             await pause(_PAUSE)
 
-    async def _told(self, now: float, span: str = "") -> list[Curve]:
-        """What tells of use: all looks in a span, such as `[5s]`; without one, what is there now."""
-        found = [await self._monitoring.query(selector + span, now) for selector in SELECTORS]
+    async def _told(self, selectors: Iterable[str], now: float, span: str = "") -> list[Curve]:
+        """All looks in a span, such as `[5s]`; without one, what is there now."""
+        found = [await self._monitoring.query(selector + span, now) for selector in selectors]
         return [curve for result in found for curve in curves_of(result)]
 
     async def _ask(self, name: str, promql: str, start: float, end: float) -> QueryFigures:
@@ -110,10 +120,20 @@ class AsyncMeasuredPhase:
             result = await self._monitoring.query_range(asked, start, end, step)
         return query_figures(name, promql, curves_of(result), start)
 
-    async def _now(self) -> float:
-        """Seconds since 1970 by the clock of Prometheus, whose machine may be another."""
-        (curve,) = curves_of(await self._monitoring.query("time()"))
-        return curve.points[0][1]
+    def _now(self) -> float:
+        """Seconds since 1970."""
+        return time.monotonic() + self._clock
+
+
+def _notes(unseen: Unseen, too_short_for: str, anybody: bool) -> Iterator[str]:
+    if unseen.late:
+        yield f"not looked at after the phase: {unseen.late}"
+    if unseen.ended:
+        yield f"ended before the phase did: {unseen.ended}"
+    if too_short_for:
+        yield f"too short for a look within it, so that only what differs around it is told: {too_short_for}"
+    if not anybody:
+        yield "nobody told what was used: is there a cAdvisor, or a workload with metrics?"
 
 
 def measure(
@@ -131,7 +151,9 @@ def measure(
     print(phase.report)
 
     The report has, for each workload and for the test process, CPU seconds, memory, network and disk, as
-    cAdvisor tells them; where there is none, as the programs' own `process_...` metrics do.
+    cAdvisor tells them; where there is none, as the programs' own `process_...` metrics do. The block begins
+    once everything was looked at, and ends two looks after the phase, so that each phase takes about two and
+    a half of the monitoring's scrape intervals more.
 
     Args:
         monitoring: what `e2e.monitoring.start` gave, or the queries of a Prometheus.
@@ -140,7 +162,7 @@ def measure(
             to its end are in the report, and their mean is what is compared; one with `$__range` in it, which
             stands for the phase's length, is asked once for the whole phase.
         step: seconds between two values of a query; None is a hundredth of the phase, a second at least.
-        settle: seconds to wait at the end until everything has been looked at again.
+        settle: seconds to wait, at the begin and at the end, until everything has been looked at again.
 
     Entering raises InvalidArgument for a wrong query; leaving raises what `monitoring.query` does.
     """

@@ -1,7 +1,7 @@
 """Values over time: counters that begin again, gauges, and what lies between two looks. Pure."""
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,9 +24,10 @@ class Curve:
         """The time of the last point; -inf where there is none."""
         return self.points[-1][0] if self.points else -math.inf
 
-    def between(self, start: float, end: float) -> tuple[Point, ...]:
-        """The points from `start` to `end`, both included."""
-        return tuple(point for point in self.points if start <= point[0] <= end)
+    def about(self, start: float, end: float) -> tuple[Point, ...]:
+        """The points from the last one up to `start` to the first one from `end` on."""
+        first = max(0, bisect_right(self.points, (start, math.inf)) - 1)
+        return self.points[first : bisect_left(self.points, (end,)) + 1]
 
 
 def curves_of(result: QueryResult) -> list[Curve]:
@@ -45,14 +46,33 @@ def curves_of(result: QueryResult) -> list[Curve]:
 def increase(curve: Curve, start: float, end: float, *, from_zero: bool) -> float:
     """By how much a counter has grown between two times.
 
-    Between two looks it is taken to grow evenly; after the last one, not at all. Where it becomes less, it
-    began again at 0. `from_zero`: what it counts began after `start`, so that before the first look it was 0.
+    Nobody saw how it grew from the last look up to `start` to `start`, and from `end` to the first look from
+    there on. A phase is there because it differs from what is around it: before `start` it is taken to grow
+    as in the two looks before the phase or as in the two after it, whichever is less, and after `end` as in
+    the two after it; not at all where these are not known. Where it becomes less, it began again at 0.
+    `from_zero`: what it counts began after `start`, so that before the first look it was 0.
     """
     points = without_resets(curve.points)
     if not points:
         return 0.0
-    before = 0.0 if from_zero else value_at(points, start)
-    return max(0.0, value_at(points, end) - before)
+    first = bisect_right(points, (start, math.inf)) - 1
+    last = min(bisect_left(points, (end,)), len(points) - 1)
+    after = _slope(points, last)
+    before = 0.0
+    if not from_zero:
+        moment, before = points[max(0, first)]
+        if first >= 0:
+            before += min(_slope(points, first - 1), _slope(points, first), after) * (start - moment)
+    moment, value = points[last]
+    return max(0.0, value - min(_slope(points, last - 1), after) * max(0.0, moment - end) - before)
+
+
+def _slope(points: Sequence[Point], at: int) -> float:
+    """How much it grows in a second from the look of that number to the next; 0 where one is missing."""
+    if not 0 <= at < len(points) - 1:
+        return 0.0
+    (left, low), (right, high) = points[at : at + 2]
+    return (high - low) / (right - left) if right > left else 0.0
 
 
 def without_resets(points: Sequence[Point]) -> list[Point]:

@@ -28,7 +28,9 @@ SELECTORS = (
     f'{{__name__=~"{"|".join(_CONTAINERS)}",job="cadvisor",workload!=""}}',
     f'{{__name__=~"{"|".join(_PROCESSES)}",job!~"e2e-controller|cadvisor"}}',
 )
-"""Queries for all that is needed; the first is cAdvisor's."""
+"""Queries for all that is needed."""
+TARGETS = "up"
+"""The query for the looks themselves, of all targets."""
 _COUNTED = ("cpu", "received", "sent", "read", "written")
 _LOOPBACK = "lo"
 _PROCESS = re.compile(r"/e2e/[^/]+$")
@@ -43,8 +45,10 @@ class Usage:
     """Who told: `cadvisor` of its container, `process` itself of its one process."""
     cpu_seconds: float | None = None
     memory_peak_bytes: float | None = None
-    """Of the working set, where cAdvisor told; else of what is resident. The most of all looks."""
+    """Of the working set, where cAdvisor told; else of what is resident. The most of all looks, from the last
+    one before the phase to the first one after it: what comes and goes between two looks is not seen."""
     memory_mean_bytes: float | None = None
+    """Of the same looks."""
     network_received_bytes: float | None = None
     network_sent_bytes: float | None = None
     disk_read_bytes: float | None = None
@@ -77,42 +81,74 @@ def usages(series: Iterable[Curve], start: float, end: float, own: Collection[st
     `own` are the paths of this process' cgroups; other processes in a cgroup of their own are left out.
     """
     found: dict[tuple[str, str], dict[str, list[Curve]]] = {}
-    for curve in series:
-        place = _place(curve)
-        if place is not None and curve.latest >= start and not _is_foreign(curve, own):
-            name, source, what = place
-            found.setdefault((name, source), {}).setdefault(what, []).append(curve)
     # What cAdvisor tells of a workload is of all its processes, so it goes before what one says of itself.
-    told = {name for name, source in found if source == "cadvisor"}
-    return tuple(
+    told: set[str] = set()
+    for curve in series:
+        place, whose = _place(curve), _process_group(curve)
+        if place is None or curve.latest < start or (whose and not _is_in(whose, own)):
+            continue
+        name, source, what = place
+        found.setdefault((name, source), {}).setdefault(what, []).append(curve)
+        if source == "cadvisor":
+            told |= {name, TEST_PROCESS} if whose else {name}
+    used = (
         _usage(name, source, curves, start, end)
         for (name, source), curves in sorted(found.items())
         if source == "cadvisor" or name not in told
     )
+    return tuple(usage for usage in used if usage is not None)
 
 
 class Unseen(NamedTuple):
-    """Whose last look was before the end of a phase; names, separated by commas."""
+    """Who was not looked at often enough from some time on; names, separated by commas."""
 
     late: str
     """Those that are there, and will be looked at again."""
     ended: str
-    """Those that are not, and were in the phase."""
+    """Those that are not, and were at `start` or later; no look at them was after the time."""
 
 
-def unseen_after(series: Iterable[Curve], there: Iterable[Curve], start: float, end: float) -> Unseen:
-    """Who has not been looked at after the phase; `there` is what is told now, `series` all looks."""
-    known = {frozenset(curve.labels.items()) for curve in there}
+def unseen_after(
+    series: Iterable[Curve], there: Iterable[Curve], start: float, moment: float, looks: int = 1
+) -> Unseen:
+    """Who was not looked at that often from `moment` on; `there` is what is told now, `series` all looks.
+
+    A target that did not answer the last time is there, too.
+    """
+    known, silent = set[frozenset[tuple[str, str]]](), set[tuple[str, ...]]()
+    for curve in there:
+        known.add(frozenset(curve.labels.items()))
+        if curve.labels.get("__name__") == TARGETS and not curve.points[-1][1]:
+            silent.add(_target(curve))
     late, ended, seen = set[str](), set[str](), set[str]()
     for curve in series:
         name = curve.labels.get("workload") or curve.labels.get("job", "")
-        if curve.latest >= end:
-            seen.add(name)
-        elif frozenset(curve.labels.items()) in known:
+        count = sum(at >= moment for at, _ in curve.points)
+        is_there = frozenset(curve.labels.items()) in known or _target(curve) in silent
+        if is_there and count < looks:
             late.add(name)
+        elif curve.labels.get("__name__") == TARGETS:
+            continue
+        elif count:
+            seen.add(name)
         elif curve.latest >= start:
             ended.add(name)
-    return Unseen(", ".join(sorted(late)), ", ".join(sorted(ended - seen)))
+    return Unseen(", ".join(sorted(late)), ", ".join(sorted(ended - seen - late)))
+
+
+def never_within(series: Iterable[Curve], start: float, end: float) -> str:
+    """Who has not been looked at between these times, but before and after; names, separated by commas."""
+    names: dict[str, bool] = {}
+    for curve in series:
+        place = _place(curve)
+        if place is not None and curve.points[0][0] <= start and curve.latest >= end:
+            within = any(start < moment < end for moment, _ in curve.points)
+            names[place[0]] = names.get(place[0], False) or within
+    return ", ".join(sorted(name for name, within in names.items() if not within))
+
+
+def _target(curve: Curve) -> tuple[str, ...]:
+    return curve.labels.get("job", ""), curve.labels.get("instance", "")
 
 
 def _place(curve: Curve) -> tuple[str, str, str] | None:
@@ -126,23 +162,39 @@ def _place(curve: Curve) -> tuple[str, str, str] | None:
     return None
 
 
-def _is_foreign(curve: Curve, own: Collection[str]) -> bool:
-    """Whether it is another process', in a cgroup as `e2e.cgroups` makes it."""
+def _process_group(curve: Curve) -> str:
+    """The cgroup of a process, as `e2e.cgroups` makes it; empty where it is a container's."""
     group = curve.labels.get("id", "")
+    return group if _PROCESS.search(group) else ""
+
+
+def _is_in(group: str, own: Collection[str]) -> bool:
     # In a container, the kernel names a cgroup from the container's own on.
-    return _PROCESS.search(group) is not None and not any(group.endswith(path) for path in own)
+    return any(group.endswith(path) for path in own)
 
 
-def _usage(name: str, source: str, curves: Mapping[str, list[Curve]], start: float, end: float) -> Usage:
+def _usage(
+    name: str, source: str, curves: Mapping[str, list[Curve]], start: float, end: float
+) -> Usage | None:
+    """None where all that is told began after the end."""
     born = {_container(curve): curve.points[-1][1] for curve in curves.get("born", ())}
+    curves = {
+        what: there
+        for what, told in curves.items()
+        if (there := [curve for curve in told if born.get(_container(curve), 0.0) <= end])
+    }
+    if not curves:
+        return None
 
     def grown(curve: Curve) -> float:
         return increase(curve, start, end, from_zero=born.get(_container(curve), 0.0) > start)
 
     counted = {what: math.fsum(map(grown, curves[what])) for what in _COUNTED if what in curves}
-    memory = total([curve.between(start, end) or curve.points[-1:] for curve in curves.get("memory", ())])
+    memory = total([curve.about(start, end) for curve in curves.get("memory", ())])
     values = [value for _, value in memory]
-    cores = total([slopes(curve.points) for curve in curves.get("cpu", ()) if len(curve.points) > 1])
+    cores = total(
+        [slopes(curve.about(start, end)) for curve in curves.get("cpu", ()) if len(curve.points) > 1]
+    )
     return Usage(
         name=name,
         source=source,
@@ -153,7 +205,7 @@ def _usage(name: str, source: str, curves: Mapping[str, list[Curve]], start: flo
         network_sent_bytes=counted.get("sent"),
         disk_read_bytes=counted.get("read"),
         disk_written_bytes=counted.get("written"),
-        cpu_curve=_since(start, [point for point in cores if start <= point[0] <= end]),
+        cpu_curve=_since(start, cores),
         memory_curve=_since(start, memory),
     )
 

@@ -122,18 +122,26 @@ func pages(watched manager.Manager, set options, included container.MetricSet) h
 	if !set.allLabels {
 		labels = metrics.BaseContainerLabels(strings.Split(set.labels, ","))
 	}
-	latest := v2.RequestOptions{IdType: v2.TypeName, Count: 1, Recursive: true}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		metrics.NewPrometheusCollector(watched, labels, included, clock.RealClock{}, latest),
-		metrics.NewPrometheusMachineCollector(watched, included),
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
+	machine := metrics.NewPrometheusMachineCollector(watched, included)
+	own, process := collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
 	served := http.NewServeMux()
-	served.Handle(set.endpoint, promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError,
-	}))
+	served.HandleFunc(set.endpoint, func(answer http.ResponseWriter, request *http.Request) {
+		latest := v2.RequestOptions{IdType: v2.TypeName, Count: 1, Recursive: true}
+		if given := request.URL.Query().Get("max_age"); given != "" {
+			age, err := time.ParseDuration(given)
+			if err != nil {
+				http.Error(answer, fmt.Sprintf("max_age: %v", err), http.StatusInternalServerError)
+				return
+			}
+			latest.MaxAge = &age
+		}
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(
+			metrics.NewPrometheusCollector(watched, labels, included, clock.RealClock{}, latest), machine, own, process,
+		)
+		promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(
+			answer, request)
+	})
 	served.HandleFunc("/healthz", func(answer http.ResponseWriter, _ *http.Request) { fmt.Fprint(answer, "ok") })
 	if set.profiling {
 		served.HandleFunc("/debug/pprof/", pprof.Index)

@@ -43,6 +43,7 @@ class Known:
         self.now: dict[str, QueryResult] = {}
         self.looks_until = math.inf
         """No target is looked at after that."""
+        self.tell("up", lambda _at: 1.0, job="web", instance="web:80")
 
     def tell(self, metric: str, told: Told, **labels: str) -> None:
         self.series.append(({"__name__": metric, **labels}, told))
@@ -52,11 +53,10 @@ class Known:
         now = self.clock.now if time is None else time
         if promql == "time()":
             return Scalar(_at(now), now)
-        if promql.startswith("min(timestamp(up))"):
-            found = int(self.clock.now) >= float(promql.rpartition(" ")[2])
-            return Vector((Sample({}, _at(now), now),) if found else ())
-        if selected := re.match(r'{__name__=~"([^"]+)".*}\[(\d+)ms\]$', promql):
-            return self._selected(selected[1].split("|"), now - int(selected[2]) / 1000, now)
+        if selected := re.match(r'(?:{__name__=~"([^"]+)".*}|(up))\[(\d+)ms\]$', promql):
+            return self._selected((selected[1] or "up").split("|"), now - int(selected[3]) / 1000, now)
+        if promql == "up":
+            return self._present(promql)
         if promql.startswith("{__name__") and promql.endswith("}"):
             return self._present(promql)
         if promql in self.now:

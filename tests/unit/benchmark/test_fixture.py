@@ -21,8 +21,10 @@ def test_ways(e2e_benchmark):
     assert e2e_benchmark.compare(lambda: next(old), lambda: next(new), tolerance=0.05).verdict == "slower"
 
 @pytest.mark.e2e_benchmark
-def test_phase(e2e_benchmark):
+def test_phase(monkeypatch, e2e_benchmark):
     clock = FakeTime()
+    monkeypatch.setattr("e2e._sync.benchmark.time", clock)
+    monkeypatch.setattr("e2e._sync.benchmark.pause", clock.pass_by)
     known = Known(clock)
     known.tell("container_cpu_usage_seconds_total", lambda at: at, workload="web", id="a")
     known.now["up"] = vector(3)

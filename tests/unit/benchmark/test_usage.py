@@ -5,7 +5,7 @@ import pytest
 
 from e2e.benchmark.asked import in_phase, is_asked_once, query_figures
 from e2e.benchmark.curves import Curve, increase, slopes, total, value_at
-from e2e.benchmark.usage import Usage, usages
+from e2e.benchmark.usage import Usage, never_within, unseen_after, usages
 
 START, END = 1000.0, 1010.0
 
@@ -23,9 +23,29 @@ def only(found: tuple[Usage, ...]) -> Usage:
     return usage
 
 
-def test_a_counter_grows_evenly_between_two_looks() -> None:
-    looks = curve([(995, 100), (1005, 110), (1015, 130)])
-    assert increase(looks, START, END, from_zero=False) == pytest.approx(120 - 105)
+@pytest.mark.parametrize(
+    ("looks", "grown"),
+    [
+        # What is used all the time is used evenly.
+        ([(994, 94), (999, 99), (1004, 104), (1009, 109), (1014, 114), (1019, 119)], 10),
+        # What is used in the phase alone is all the phase's, however it lies to the looks.
+        ([(994, 7), (999, 7), (1004, 9), (1009, 12), (1014, 15), (1019, 15)], 8),
+        # At its very begin; at its very end.
+        ([(994, 7), (999, 7), (1004, 10), (1009, 10), (1014, 10), (1019, 10)], 3),
+        ([(994, 7), (999, 7), (1004, 7), (1009, 7), (1014, 10), (1019, 10)], 3),
+        # Beside what is used all the time.
+        ([(994, 94), (999, 99), (1004, 107), (1009, 112), (1014, 120), (1019, 125)], 10 + 6),
+        # What was used before, and what is after, is not the phase's.
+        ([(994, 0), (999, 50), (1004, 50), (1009, 50), (1014, 50), (1019, 99)], 0),
+        # Nobody knows what was used before the first look, and after the last.
+        ([(999, 7), (1004, 9), (1009, 12), (1014, 15)], 8),
+        ([(1004, 9), (1009, 12)], 3),
+        # Within two looks.
+        ([(998, 98), (999, 99), (1014, 120), (1015, 121)], 16),
+    ],
+)
+def test_how_a_counter_grows_in_a_phase(looks: list[tuple[float, float]], grown: float) -> None:
+    assert increase(curve(looks), START, END, from_zero=False) == pytest.approx(grown)
 
 
 def test_a_counter_that_begins_again_goes_on() -> None:
@@ -85,7 +105,8 @@ def test_all_that_cadvisor_tells() -> None:
         "disk_read_bytes": 5,
         "disk_written_bytes": 6,
     }
-    assert found.cpu_curve == ((10.0, pytest.approx(0.3)),)
+    ((moment, cores),) = found.cpu_curve
+    assert (moment, cores) == pytest.approx((10, 0.3))
     assert found.memory_curve == ((0, 10), (5, 40), (10, 10))
 
 
@@ -107,8 +128,53 @@ def test_a_container_that_another_followed() -> None:
     assert only(usages(both, START, END)).cpu_seconds == 2 + 4
 
 
-def test_what_ended_before_the_phase_is_not_told() -> None:
+def test_what_ended_before_the_phase_or_began_after_it_is_not_told() -> None:
     assert usages([cadvisor("cpu_usage_seconds_total", [(990, 50), (999, 52)])], START, END) == ()
+    late = [
+        cadvisor("cpu_usage_seconds_total", [(1011, 5)]),
+        cadvisor("start_time_seconds", [(1011, 1010.5)]),
+    ]
+    assert usages(late, START, END) == ()
+
+
+def test_a_look_around_a_short_phase_tells_of_it() -> None:
+    looks = [(998, 50), (999, 50), (1011, 80), (1012, 50)]
+    (found,) = usages([cadvisor("memory_working_set_bytes", looks)], START, END)
+    assert (found.memory_peak_bytes, found.memory_mean_bytes) == (80, 65)
+    assert found.memory_curve == ((-1, 50), (11, 80))
+    counted = cadvisor("cpu_usage_seconds_total", looks, "web")
+    within = cadvisor("cpu_usage_seconds_total", [(999, 1), (1005, 2), (1011, 2)], "within")
+    ended = cadvisor("cpu_usage_seconds_total", [(999, 1)], "ended")
+    assert never_within([counted, within, ended], START, END) == "web"
+
+
+def test_who_was_not_looked_at_often_enough() -> None:
+    def up(job: str, points: Sequence[tuple[float, float]]) -> Curve:
+        return curve(points, "up", job=job, instance=job)
+
+    def counter(job: str, points: Sequence[tuple[float, float]]) -> Curve:
+        return curve(points, "process_cpu_seconds_total", job=job, instance=job)
+
+    there = [up("well", [(1013, 1)]), up("silent", [(1013, 0)]), up("late", [(1013, 1)])]
+    there += [counter("well", [(1013, 5)]), counter("late", [(1013, 5)])]
+    looks = [
+        *(up(job, [(1011, 1), (1012, 1)]) for job in ("well", "silent", "late", "ended")),
+        counter("well", [(1000, 1), (1011, 2), (1012, 2)]),
+        counter("silent", [(1000, 1), (1011, 2)]),
+        counter("late", [(1000, 1), (1011, 2)]),
+        counter("ended", [(1000, 1), (1005, 2)]),
+        counter("ended-long-ago", [(990, 1)]),
+    ]
+    assert unseen_after(looks, there, START, END, 2) == ("late, silent", "ended")
+    assert unseen_after(looks, there, START, END, 1) == ("", "ended")
+
+
+def test_a_process_under_a_name_of_its_own_is_told_once() -> None:
+    looks = [(1000.0, 0.0), (1010.0, 1.0)]
+    group = cadvisor("cpu_usage_seconds_total", looks, "load", id="/e2e/shop.load")
+    itself = curve(looks, "process_cpu_seconds_total", job="test-process")
+    assert [each.name for each in usages([group, itself], START, END, {"/e2e/shop.load"})] == ["load"]
+    assert [each.name for each in usages([group, itself], START, END)] == ["test-process"]
 
 
 def test_processes_tell_where_no_cadvisor_does() -> None:
