@@ -30,12 +30,14 @@ ENV PATH=/opt/e2e/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     E2E_STATE_DIR=/var/lib/e2e \
-    E2E_FOLDER=/manifests
+    E2E_FOLDER=/manifests \
+    E2E_HEALTH_SOCKET=/var/lib/e2e/health.sock
 VOLUME /var/lib/e2e
 WORKDIR /var/lib/e2e
 USER 65532:65532
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["/opt/e2e/bin/e2e-controller"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/opt/e2e/bin/python", "-m", "e2e_controller.health"]
+ENTRYPOINT ["/opt/e2e/bin/python", "-m", "e2e_controller.first_process"]
 
 ARG VERSION=0.1.0
 ARG REVISION=""

@@ -29,6 +29,7 @@ _METAVARS = {
     "secrets_dir": "FOLDER",
     "listen": "ADDRESS",
     "http": "HOST:PORT",
+    "health_socket": "PATH",
     "engine": "ADDRESS",
     "image_mirror": "REGISTRY",
     "address_pool": "RANGE",

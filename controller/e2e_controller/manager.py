@@ -33,6 +33,7 @@ from e2e_controller.server.environment_service import EnvironmentServicer
 from e2e_controller.server.event_service import EventServicer
 from e2e_controller.server.evidence_service import EvidenceServicer
 from e2e_controller.server.grpc_server import GrpcServer
+from e2e_controller.server.health_socket import HealthSocket
 from e2e_controller.server.http_server import HttpServer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
@@ -282,6 +283,10 @@ class Manager:
                 self.http_address = await http.start(settings.http)
                 stack.push_async_callback(http.stop)
                 log.info("serving HTTP on %s", self.http_address)
+            if settings.health_socket:
+                health = HealthSocket(lambda: self._upkeep.engine_trouble)
+                await health.start(settings.health_socket)
+                stack.push_async_callback(health.stop)
             if settings.tcp_addresses:
                 self._tasks.spawn(protection.renewal.run())
         except (ListenError, OSError, ValueError) as error:

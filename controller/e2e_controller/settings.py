@@ -117,6 +117,9 @@ class Settings(BaseSettings):
         "Default: controller.sock in the state folder.",
     )
     http: str = Field("", description="host:port of /metrics, /healthz and /readyz; empty: not served.")
+    health_socket: FolderPath | None = Field(
+        None, description="Unix socket that tells whether it can do its work, for a container's health check."
+    )
     max_connections: int = Field(1_000, ge=1, description="Connections at once, of each TCP address.")
     calls_per_client: int = Field(
         1_000,

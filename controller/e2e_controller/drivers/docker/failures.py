@@ -189,7 +189,10 @@ def _why_unreachable(error: BaseException, endpoint: Endpoint, seconds: float) -
     if numbers & {errno.ENOENT, errno.ENOTSOCK, errno.ENOTDIR}:
         return f"has no socket at {endpoint.socket_path}", START_THE_ENGINE
     if numbers & {errno.EACCES, errno.EPERM}:
-        remedy = "add this user to the group that owns the socket (usually `docker`) and log in again"
+        remedy = (
+            "add this user to the group that owns the socket (usually `docker`) and log in again; "
+            "a container gets that group by `--group-add $(stat -c %g /var/run/docker.sock)`"
+        )
         return "may not be used by this user: permission denied", remedy
     if errno.ECONNREFUSED in numbers:
         return "does not listen: connection refused", START_THE_ENGINE
