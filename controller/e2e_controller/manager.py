@@ -316,6 +316,7 @@ def docker_driver(settings: Settings, identity: str, instruments: Instruments) -
         call_timeout=settings.engine_timeout,
         address_pool=settings.address_pool,
         subnet_prefix=settings.subnet_prefix,
+        publish_address=settings.publish_address,
         image_mirror=settings.image_mirror,
         observe=instruments.engine_called,
     )

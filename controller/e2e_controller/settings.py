@@ -136,6 +136,11 @@ class Settings(BaseSettings):
     )
     engine_timeout: Seconds = Field(60.0, gt=0, description="Longest time for one call to the engine.")
     engine_parallelism: int = Field(16, ge=1, le=256, description="Calls to the engine at once.")
+    publish_address: str = Field(
+        "",
+        description="Address of the engine's machine that workloads' ports bind to. Default: loopback; "
+        "for an engine at tcp:// on another machine, the address by which it is reached.",
+    )
     address_pool: str = Field("10.201.0.0/16", description="Address range of the environments' networks.")
     subnet_prefix: int = Field(24, ge=8, le=29, description="Prefix length of one environment's network.")
     image_mirror: str = Field(
@@ -197,6 +202,11 @@ class Settings(BaseSettings):
             return str(ipaddress.IPv4Network(value))
         except ValueError as error:
             raise ValueError(f"expected a range such as 10.201.0.0/16: {error}") from error
+
+    @field_validator("publish_address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return str(ipaddress.ip_address(value)) if value else ""
 
     @field_validator("subnet_prefix")
     @classmethod

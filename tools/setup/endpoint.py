@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -83,6 +84,9 @@ def ping(endpoint: Endpoint, timeout: float) -> None:
 
 
 def _ping(endpoint: Endpoint, timeout: float) -> None:
+    if endpoint.host.startswith("ssh://"):
+        _ask_by_ssh(endpoint, timeout)
+        return
     connection = _connection(endpoint, timeout)
     try:
         connection.request("GET", "/_ping")
@@ -91,6 +95,19 @@ def _ping(endpoint: Endpoint, timeout: float) -> None:
         connection.close()
     if status != http.client.OK:
         raise OSError(f"it answered HTTP {status}")
+
+
+def _ask_by_ssh(endpoint: Endpoint, timeout: float) -> None:
+    """The docker CLI has its own way through ssh."""
+    command = ["docker", "--host", endpoint.host, "version", "--format", "{{.Server.Version}}"]
+    try:
+        finished = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"it did not answer within {timeout:g} s") from error
+    if finished.returncode:
+        raise OSError(finished.stderr.strip() or f"docker ended with {finished.returncode}")
 
 
 def _connection(endpoint: Endpoint, timeout: float) -> http.client.HTTPConnection:
@@ -172,13 +189,13 @@ def _checked(host: str, origin: str, tls: Tls | None) -> Endpoint:
     try:
         parts = urlsplit(host)
         valid = scheme == "unix" or (
-            scheme in {"tcp", "http", "https"} and bool(parts.hostname) and parts.port != 0
+            scheme in {"tcp", "http", "https", "ssh"} and bool(parts.hostname) and parts.port != 0
         )
     except ValueError:
         valid = False
     if not valid:
         raise EndpointError(
-            f"{host} ({origin}) is no address that can be used: use unix:///path or tcp://host:port; where"
-            " the engine is reached by ssh:// only, run this on its machine"
+            f"{host} ({origin}) is no address that can be used: use unix:///path, tcp://host:port or"
+            " ssh://user@host"
         )
-    return Endpoint(host, origin, None if scheme == "unix" else tls)
+    return Endpoint(host, origin, None if scheme in {"unix", "ssh"} else tls)

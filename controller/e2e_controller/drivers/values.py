@@ -40,7 +40,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PortSpec:
-    """A port to publish on loopback. `host_port` None: the driver chooses one, at creation, for good."""
+    """A port to publish. `host_port` None: the driver chooses one, at creation, for good."""
 
     container_port: int
     host_port: int | None = None
@@ -136,6 +136,8 @@ class Container:
     """Its own address in the environment's network; empty while it does not run."""
     host_ports: Mapping[str, int] = field(default_factory=dict)
     """Published host port for each `8080/tcp`-like container port; also while it does not run."""
+    host_address: str = "127.0.0.1"
+    """Where this process reaches those; empty where it does not."""
 
     def is_same_end(self, other: "Container | None") -> bool:
         """Whether both have ended, and are the same run of the same container."""
@@ -202,6 +204,12 @@ class EngineInfo:
     """Whether host paths on this machine are host paths of the engine, so that they can be mounted."""
     own: Guest | None = None
     """The container that this process runs in; None where it runs in none of this engine."""
+    program: str = "Docker"
+    """Whose API it is: `Docker`, or `Podman`, which speaks Docker's."""
+    is_rootless: bool = False
+    """Whether it runs as a user that is not root."""
+    is_remote: bool = False
+    """Whether it is on another machine, as far as its address tells."""
 
 
 NAME_IS_FREE = "name is free"

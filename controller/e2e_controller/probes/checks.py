@@ -62,4 +62,6 @@ def address_of(info: EngineInfo, container: Container, port: Port) -> Target | N
     if info.containers_reachable and container.address:
         return Target(container.address, port.container_port)
     published = container.host_ports.get(f"{port.container_port}/{port.protocol}")
-    return Target("127.0.0.1", published, proxied=True) if published else None
+    if not published or not container.host_address:
+        return None
+    return Target(container.host_address, published, proxied=True)

@@ -228,11 +228,12 @@ def _progress(running: Condition, goal: Condition, failed: Condition | None) -> 
 def _endpoints(desired: Desired | None, container: Container | None) -> dict[str, str]:
     if desired is None or container is None or container.phase is not ContainerPhase.RUNNING:
         return {}
-    published = container.host_ports
+    published = container.host_ports if container.host_address else {}
+    host = f"[{container.host_address}]" if ":" in container.host_address else container.host_address
     found = {
         name: published.get(f"{port.container_port}/{port.protocol}") for name, port in desired.ports.items()
     }
-    return {name: f"127.0.0.1:{port}" for name, port in found.items() if port}
+    return {name: f"{host}:{port}" for name, port in found.items() if port}
 
 
 def _last_probe(previous: ObjectStatus, container: Container | None) -> Probe | None:

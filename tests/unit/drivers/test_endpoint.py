@@ -9,10 +9,8 @@ from e2e_controller.drivers.docker.endpoint import (
     DEFAULT_URL,
     Endpoint,
     TlsFiles,
-    check_local,
     find_endpoint,
 )
-from e2e_controller.drivers.docker.engine import Engine
 
 
 @pytest.fixture
@@ -52,6 +50,9 @@ def test_the_default_socket(home: Path) -> None:
         (" tcp://[::1]:2375 ", "tcp://[::1]:2375"),
         ("engine:2375", "tcp://engine:2375"),
         ("http://engine:80", "http://engine:80"),
+        ("ssh://engine", "ssh://engine"),
+        ("ssh://me@engine.example:2222/run/user/1000/docker.sock",) * 2,
+        ("ssh://me@[fd00::1]:22", "ssh://me@[fd00::1]:22"),
     ],
 )
 def test_addresses(home: Path, given: str, url: str) -> None:
@@ -59,9 +60,17 @@ def test_addresses(home: Path, given: str, url: str) -> None:
     assert find_endpoint(given, environment(home, DOCKER_HOST="tcp://loses:1")).url == url
 
 
-@pytest.mark.parametrize("given", ["ssh://host", "npipe:////./pipe/docker", "fd://", "tcp://", "tcp://a:b"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("npipe:////./pipe/docker", "fd://", "tcp://", "tcp://a:b"),
+        # What ssh would take for an option, or for something to run.
+        *("ssh://", "ssh://-oProxyCommand=x", "ssh://-l@host", "ssh://me@-host", "ssh://a b", "ssh://a:b"),
+        *("ssh://me:secret@host", "ssh://host?x", "ssh://$(x)"),
+    ],
+)
 def test_addresses_that_cannot_be_used(home: Path, given: str) -> None:
-    with pytest.raises(EngineUnavailable, match=r"DOCKER_HOST.*unix:///path or tcp://host:port"):
+    with pytest.raises(EngineUnavailable, match=r"DOCKER_HOST.*unix:///path, tcp://host:port"):
         find_endpoint(None, environment(home, DOCKER_HOST=given))
 
 
@@ -125,18 +134,26 @@ def test_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["unix:///run/x.sock", "tcp://127.0.0.1:1", "tcp://127.1.2.3:1", "tcp://localhost", "tcp://[::1]:1"],
+    ("url", "bound", "address"),
+    [
+        ("unix:///x.sock", "127.0.0.1", "127.0.0.1"),
+        ("unix:///x.sock", "", "127.0.0.1"),
+        ("unix:///x.sock", "0.0.0.0", "127.0.0.1"),
+        ("unix:///x.sock", "192.0.2.1", "192.0.2.1"),
+        ("tcp://localhost:2375", "127.0.0.1", "127.0.0.1"),
+        ("tcp://engine:2375", "192.0.2.1", "192.0.2.1"),
+        ("tcp://engine:2375", "0.0.0.0", "engine"),
+        ("tcp://engine:2375", "::", "engine"),
+        ("tcp://engine:2375", "", "engine"),
+        ("tcp://engine:2375", "127.0.0.1", ""),
+        ("ssh://engine", "127.0.0.1", "127.0.0.1"),
+        ("ssh://engine", "0.0.0.0", "127.0.0.1"),
+    ],
 )
-def test_engines_of_this_machine(url: str) -> None:
-    assert check_local(Endpoint(url, "x")).url == url
+def test_where_published_ports_are_reached(url: str, bound: str, address: str) -> None:
+    assert Endpoint(url, "x").reached_at(bound) == address
 
 
-@pytest.mark.parametrize("url", ["tcp://docker:2375", "tcp://10.0.0.1:2376", "tcp://[fd00::1]:2375"])
-async def test_an_engine_of_another_machine_is_refused_before_it_is_asked(url: str) -> None:
-    engine = Engine(url, 1, 1.0, None)
-    with pytest.raises(
-        EngineUnavailable, match=r"is on another machine.*run the controller and the tests on"
-    ):
-        await engine.connect()
-    await engine.close()
+@pytest.mark.parametrize("url", ["tcp://docker:2375", "tcp://10.0.0.1:2376", "tcp://[fd00::1]:1", "ssh://h"])
+def test_engines_of_other_machines(url: str) -> None:
+    assert not Endpoint(url, "x").is_local

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from e2e_controller.drivers.base import DriverError, PortSpec, PortTaken
-from e2e_controller.drivers.docker.ports import PortChooser, binds_on_loopback
+from e2e_controller.drivers.docker.ports import PortChooser, binds_on
 
 
 class TestPorts:
@@ -45,5 +45,5 @@ class TestPorts:
             if protocol == "tcp":
                 other.listen()
             port = other.getsockname()[1]
-            assert not binds_on_loopback(port, protocol)
-        assert binds_on_loopback(port, protocol)
+            assert not binds_on("127.0.0.1", port, protocol)
+        assert binds_on("127.0.0.1", port, protocol)

@@ -26,6 +26,9 @@ async def engine_info(engine: Engine, own: Guest | None = None) -> EngineInfo:
         containers_reachable=joins_networks(own) or containers_reachable(engine.endpoint, info),
         local_files=bool(engine.endpoint.socket_path),
         own=own,
+        program="Podman" if engine.is_podman else "Docker",
+        is_rootless=is_rootless(info),
+        is_remote=not engine.endpoint.is_local,
     )
 
 
@@ -34,14 +37,18 @@ def joins_networks(own: Guest | None) -> bool:
     return own is not None and not own.on_host_network
 
 
+def is_rootless(info: Mapping[str, Any]) -> bool:
+    """Whether the engine runs as a user that is not root."""
+    return any("rootless" in str(option) for option in info.get("SecurityOptions") or ())
+
+
 def containers_reachable(endpoint: Endpoint, info: Mapping[str, Any]) -> bool:
     """Whether the engine's bridges are in this process's network: same kernel, no VM between."""
-    options = info.get("SecurityOptions") or []
     return (
         endpoint.is_local
         and platform.system() == "Linux"
         and info.get("KernelVersion") == platform.release()
         and "Docker Desktop" not in str(info.get("OperatingSystem", ""))
-        and not any("rootless" in str(option) for option in options)
+        and not is_rootless(info)
         and (_BRIDGE.exists() or not any(path.exists() for path in _IN_CONTAINER))
     )

@@ -26,6 +26,7 @@ from e2e_controller.drivers.base import (
     ListedContainer,
     Mount,
 )
+from e2e_controller.drivers.docker.endpoint import LOOPBACK
 from e2e_controller.drivers.docker.wording import plain
 from e2e_controller.drivers.inventory import Owner
 
@@ -37,7 +38,6 @@ LABEL_HAS_FILES = "io.e2e.has-files"
 """Files are copied in after the creation: until this is known to be done, the container is not finished."""
 LOG_LIMITS = {"max-size": "25m", "max-file": "2"}
 
-_LOOPBACK = "127.0.0.1"
 _PHASES = {
     "created": ContainerPhase.CREATED,
     "running": ContainerPhase.RUNNING,
@@ -78,8 +78,12 @@ def creation_body(
     owner: Owner,
     host_ports: Mapping[str, int],
     chosen: Sequence[int],
+    publish_address: str = LOOPBACK,
 ) -> dict[str, Any]:
-    """The body of the engine's create call. `host_ports` has a port for each `8080/tcp`-like one."""
+    """The body of the engine's create call. `host_ports` has a port for each `8080/tcp`-like one.
+
+    Those bind to `publish_address` of the engine's machine.
+    """
     network = network_name(key.environment)
     labels = dict(spec.labels) | key_labels(key, owner) | {LABEL_SPEC_HASH: spec_hash}
     if chosen:
@@ -97,7 +101,7 @@ def creation_body(
         "StopSignal": spec.stop_signal,
         "Labels": labels,
         "ExposedPorts": {port: {} for port in host_ports},
-        "HostConfig": _host_config(key.environment, spec, host_ports),
+        "HostConfig": _host_config(key.environment, spec, _bindings(host_ports, publish_address)),
         "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": [key.name]}}},
     }
     # The engine takes its image's command where it is given neither, so an empty list is one that counts
@@ -119,12 +123,14 @@ def key_labels(key: Key, owner: Owner) -> dict[str, str]:
     }
 
 
-def _host_config(environment: str, spec: ContainerSpec, host_ports: Mapping[str, int]) -> dict[str, Any]:
+def _bindings(host_ports: Mapping[str, int], address: str) -> dict[str, Any]:
+    return {port: [{"HostIp": address, "HostPort": str(number)}] for port, number in host_ports.items()}
+
+
+def _host_config(environment: str, spec: ContainerSpec, bindings: Mapping[str, Any]) -> dict[str, Any]:
     config: dict[str, Any] = {
         "NetworkMode": network_name(environment),
-        "PortBindings": {
-            port: [{"HostIp": _LOOPBACK, "HostPort": str(number)}] for port, number in host_ports.items()
-        },
+        "PortBindings": dict(bindings),
         "Mounts": [_mount(environment, mount) for mount in spec.mounts],
         "LogConfig": {"Type": "json-file", "Config": LOG_LIMITS},
         "Privileged": spec.privileged,
@@ -269,6 +275,12 @@ def to_listed(item: Mapping[str, Any], controller_id: str) -> ListedContainer | 
     names = item["Names"] or ()
     is_stray = bool(names) and f"/{container_name(key)}" not in names
     return ListedContainer(key, item["Id"], phase, network.get("NetworkID", ""), is_stray)
+
+
+def bound_address(inspected: Mapping[str, Any]) -> str:
+    """The address of the engine's machine that its ports are bound to; "" where it has none, or all."""
+    bindings = (inspected["HostConfig"].get("PortBindings") or {}).values()
+    return next((str(hosts[0].get("HostIp") or "") for hosts in bindings if hosts), "")
 
 
 def _host_ports(bindings: Mapping[str, Any]) -> dict[str, int]:

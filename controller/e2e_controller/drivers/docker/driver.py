@@ -24,7 +24,7 @@ from e2e_controller.drivers.docker.ports import PortChooser
 from e2e_controller.drivers.docker.processes import DockerExec, Processes
 from e2e_controller.drivers.docker.temporary import TemporaryImages
 from e2e_controller.drivers.docker.trees import Trees
-from e2e_controller.drivers.docker.volumes import Volumes
+from e2e_controller.drivers.docker.volumes import Volumes, refuse_host_paths
 from e2e_controller.drivers.inventory import Inventory, Owner
 from e2e_controller.own_container import own_hints
 
@@ -34,6 +34,8 @@ class DockerDriver:
 
     `host` is the machine that `state_dir` is on; with it, what is made says where its owner lives.
     `engine` overrides where the engine is found. `call_timeout` bounds every call, in seconds.
+    `publish_address` is the one of the engine's machine that ports bind to; by default loopback, or for an
+    engine that is reached over the network the one by which it is reached.
     `image_mirror` is the registry that images are pulled from, whichever their own is.
     `observe` is told each call's name, its seconds, and whether it was answered without an error.
     """
@@ -51,11 +53,12 @@ class DockerDriver:
         image_mirror: str = "",
         address_pool: str = "10.201.0.0/16",
         subnet_prefix: int = 24,
+        publish_address: str = "",
         observe: Observe | None = None,
         ports: PortChooser | None = None,
     ) -> None:
         known, deaths, owner = Known(), Deaths(), Owner(controller_id, str(state_dir), host)
-        self._engine = Engine(engine, parallelism, call_timeout, observe)
+        self._engine = Engine(engine, parallelism, call_timeout, observe, publish_address)
         self._images = Images(self._engine, pull_silence, image_mirror)
         self._builds = Builds(self._engine, owner)
         self._events = Events(self._engine, known, deaths, controller_id)
@@ -71,7 +74,7 @@ class DockerDriver:
             known,
             deaths,
             owner,
-            ports or PortChooser(),
+            ports or PortChooser(binds=self._engine.binds),
         )
         self._processes = Processes(self._engine, known)
         self._trees = Trees(self._engine, owner, state_dir)
@@ -166,6 +169,8 @@ class DockerDriver:
         self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
     ) -> str:
         """Creates the container and its volumes."""
+        if not self._engine.endpoint.is_local:
+            refuse_host_paths(spec.mounts, self._engine.endpoint)
         await self._volumes.ensure(key.environment, spec.mounts)
         return await self._lifecycle.create(key, spec, spec_hash, copied)
 

@@ -1,7 +1,9 @@
 """Where the engine is: found as the docker command finds it."""
 
 import hashlib
+import ipaddress
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +14,11 @@ from docker.tls import TLSConfig
 
 from e2e_controller.drivers.base import EngineUnavailable
 
+LOOPBACK = "127.0.0.1"
 DEFAULT_URL = "unix:///var/run/docker.sock"
 DEFAULT_TLS_URL = "tcp://localhost:2376"
+_SSH_HOST = re.compile(r"(?:[A-Za-z0-9_][\w.-]*@)?(?:[A-Za-z0-9_][\w.-]*|\[[0-9A-Fa-f:.]+\])")
+"""What may stand in a command line of ssh: nothing that it could take for an option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,14 @@ class Endpoint:
         return self.url.removeprefix("unix://") if self.url.startswith("unix://") else ""
 
     @property
+    def is_ssh(self) -> bool:
+        """Whether the engine's socket is on a machine that ssh reaches."""
+        return self.url.startswith("ssh://")
+
+    @property
     def host(self) -> str:
         """Host name on TCP."""
-        return urlsplit(self.url).hostname or "127.0.0.1"
+        return urlsplit(self.url).hostname or LOOPBACK
 
     @property
     def port(self) -> int:
@@ -55,7 +65,21 @@ class Endpoint:
     @property
     def is_local(self) -> bool:
         """Whether the engine is on this machine, as far as the address tells."""
-        return bool(self.socket_path) or self.host in ("localhost", "::1") or self.host.startswith("127.")
+        if self.socket_path or self.is_ssh:
+            return not self.is_ssh
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    def reached_at(self, bound: str) -> str:
+        """Where this process reaches a port that is bound to that address of the engine's machine; or "".
+
+        By ssh, each is brought to this machine's loopback.
+        """
+        address = ipaddress.ip_address(bound) if bound else None
+        if self.is_ssh or (self.is_local and (address is None or address.is_unspecified)):
+            return LOOPBACK
+        if address is None or address.is_unspecified:
+            return self.host
+        return bound if self.is_local or not address.is_loopback else ""
 
     @property
     def http_url(self) -> str:
@@ -104,22 +128,6 @@ def find_endpoint(engine: str | None, environment: Mapping[str, str]) -> Endpoin
     if name and name != "default":
         return _checked(_from_context(name, source, folder))
     return Endpoint(DEFAULT_TLS_URL if tls else DEFAULT_URL, "default", tls)
-
-
-def check_local(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, if its containers' ports are published on this machine.
-
-    On another one's loopback nobody here reaches them, and a program of this machine may answer in their
-    place. Raises `EngineUnavailable`.
-    """
-    if not endpoint.is_local:
-        raise EngineUnavailable(
-            f"the engine at {endpoint} is on another machine, which is not supported: the ports of its "
-            "containers cannot be reached from here",
-            remedy="run the controller and the tests on that machine, or use an engine on this one "
-            "(unset DOCKER_HOST, or `docker context use default`)",
-        )
-    return endpoint
 
 
 def _tls_from_environment(environment: Mapping[str, str], folder: Path) -> TlsFiles | None:
@@ -176,17 +184,25 @@ def _checked(endpoint: Endpoint) -> Endpoint:
     scheme = url.partition("://")[0]
     if scheme == "https" and endpoint.tls is None:
         endpoint = Endpoint(url, endpoint.source, TlsFiles("", "", "", verify=True))
-    endpoint = Endpoint(url, endpoint.source, None if scheme == "unix" else endpoint.tls)
+    endpoint = Endpoint(url, endpoint.source, None if scheme in ("unix", "ssh") else endpoint.tls)
     try:
-        valid = scheme in ("unix", "tcp", "http", "https") and (
-            scheme == "unix" or bool(urlsplit(url).hostname and endpoint.port)
-        )
+        valid = _is_usable(scheme, endpoint)
     except ValueError:
         valid = False
     if not valid:
         raise EngineUnavailable(
             f"no engine: the address {endpoint} is none that this driver can use",
-            remedy="use unix:///path or tcp://host:port; where the engine is reached by ssh:// only, "
-            "run this on its machine",
+            remedy="use unix:///path, tcp://host:port, or ssh://user@host, with :port and /path/of/socket "
+            "where those are not the usual ones",
         )
     return endpoint
+
+
+def _is_usable(scheme: str, endpoint: Endpoint) -> bool:
+    """Raises ValueError where the address has a part that is nonsense."""
+    parts = urlsplit(endpoint.url)
+    if scheme == "ssh":
+        host = parts.netloc.removesuffix(f":{parts.port}")
+        return bool(_SSH_HOST.fullmatch(host)) and not (parts.query or parts.fragment)
+    tcp = scheme in ("tcp", "http", "https")
+    return scheme == "unix" or (tcp and bool(parts.hostname and endpoint.port))

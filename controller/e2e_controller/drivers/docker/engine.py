@@ -9,19 +9,21 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from docker import APIClient
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 
-from e2e_controller.drivers.base import EngineUnavailable
-from e2e_controller.drivers.docker.endpoint import Endpoint, check_local, find_endpoint
+from e2e_controller.drivers.base import DriverError, EngineUnavailable
+from e2e_controller.drivers.docker.endpoint import LOOPBACK, Endpoint, find_endpoint
 from e2e_controller.drivers.docker.failures import EngineRefusal, to_driver_error
 from e2e_controller.drivers.docker.hijack import Hijacked, hijack
+from e2e_controller.drivers.docker.ports import address_of_host, binds_on
 from e2e_controller.drivers.docker.sockets import OnePoolAdapter
 from e2e_controller.drivers.docker.threads import DaemonPool
+from e2e_controller.drivers.docker.tunnel import Tunnel
 from e2e_controller.fairness import FairSemaphore
 
 if TYPE_CHECKING:
@@ -41,9 +43,15 @@ class Engine:
     """Connects when first needed, and again by itself: each call stands alone."""
 
     def __init__(
-        self, engine: str | None, parallelism: int, call_timeout: float, observe: Observe | None
+        self,
+        engine: str | None,
+        parallelism: int,
+        call_timeout: float,
+        observe: Observe | None,
+        publish_address: str = "",
     ) -> None:
         self._engine = engine
+        self._publish_address = publish_address
         self._parallelism = parallelism
         self.call_timeout = call_timeout
         self._observe = observe or (lambda _name, _seconds, _ok: None)
@@ -55,26 +63,43 @@ class Engine:
         self._client: APIClient | None = None
         self._session: aiohttp.ClientSession | None = None
         self._endpoint: Endpoint | None = None
+        self._tunnel: Tunnel | None = None
         self._version = ""
+        self._program = ""
         self._closed = False
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where the engine is. Raises `EngineUnavailable` where none is named properly, or one elsewhere."""
+        """Where the engine is. Raises `EngineUnavailable` where none is named properly."""
         if self._endpoint is None:
-            self._endpoint = check_local(find_endpoint(self._engine, os.environ))
+            self._endpoint = find_endpoint(self._engine, os.environ)
         return self._endpoint
+
+    @property
+    def publish_address(self) -> str:
+        """The address of the engine's machine that published ports bind to; known once it is connected."""
+        return self._publish_address or LOOPBACK
+
+    def binds(self, port: int, protocol: str) -> bool:
+        """Whether nothing has that port now, as far as this machine can tell."""
+        if self.endpoint.is_ssh:
+            return binds_on(LOOPBACK, port, protocol)  # where it is to be brought
+        return not self.endpoint.is_local or binds_on(self.publish_address, port, protocol)
+
+    async def reach(self, ports: Iterable[int], wanted: Iterable[int]) -> bool:
+        """Whether published TCP ports are reached from here; ssh brings them, and keeps the `wanted` ones."""
+        return self._tunnel is None or await self._tunnel.bring(ports, wanted)
 
     async def connect(self) -> APIClient:
         """Connects unless it is connected. Raises `EngineUnavailable`."""
         async with self._connecting:
             if self._closed:
                 raise EngineUnavailable("the connection to the engine is closed")
+            if self.endpoint.is_ssh:
+                self._tunnel = self._tunnel or Tunnel(self.endpoint, self.call_timeout)
+                await self._tunnel.open()
             if self._client is None:
-                endpoint = self.endpoint
-                self._client = await self._in_thread(
-                    "connect", "connect", lambda: self._make_client(endpoint)
-                )
+                self._client = await self._in_thread("connect", "connect", self._make_client)
             return self._client
 
     async def close(self) -> None:
@@ -86,12 +111,14 @@ class Engine:
             await self._session.close()
         if self._client is not None:
             self._client.close()
+        if self._tunnel is not None:
+            await self._tunnel.close()
 
     async def call(
         self, name: str, function: Callable[[APIClient], T], what: str = "", *, environment: str = ""
     ) -> T:
         """Runs a short call in a thread. `what` names it in errors, `name` in metrics."""
-        client = self._client or await self.connect()
+        client = await self._connected()
         return await self._in_thread(name, what or name, lambda: function(client), environment)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
@@ -113,7 +140,7 @@ class Engine:
 
         Faults while the body is read are the driver's errors too.
         """
-        client = await self.connect()
+        client = await self._connected()
         url, seconds = f"/v{client.api_version}{path}", within or self.call_timeout
         began, answered = time.monotonic(), False
         try:
@@ -129,26 +156,34 @@ class Engine:
                 self._tell(name, time.monotonic() - began, True)
                 yield response
         except Exception as error:
-            raise to_driver_error(what or name, error, self.endpoint, seconds, self._version) from error
+            raise await self._failure(what or name, error, seconds) from error
         finally:
             if not answered:
                 self._tell(name, time.monotonic() - began, False)
 
     async def upgrade(self, name: str, path: str, body: Mapping[str, Any]) -> Hijacked:
         """Sends a request that turns the connection into a raw stream."""
-        client = await self.connect()
+        client = await self._connected()
         began, answered = time.monotonic(), False
         try:
             async with asyncio.timeout(self.call_timeout):
-                stream = await hijack(
-                    self.endpoint, f"/v{client.api_version}{path}", json.dumps(body).encode()
-                )
+                stream = await hijack(self._way, f"/v{client.api_version}{path}", json.dumps(body).encode())
             answered = True
         except Exception as error:
-            raise to_driver_error(name, error, self.endpoint, self.call_timeout, self._version) from error
+            raise await self._failure(name, error, self.call_timeout) from error
         finally:
             self._tell(name, time.monotonic() - began, answered)
         return stream
+
+    async def _connected(self) -> APIClient:
+        broken = self._tunnel is not None and not self._tunnel.is_open
+        return await self.connect() if self._client is None or broken else self._client
+
+    async def _failure(self, what: str, error: Exception, seconds: float) -> DriverError:
+        failure = to_driver_error(what, error, self.endpoint, seconds, self._version)
+        if self._tunnel is None or not isinstance(failure, EngineUnavailable):
+            return failure
+        return await self._tunnel.explain(what) or failure
 
     async def _in_thread(self, name: str, what: str, function: Callable[[], T], environment: str = "") -> T:
         async with self._slots.turn(environment):
@@ -158,7 +193,7 @@ class Engine:
                     result = await asyncio.get_running_loop().run_in_executor(self._pool, function)
                 answered = True
             except Exception as error:
-                raise to_driver_error(what, error, self.endpoint, self.call_timeout, self._version) from error
+                raise await self._failure(what, error, self.call_timeout) from error
             finally:
                 self._tell(name, time.monotonic() - began, answered)
             return result
@@ -172,34 +207,48 @@ class Engine:
             open_session = await self.in_thread(_load_sessions)
             if self._closed:
                 raise EngineUnavailable("the connection to the engine is closed")
-            self._session = self._session or open_session(self.endpoint, self.call_timeout)
+            self._session = self._session or open_session(self._way, self.call_timeout)
         return self._session
 
     @property
     def version(self) -> str:
-        """The engine's, such as `20.10.24`; empty before the first call."""
+        """Docker Engine's, such as `20.10.24`; empty before the first call, and for another program."""
         return self._version
 
-    def _make_client(self, endpoint: Endpoint) -> APIClient:
-        """Asks the engine for its version, so this is where it shows whether it is there."""
-        with closing(self._client_of(endpoint, MINIMUM_DOCKER_API_VERSION)) as client:
-            version = client.version(api_version=False)
-        self._version = str(version.get("Version", ""))
-        return self._client_of(endpoint, str(version["ApiVersion"]))
+    @property
+    def is_podman(self) -> bool:
+        """Whether it is Podman that answers, as far as it was asked."""
+        return self._program.startswith("Podman")
 
-    def _client_of(self, endpoint: Endpoint, version: str) -> APIClient:
-        timeout = cast("int", self.call_timeout)
+    @property
+    def _way(self) -> Endpoint:
+        """Where connections go."""
+        return self.endpoint if self._tunnel is None else self._tunnel.near_end
+
+    def _make_client(self) -> APIClient:
+        """Asks the engine for its version, so this is where it shows whether it is there."""
+        with closing(self._client_of(MINIMUM_DOCKER_API_VERSION)) as client:
+            version = client.version(api_version=False)
+        components = version.get("Components") or [{}]
+        self._program = str(components[0].get("Name", ""))
+        self._version = "" if self.is_podman else str(version.get("Version", ""))
+        if not self._publish_address and not (self.endpoint.is_local or self.endpoint.is_ssh):
+            self._publish_address = address_of_host(self.endpoint.host)
+        return self._client_of(str(version["ApiVersion"]))
+
+    def _client_of(self, version: str) -> APIClient:
+        way, timeout = self._way, cast("int", self.call_timeout)
         client = APIClient(
-            base_url=endpoint.url,
+            base_url=way.url,
             version=version,
             timeout=timeout,
-            tls=endpoint.docker_tls(),
+            tls=way.docker_tls(),
             max_pool_size=self._parallelism,
         )
         # Else REQUESTS_CA_BUNDLE wins against the engine's own CA; and to look for proxies costs each call.
         client.trust_env = False
-        if endpoint.socket_path:
-            url = f"http+unix://{endpoint.socket_path}"
+        if way.socket_path:
+            url = f"http+unix://{way.socket_path}"
             client.mount(_SOCKET_SCHEME, OnePoolAdapter(url, timeout, max_pool_size=self._parallelism))
         return client
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from e2e_controller.drivers.docker.endpoint import Endpoint
 from e2e_controller.drivers.docker.failures import EngineRefusal
+from e2e_controller.drivers.docker.sockets import keep_alive
 
 _READ_LIMIT = 256 * 1024
 _FLUSH_POLL = 0.002
@@ -91,8 +92,10 @@ async def _connect(endpoint: Endpoint) -> Hijacked:
         return Hijacked(reader, asyncio.StreamWriter(top, protocol, reader, loop), top)
     if context is None:
         top, _ = await loop.create_connection(lambda: protocol, endpoint.host, endpoint.port)
+        keep_alive(top.get_extra_info("socket"))
         return Hijacked(reader, asyncio.StreamWriter(top, protocol, reader, loop), top)
     bottom, _ = await loop.create_connection(asyncio.Protocol, endpoint.host, endpoint.port)
+    keep_alive(bottom.get_extra_info("socket"))
     try:
         secured = await loop.start_tls(bottom, protocol, context, server_hostname=endpoint.host)
     except BaseException:

@@ -38,7 +38,7 @@ from e2e_controller.drivers.inventory import Owner
 
 T = TypeVar("T")
 
-_PORT_IN_MESSAGE = re.compile(r"127\.0\.0\.1:(\d+)")
+_PORT_IN_MESSAGE = re.compile(r"(?:\d+(?:\.\d+){3}|\[[\da-f:]*\]):(\d+)")
 _AT_ROOT = {"path": "/", "noOverwriteDirNonDir": "1"}
 """How files are put in; docker-py cannot ask for the second, and a file would replace an image's folder."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.2
@@ -73,9 +73,11 @@ class Lifecycle:
         self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
     ) -> str:
         """Creates the container with its files; all of it or nothing."""
+        await self._engine.connect()  # its kind decides on ports
         spec = await self._with_entrypoint(key, spec)
         ports, chosen = self._ports.assign(spec.ports, self._known.ports)
-        body = containers.creation_body(key, spec, spec_hash, self._owner, ports, chosen)
+        address = self._engine.publish_address
+        body = containers.creation_body(key, spec, spec_hash, self._owner, ports, chosen, address)
         name = containers.container_name(key)
         try:
             container_id = await self._engine.call(

@@ -11,6 +11,7 @@ from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     Container,
     ContainerGone,
+    ContainerPhase,
     Key,
     ListedContainer,
     NameTaken,
@@ -62,14 +63,23 @@ class Looks:
         if found is None:
             self._known.forget_key(key)
             return None
-        container = found.container
-        self._known.learn(container.id, key, container.host_ports.values())
+        self._known.learn(found.container.id, key, found.container.host_ports.values())
+        container = await self._reached(found.container)
         if found.is_half_made and not self._known.is_finished(container.id):
             return replace(container, spec_hash="")
         if found.is_killed_at_limit and self._known.is_unkilled(container.id):
             return replace(container, oom_killed=True, error=_PRESUMED_OUT_OF_MEMORY)
         self._deaths.saw(container, limited=found.is_limited)
         return container
+
+    async def _reached(self, container: Container) -> Container:
+        """With what of its ports can be reached from here."""
+        if container.phase is not ContainerPhase.RUNNING or not self._engine.endpoint.is_ssh:
+            return container
+        ports = {name: port for name, port in container.host_ports.items() if name.endswith("/tcp")}
+        reached = await self._engine.reach(ports.values(), self._known.ports)
+        address = container.host_address if reached else ""
+        return replace(container, host_ports=ports, host_address=address)
 
     async def describe(self, container_id: str) -> Mapping[str, Any]:
         """All that the engine says of it."""
@@ -96,7 +106,8 @@ class Looks:
         if containers.key_of(found["Config"]["Labels"], self._controller_id) != key:
             self._known.awaited_names[containers.container_name(key)] = key
             raise name_taken(key, found)
-        container = containers.to_container(key, found)
+        address = self._engine.endpoint.reached_at(containers.bound_address(found))
+        container = replace(containers.to_container(key, found), host_address=address)
         return _Seen(
             container,
             containers.is_half_made(found),

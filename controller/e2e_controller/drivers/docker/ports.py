@@ -1,25 +1,26 @@
 """Host ports that the driver chooses, so that they stay the same over stop and start."""
 
+import functools
 import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 
 from e2e_controller.drivers.base import DriverError, PortSpec, PortTaken
+from e2e_controller.drivers.docker.endpoint import LOOPBACK
 
 RANGE = range(20000, 32768)
 """Below the ports that the kernel gives to outgoing connections."""
 
 PORT_REMEDY = "end that, or take another hostPort, or none: then a free one is chosen"
 
-_LOOPBACK = "127.0.0.1"
 _KEPT = 60.0
 """Seconds for which a port that was handed out is not handed out again."""
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
 class PortChooser:
-    """Hands out ports that bind on loopback and that no container known here has.
+    """Hands out ports that bind and that no container known here has.
 
     Another process may take one before the container starts; the start then fails with `PortTaken`.
     """
@@ -32,7 +33,7 @@ class PortChooser:
     ) -> None:
         self._ports = ports
         self._clock = clock
-        self._binds = binds or binds_on_loopback
+        self._binds = binds or functools.partial(binds_on, LOOPBACK)
         self._next = random.randrange(len(ports))  # noqa: S311 - only spreads, hides nothing
         self._recent: dict[int, float] = {}
 
@@ -48,7 +49,7 @@ class PortChooser:
                 return port
         first, last = self._ports[0], self._ports[-1]
         raise PortTaken(
-            f"no port from {first} to {last} is free on {_LOOPBACK}",
+            f"no port from {first} to {last} is free",
             chosen=True,
             remedy="stop programs or containers that listen there",
         )
@@ -78,13 +79,19 @@ def no_container_has(port: int) -> str:
     )
 
 
-def binds_on_loopback(port: int, protocol: str) -> bool:
-    """Whether nothing has that port now."""
-    with socket.socket(socket.AF_INET, _KINDS[protocol]) as probe:
+def binds_on(address: str, port: int, protocol: str) -> bool:
+    """Whether nothing has that port of that address now."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, _KINDS[protocol]) as probe:
         if protocol == "tcp":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_LOOPBACK, port))
+            probe.bind((address, port))
         except OSError:
             return False
         return True
+
+
+def address_of_host(host: str) -> str:
+    """The IP address by which a host is reached. Raises OSError."""
+    return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])

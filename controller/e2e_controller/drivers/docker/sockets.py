@@ -1,10 +1,21 @@
-"""docker-py's way to a Unix socket, mended."""
+"""docker-py's way to a Unix socket, mended; and connections that notice that nobody is there any more."""
 
 import socket
 from typing import Any, cast
 
 from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
+
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Seconds without a word, between two questions whether anybody is there, and how many of them."""
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """A stream may be silent for long; without this, the end of a machine that vanished is never noticed."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:  # some have other names elsewhere
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class _Connection(UnixHTTPConnection):

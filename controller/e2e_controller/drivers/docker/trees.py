@@ -49,6 +49,10 @@ class Trees:
 
     async def remove_as_root(self, tree: Path) -> None:
         """Lets a container of root's do it, of any image at hand that has `rm`."""
+        if not self._engine.endpoint.is_local:  # the same path there is another directory
+            raise DriverError(
+                f"{tree} has files that this user may not remove", remedy=f"`sudo rm -rf {tree}`"
+            )
         images = await self._engine.call("list images", lambda client: client.images())
         for image in likely_images(images)[:_TRIES]:
             await self._engine.call("remove tree", self._remover(image, tree), f"remove {tree}")

@@ -6,8 +6,17 @@ from contextlib import suppress
 from docker import APIClient
 from docker.errors import NotFound
 
-from e2e_controller.drivers.base import LABEL_CONTROLLER, LABEL_ENVIRONMENT, LABEL_NAME, Mount, NameTaken
+from e2e_api.conditions import Reason
+from e2e_controller.drivers.base import (
+    LABEL_CONTROLLER,
+    LABEL_ENVIRONMENT,
+    LABEL_NAME,
+    Mount,
+    NameTaken,
+    SpecRefused,
+)
 from e2e_controller.drivers.docker.containers import owner_text, volume_name
+from e2e_controller.drivers.docker.endpoint import Endpoint
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.inventory import Owner
 
@@ -69,3 +78,15 @@ def _remover(name: str) -> Callable[[APIClient], None]:
             client.remove_volume(name)
 
     return remove
+
+
+def refuse_host_paths(mounts: Iterable[Mount], endpoint: Endpoint) -> None:
+    """Raises `SpecRefused` where a mount is of this machine's files, and the engine is on another one."""
+    for mount in mounts:
+        if mount.is_host_path:
+            raise SpecRefused(
+                f"the host path {mount.source} cannot be mounted at {mount.target}: the engine at {endpoint} "
+                "is on another machine",
+                reason=Reason.MOUNT_FAILED,
+                remedy="give the content in `files`, copy it in (`e2e cp`), or use a named volume",
+            )
