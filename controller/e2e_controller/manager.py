@@ -17,6 +17,7 @@ from e2e_controller.drivers.base import Driver, Key
 from e2e_controller.drivers.docker import DockerDriver
 from e2e_controller.events import EventLog
 from e2e_controller.garbage import Garbage
+from e2e_controller.guests import Guests
 from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
@@ -146,13 +147,16 @@ class Manager:
         store = self._store = Store(queue.add, events, veil)
         intake = Intake(store, directories, settings.default_environment)
         leases = self._leases = self._make_leases(store, intake, events, directories, instruments)
-        prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add)
+        guests = Guests(driver, info)
+        stack.push_async_callback(guests.aclose)
+        reach = guests.reach if guests.has_own else None
+        prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add, reach)
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
         stack.push_async_callback(scraper.aclose)
         secrets = Secrets(self._secret_sources(directories), veil)
         reconciler = Reconciler(
-            store, queue, driver, prober, events, directories, info, instruments, secrets, self._now
+            store, queue, driver, prober, events, directories, info, instruments, guests, secrets, self._now
         )
         stack.push_async_callback(reconciler.aclose)
         upkeep = self._upkeep = Upkeep(
@@ -172,7 +176,7 @@ class Manager:
         async def sync_folders() -> None:
             await asyncio.gather(*(source.sync() for source in sources))
 
-        access = Access(store, driver, info, sync_folders, veil)
+        access = Access(store, driver, info, guests, sync_folders, veil)
         planning = EnvironmentPlanning(store, driver, info, directories, identity, leases.count)
         server = self._server = GrpcServer(
             ManifestServicer(access, intake, leases, reconciler, planning),

@@ -185,7 +185,8 @@ def action_of(text: str) -> Action | None:
 def endpoints_of(messages: Iterable[object_pb2.Endpoint]) -> Mapping[str, Endpoint]:
     """The endpoints by their ports' names."""
     return {
-        message.port: Endpoint(message.internal, message.external, message.protocol) for message in messages
+        message.port: Endpoint(message.internal, message.external, message.protocol, message.problem)
+        for message in messages
     }
 
 

@@ -91,6 +91,8 @@ class Endpoint:
     """`host:port` for the caller; empty while the workload does not run."""
     protocol: str
     """`tcp` or `udp`."""
+    problem: str = ""
+    """Why the caller cannot reach it while the workload runs, and what helps."""
 
 
 @dataclass(frozen=True, slots=True)

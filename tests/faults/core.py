@@ -13,6 +13,7 @@ from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Container, Key
 from e2e_controller.drivers.fake import FakeEngine, Fault, FaultyDriver
 from e2e_controller.events import EventLog
+from e2e_controller.guests import Guests
 from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
@@ -141,6 +142,7 @@ class Core:
             world.directories,
             info,
             Instruments(),
+            Guests(self.driver, info),
             Secrets(SecretSources(b"key", None, (), {}), Veil()),
             world.now,
         )

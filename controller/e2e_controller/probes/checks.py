@@ -1,12 +1,12 @@
 """What a probe asks and where."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from e2e_api.manifests import Port
-from e2e_controller.drivers.base import Container, EngineInfo
+from e2e_controller.drivers.base import Container, DriverError, EngineInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,30 @@ class PolledCheck(ABC):
 
     request: str
     """What is asked, such as `GET http://172.17.0.2:9090/-/ready`."""
-    rest: ClassVar[float] = 0.0
+    rest: float = 0.0
     """At least how many times its own length an attempt is rested from."""
 
     @abstractmethod
     async def attempt(self) -> Answer:
         """Asks once; the caller bounds the time by cancelling."""
+
+
+class ReachedCheck(PolledCheck):
+    """A question over a network that this process has to be in first."""
+
+    def __init__(self, check: PolledCheck, reach: Callable[[], Awaitable[None]]) -> None:
+        self._check = check
+        self._reach = reach
+        self.request = check.request
+        self.rest = check.rest
+
+    async def attempt(self) -> Answer:
+        """Not ready while the network cannot be had."""
+        try:
+            await self._reach()
+        except DriverError as error:
+            return Answer(False, str(error))
+        return await self._check.attempt()
 
 
 class PushedCheck(ABC):

@@ -1,7 +1,7 @@
 """Keeps an eye on the readiness of workloads."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,15 @@ from e2e_api.manifests import (
 )
 from e2e_controller.drivers.base import Container, Driver, EngineInfo, Key
 from e2e_controller.httpclient import LazySession
-from e2e_controller.probes.checks import Answer, Check, PushedCheck, Target, address_of
+from e2e_controller.probes.checks import (
+    Answer,
+    Check,
+    PolledCheck,
+    PushedCheck,
+    ReachedCheck,
+    Target,
+    address_of,
+)
 from e2e_controller.probes.command import ExecCheck
 from e2e_controller.probes.health import GrpcCheck, HealthcheckCheck
 from e2e_controller.probes.http import HttpCheck
@@ -47,8 +55,11 @@ class Prober:
         now: Callable[[], datetime],
         attempted: Callable[[str, float, bool], None] = lambda _kind, _seconds, _ready: None,
         answered: Callable[[Key], None] = lambda _key: None,
+        reach: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        """`changed` is told of each flip of `ready` or `timed_out`.
+        """`reach` is awaited before an environment's containers are asked at their own addresses.
+
+        `changed` is told of each flip of `ready` or `timed_out`.
 
         `answered` is told now and then that what is not ready gives another answer than before.
         `attempted` is told of each attempt: the kind of probe, how long it took in seconds, the outcome.
@@ -59,6 +70,7 @@ class Prober:
         self._now = now
         self._attempted = attempted
         self._answered = answered
+        self._reach = reach
         self._session = LazySession(keep_alive=False)
         self._watched: dict[Key, tuple[_Identity, Watched]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -106,6 +118,9 @@ class Prober:
 
     def _begin(self, key: Key, container: Container, readiness: Readiness, target: Target | None) -> Watched:
         check = self._check(container, readiness, target)
+        reach = self._reach
+        if isinstance(check, PolledCheck) and target and not target.proxied and reach is not None:
+            check = ReachedCheck(check, lambda: reach(key.environment))
         kind = type(readiness.probe).__name__.removesuffix("Probe").lower()
         return Watched(
             container,

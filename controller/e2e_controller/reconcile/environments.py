@@ -6,9 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from e2e_api.conditions import Condition, ConditionType, Reason, Status, action_for, set_condition
+from e2e_api.manifests import GrpcProbe, HttpProbe, Manifest, TcpProbe, WorkloadSpec
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Key
 from e2e_controller.events import EventLog
+from e2e_controller.guests import Guests
 from e2e_controller.objects import CONTAINER_KINDS, Object, ObjectStatus, Phase, acceptance
 from e2e_controller.reconcile.execute import make_open_directory
 from e2e_controller.reconcile.outcome import Failure
@@ -30,6 +32,7 @@ class EnvironmentReconciler:
         directories: Directories,
         info: EngineInfo,
         strays: Strays,
+        guests: Guests,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -39,6 +42,7 @@ class EnvironmentReconciler:
         self._directories = directories
         self._info = info
         self._strays = strays
+        self._guests = guests
         self._now = now
 
     async def reconcile(self, key: Key) -> Failure | None:
@@ -60,8 +64,15 @@ class EnvironmentReconciler:
         if network != object_.status.network_id:
             phase = Phase("network", began, max(0.0, (self._now() - began).total_seconds()))
             object_ = replace(object_, status=replace(object_.status, phases=(phase,)))
+        await self._guests.settle(key.environment)
         self._tell(object_, network, None)
+        if self._is_probed(key.environment):
+            await self._guests.reach_early(key.environment)
         return None
+
+    def _is_probed(self, environment: str) -> bool:
+        """Whether anything in it is asked over the network."""
+        return any(is_asked_over_network(object_.manifest) for object_ in self._store.select(environment))
 
     async def _remove(self, key: Key, object_: Object | None) -> None:
         there = await self._driver.list_containers()
@@ -78,6 +89,7 @@ class EnvironmentReconciler:
             # Should the environment come back meanwhile, nothing may start in the network that goes.
             self._store.set_status(key, replace(object_.status, network_id=""))
         await self._driver.remove_environment(key.environment)
+        self._guests.forget(key.environment)
         if self._is_wanted_again(key):
             return
         if (directory := self._put_aside(key.environment)) is not None:
@@ -139,6 +151,15 @@ class EnvironmentReconciler:
             action=action,
             directory=str(self._directories.shared(current.key.environment)),
         )
+
+
+def is_asked_over_network(manifest: Manifest | None) -> bool:
+    """Whether the controller connects to it: for its readiness, or for its metrics."""
+    spec = manifest.spec if manifest else None
+    if not isinstance(spec, WorkloadSpec):
+        return False
+    probe = spec.readiness.probe if spec.readiness else None
+    return spec.metrics is not None or isinstance(probe, HttpProbe | TcpProbe | GrpcProbe)
 
 
 def _trouble(status: ObjectStatus) -> tuple[str, ...]:

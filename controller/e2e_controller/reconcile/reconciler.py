@@ -10,6 +10,7 @@ from e2e_api.conditions import Reason
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, EngineInfo, Key
 from e2e_controller.events import EventLog
+from e2e_controller.guests import Guests
 from e2e_controller.instruments import Instruments
 from e2e_controller.objects import ENVIRONMENT, FILE, Object
 from e2e_controller.probes import Prober
@@ -40,6 +41,7 @@ class Reconciler:
         directories: Directories,
         info: EngineInfo,
         instruments: Instruments,
+        guests: Guests,
         secrets: Secrets,
         now: Callable[[], datetime],
     ) -> None:
@@ -50,7 +52,7 @@ class Reconciler:
         """Lists of all containers are to be noted here."""
         self._retries = Retries(queue, instruments, now)
         shared = store, queue, driver, events, directories, info, self.strays
-        self._environments = EnvironmentReconciler(*shared, now)
+        self._environments = EnvironmentReconciler(*shared, guests, now)
         self._containers = ContainerReconciler(*shared, prober, instruments, self._retries, secrets, now)
 
     async def aclose(self) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 from e2e_api.errors import DEADLINE_MARGIN, NotRunning
 from e2e_controller.drivers.base import Container, ContainerPhase, Driver, EngineInfo, Key
+from e2e_controller.guests import Guests
 from e2e_controller.objects import Object
 from e2e_controller.server.errors import not_found
+from e2e_controller.server.standpoints import Standpoint, Standpoints
 from e2e_controller.store import Store
 from e2e_controller.veil import Veil
 
@@ -22,10 +24,15 @@ class Access:
     store: Store
     driver: Driver
     info: EngineInfo
+    guests: Guests
     sync_folders: Callable[[], Awaitable[None]]
     """Takes in what was written to the folders before the call."""
     veil: Veil
     """What hides secrets."""
+
+    async def standpoint(self, context: Any) -> Standpoint:
+        """Where the caller is. Raises `InvalidArgument` for one that says that it is where it is not."""
+        return await Standpoints(self.driver, self.info, self.guests).of(context)
 
     async def find(self, key: Key) -> Object:
         """The object, or `NotFound`, after a fresh look at the folders."""

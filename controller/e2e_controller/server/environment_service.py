@@ -27,7 +27,11 @@ class EnvironmentServicer(environment_service_pb2_grpc.EnvironmentServiceService
 
     async def Hold(self, request: pb.HoldRequest, context: Any) -> AsyncIterator[pb.HoldResponse]:
         environment = _name(request.environment)
-        async with self._leases.hold(environment, keep=request.keep, fresh=request.fresh):
+        standpoint = await self._access.standpoint(context)
+        async with (
+            self._leases.hold(environment, keep=request.keep, fresh=request.fresh),
+            standpoint.holding(environment),
+        ):
             directory = ""
             if self._access.info.local_files:
                 make_open_directory(self._directories.shared(environment))

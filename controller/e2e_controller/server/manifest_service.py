@@ -23,7 +23,6 @@ from e2e_controller.server.convert import (
     environment_from_proto,
     key_from_proto,
     key_to_proto,
-    object_to_proto,
 )
 from e2e_controller.server.environment_planning import EnvironmentPlanning
 from e2e_controller.server.errors import not_found
@@ -100,15 +99,18 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         return pb.RunJobResponse(generation=current.generation if current else 0)
 
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:
+        standpoint = await self._access.standpoint(context)
         object_ = await self._access.find(key_from_proto(request.key))
-        return pb.GetResponse(object=object_to_proto(object_))
+        return pb.GetResponse(object=await standpoint.told(object_))
 
     async def List(self, request: pb.ListRequest, context: Any) -> pb.ListResponse:
+        standpoint, join = await self._access.standpoint(context), request.environment != ""
         await self._access.sync_folders()
         objects = _seen(self._store.select(request.environment, request.kind, request.labels))
-        return pb.ListResponse(objects=[object_to_proto(object_) for object_ in objects])
+        return pb.ListResponse(objects=[await standpoint.told(object_, join=join) for object_ in objects])
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
+        standpoint, join = await self._access.standpoint(context), request.environment != ""
         await self._access.sync_folders()
         wanted, caller = request.labels.items(), current_caller()
 
@@ -123,14 +125,14 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         with self._store.subscribe(matches) as subscription:
             for object_ in _seen(self._store.select(request.environment, request.kind, request.labels)):
                 shown.add(object_.key)
-                yield pb.WatchResponse(object=object_to_proto(object_))
+                yield pb.WatchResponse(object=await standpoint.told(object_, join=join))
             yield pb.WatchResponse(synced=True)
             while True:
                 for key in await subscription.changed():
                     current = self._store.get(key)
                     if current is not None and wanted <= current.labels.items():
                         shown.add(key)
-                        yield pb.WatchResponse(object=object_to_proto(current))
+                        yield pb.WatchResponse(object=await standpoint.told(current, join=join))
                     elif key in shown:
                         shown.discard(key)
                         yield pb.WatchResponse(gone=key_to_proto(key))

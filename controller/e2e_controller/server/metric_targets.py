@@ -8,7 +8,7 @@ from typing import TypeVar
 from e2e_api.conditions import ConditionType
 from e2e_api.errors import InvalidArgument
 from e2e_api.manifests import Workload
-from e2e_controller.drivers.base import ContainerPhase, Key
+from e2e_controller.drivers.base import ContainerPhase, DriverError, Key
 from e2e_controller.metrics import (
     Origin,
     Page,
@@ -63,6 +63,10 @@ class MetricTarget:
         """Scrapes once. Raises `ScrapeError`."""
         url, visitor = self._address()
         origin = self.origin
+        try:
+            await self._access.guests.reach(self.key.environment)
+        except DriverError as error:
+            raise ScrapeError(str(error)) from error
         page = await self._scraper.fetch(url, visitor=visitor)
         if self.origin != origin:
             raise ScrapeError(f"{self.key} was started anew meanwhile")

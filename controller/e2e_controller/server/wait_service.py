@@ -13,7 +13,7 @@ from e2e_api.v1 import wait_service_pb2_grpc
 from e2e_controller.drivers.base import ContainerPhase, Key
 from e2e_controller.objects import ENVIRONMENT, JOB, Object
 from e2e_controller.server.access import Access, time_limit
-from e2e_controller.server.convert import key_from_proto, key_to_proto, object_to_proto
+from e2e_controller.server.convert import key_from_proto, key_to_proto
 from e2e_controller.server.errors import not_found
 from e2e_controller.server.evidence import wait_failure
 
@@ -137,6 +137,7 @@ class WaitServicer(wait_service_pb2_grpc.WaitServiceServicer):
         self, request: pb.WaitConditionsRequest, context: Any
     ) -> AsyncIterator[pb.WaitConditionsResponse]:
         limit = time_limit(context)
+        standpoint = await self._access.standpoint(context)
         keys = self._keys(request)
         await self._access.sync_folders()
         missing = [key for key in keys if self._store.get(key) is None]
@@ -148,7 +149,11 @@ class WaitServicer(wait_service_pb2_grpc.WaitServiceServicer):
             while True:
                 for key in changed:
                     if key in wait.pending:
-                        yield wait.look(key)
+                        met, object_ = wait.look(key)
+                        message = await standpoint.told(object_) if object_ else None
+                        response = pb.WaitConditionsResponse(object=message, met=met)
+                        response.object.key.CopyFrom(key_to_proto(key))  # also where nothing is left of it
+                        yield response
                 wait.raise_if_impossible()
                 if not wait.pending:
                     return
@@ -175,8 +180,8 @@ class _Wait:
         self.pending = dict(keys)
         self._impossible: dict[Key, Object | None] = {}
 
-    def look(self, key: Key) -> pb.WaitConditionsResponse:
-        """Judges one object, and tells of it."""
+    def look(self, key: Key) -> tuple[bool, Object | None]:
+        """Judges one object: whether it meets the goal, and what it is now."""
         object_ = self._store.get(key)
         verdict = judge(object_, self._goal)
         unreadable = object_ is not None and object_.rejection is not None
@@ -191,10 +196,7 @@ class _Wait:
             del self.pending[key]
         if verdict is Verdict.IMPOSSIBLE:
             self._impossible[key] = object_
-        message = object_to_proto(object_) if object_ else None
-        response = pb.WaitConditionsResponse(object=message, met=verdict is Verdict.MET)
-        response.object.key.CopyFrom(key_to_proto(key))  # also where nothing is left of the object
-        return response
+        return verdict is Verdict.MET, object_
 
     async def next_changes(self, changes: Any) -> list[Key]:
         """Keys to look at again. Raises `WaitTimeout`."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n e2e/v1/environment_service.proto\x12\x06\x65\x32\x65.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\x0bHoldRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0c\n\x04keep\x18\x02 \x01(\x08\x12\r\n\x05\x66resh\x18\x03 \x01(\x08\"(\n\x0cHoldResponse\x12\x18\n\x10shared_directory\x18\x01 \x01(\t\"\xd1\x01\n\x12\x45nvironmentSummary\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0f\n\x07objects\x18\x02 \x01(\x05\x12\r\n\x05ready\x18\x03 \x01(\x05\x12\x0e\n\x06leases\x18\x04 \x01(\x05\x12\x0f\n\x07network\x18\x05 \x01(\t\x12\x18\n\x10shared_directory\x18\x06 \x01(\t\x12(\n\x04\x65nds\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tend_cause\x18\x08 \x01(\t\x12\x0e\n\x06subnet\x18\t \x01(\t\"\x19\n\x17ListEnvironmentsRequest\"L\n\x18ListEnvironmentsResponse\x12\x30\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32\x1a.e2e.v1.EnvironmentSummary\"/\n\x18\x44\x65leteEnvironmentRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\"\x1b\n\x19\x44\x65leteEnvironmentResponse2\xfa\x01\n\x12\x45nvironmentService\x12\x33\n\x04Hold\x12\x13.e2e.v1.HoldRequest\x1a\x14.e2e.v1.HoldResponse0\x01\x12U\n\x10ListEnvironments\x12\x1f.e2e.v1.ListEnvironmentsRequest\x1a .e2e.v1.ListEnvironmentsResponse\x12X\n\x11\x44\x65leteEnvironment\x12 .e2e.v1.DeleteEnvironmentRequest\x1a!.e2e.v1.DeleteEnvironmentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n e2e/v1/environment_service.proto\x12\x06\x65\x32\x65.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\x0bHoldRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0c\n\x04keep\x18\x02 \x01(\x08\x12\r\n\x05\x66resh\x18\x03 \x01(\x08\"J\n\x0cHoldResponse\x12\x18\n\x10shared_directory\x18\x01 \x01(\t\x12 \n\x18shared_directory_problem\x18\x02 \x01(\t\"\xf3\x01\n\x12\x45nvironmentSummary\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0f\n\x07objects\x18\x02 \x01(\x05\x12\r\n\x05ready\x18\x03 \x01(\x05\x12\x0e\n\x06leases\x18\x04 \x01(\x05\x12\x0f\n\x07network\x18\x05 \x01(\t\x12\x18\n\x10shared_directory\x18\x06 \x01(\t\x12(\n\x04\x65nds\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tend_cause\x18\x08 \x01(\t\x12\x0e\n\x06subnet\x18\t \x01(\t\x12 \n\x18shared_directory_problem\x18\n \x01(\t\"\x19\n\x17ListEnvironmentsRequest\"L\n\x18ListEnvironmentsResponse\x12\x30\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32\x1a.e2e.v1.EnvironmentSummary\"/\n\x18\x44\x65leteEnvironmentRequest\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\"\x1b\n\x19\x44\x65leteEnvironmentResponse2\xfa\x01\n\x12\x45nvironmentService\x12\x33\n\x04Hold\x12\x13.e2e.v1.HoldRequest\x1a\x14.e2e.v1.HoldResponse0\x01\x12U\n\x10ListEnvironments\x12\x1f.e2e.v1.ListEnvironmentsRequest\x1a .e2e.v1.ListEnvironmentsResponse\x12X\n\x11\x44\x65leteEnvironment\x12 .e2e.v1.DeleteEnvironmentRequest\x1a!.e2e.v1.DeleteEnvironmentResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HOLDREQUEST']._serialized_start=77
   _globals['_HOLDREQUEST']._serialized_end=140
   _globals['_HOLDRESPONSE']._serialized_start=142
-  _globals['_HOLDRESPONSE']._serialized_end=182
-  _globals['_ENVIRONMENTSUMMARY']._serialized_start=185
-  _globals['_ENVIRONMENTSUMMARY']._serialized_end=394
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=396
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=421
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=423
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=499
-  _globals['_DELETEENVIRONMENTREQUEST']._serialized_start=501
-  _globals['_DELETEENVIRONMENTREQUEST']._serialized_end=548
-  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_start=550
-  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_end=577
-  _globals['_ENVIRONMENTSERVICE']._serialized_start=580
-  _globals['_ENVIRONMENTSERVICE']._serialized_end=830
+  _globals['_HOLDRESPONSE']._serialized_end=216
+  _globals['_ENVIRONMENTSUMMARY']._serialized_start=219
+  _globals['_ENVIRONMENTSUMMARY']._serialized_end=462
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=464
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=489
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=491
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=567
+  _globals['_DELETEENVIRONMENTREQUEST']._serialized_start=569
+  _globals['_DELETEENVIRONMENTREQUEST']._serialized_end=616
+  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_start=618
+  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_end=645
+  _globals['_ENVIRONMENTSERVICE']._serialized_start=648
+  _globals['_ENVIRONMENTSERVICE']._serialized_end=898
 # @@protoc_insertion_point(module_scope)

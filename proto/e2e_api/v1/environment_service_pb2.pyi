@@ -53,16 +53,20 @@ class HoldResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SHARED_DIRECTORY_FIELD_NUMBER: _builtins.int
+    SHARED_DIRECTORY_PROBLEM_FIELD_NUMBER: _builtins.int
     shared_directory: _builtins.str
-    """SharedDirectory of the environment, on the host as in its containers."""
+    """SharedDirectory of the environment, for the caller as in its containers; empty where the caller has none."""
+    shared_directory_problem: _builtins.str
+    """SharedDirectoryProblem is why the caller has none, and what helps."""
     def __init__(
         self,
         *,
         shared_directory: _builtins.str = ...,
+        shared_directory_problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["shared_directory", b"shared_directory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["shared_directory", b"shared_directory", "shared_directory_problem", b"shared_directory_problem"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -81,6 +85,7 @@ class EnvironmentSummary(_message.Message):
     ENDS_FIELD_NUMBER: _builtins.int
     END_CAUSE_FIELD_NUMBER: _builtins.int
     SUBNET_FIELD_NUMBER: _builtins.int
+    SHARED_DIRECTORY_PROBLEM_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     objects: _builtins.int
     ready: _builtins.int
@@ -91,6 +96,8 @@ class EnvironmentSummary(_message.Message):
     """EndCause is why then, such as `keepOnFailure, and it has failed: web`."""
     subnet: _builtins.str
     """Subnet is the network's address range, such as `10.201.0.0/24`; empty where it is not known."""
+    shared_directory_problem: _builtins.str
+    """SharedDirectoryProblem is why the caller does not see the shared directory, and what helps; else empty."""
     @_builtins.property
     def ends(self) -> _timestamp_pb2.Timestamp:
         """Ends is when what Apply wrote is deleted unless somebody holds the environment again; absent where
@@ -109,10 +116,11 @@ class EnvironmentSummary(_message.Message):
         ends: _timestamp_pb2.Timestamp | None = ...,
         end_cause: _builtins.str = ...,
         subnet: _builtins.str = ...,
+        shared_directory_problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ends", b"ends"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_cause", b"end_cause", "ends", b"ends", "environment", b"environment", "leases", b"leases", "network", b"network", "objects", b"objects", "ready", b"ready", "shared_directory", b"shared_directory", "subnet", b"subnet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_cause", b"end_cause", "ends", b"ends", "environment", b"environment", "leases", b"leases", "network", b"network", "objects", b"objects", "ready", b"ready", "shared_directory", b"shared_directory", "shared_directory_problem", b"shared_directory_problem", "subnet", b"subnet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x65\x32\x65/v1/object.proto\x12\x06\x65\x32\x65.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"<\n\tObjectKey\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\x9d\x01\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\'\n\x06status\x18\x02 \x01(\x0e\x32\x17.e2e.v1.ConditionStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x38\n\x14last_transition_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"N\n\x08\x45ndpoint\x12\x0c\n\x04port\x18\x01 \x01(\t\x12\x10\n\x08internal\x18\x02 \x01(\t\x12\x10\n\x08\x65xternal\x18\x03 \x01(\t\x12\x10\n\x08protocol\x18\x04 \x01(\t\"\xa3\x02\n\x0e\x43ontainerState\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x16\n\texit_code\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\noom_killed\x18\x05 \x01(\x08\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrestart_count\x18\x08 \x01(\x05\x12\x16\n\x0elast_log_lines\x18\t \x03(\t\x12\x0e\n\x06signal\x18\n \x01(\t\x12\r\n\x05\x65rror\x18\x0b \x01(\tB\x0c\n\n_exit_code\"{\n\x0bProbeResult\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07request\x18\x02 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\"r\n\x05Phase\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\nstarted_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xf7\x02\n\x0cObjectStatus\x12\x1b\n\x13observed_generation\x18\x01 \x01(\x03\x12%\n\nconditions\x18\x02 \x03(\x0b\x32\x11.e2e.v1.Condition\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12\x10\n\x08progress\x18\x04 \x01(\t\x12)\n\tcontainer\x18\x05 \x01(\x0b\x32\x16.e2e.v1.ContainerState\x12#\n\tendpoints\x18\x06 \x03(\x0b\x32\x10.e2e.v1.Endpoint\x12\'\n\nlast_probe\x18\x07 \x01(\x0b\x32\x13.e2e.v1.ProbeResult\x12\x1d\n\x06phases\x18\x08 \x03(\x0b\x32\r.e2e.v1.Phase\x12\x11\n\tdirectory\x18\t \x01(\t\x12\x11\n\tspec_hash\x18\n \x01(\t\x12\x32\n\x12previous_container\x18\x0b \x01(\x0b\x32\x16.e2e.v1.ContainerState\x12\x0e\n\x06\x61\x63tion\x18\x0c \x01(\t\"\x9a\x02\n\x06Object\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x16\n\x0emanaged_by_api\x18\x05 \x01(\x08\x12\x10\n\x08\x64ocument\x18\x06 \x01(\t\x12*\n\x06labels\x18\x07 \x03(\x0b\x32\x1a.e2e.v1.Object.LabelsEntry\x12$\n\x06status\x18\x08 \x01(\x0b\x32\x14.e2e.v1.ObjectStatus\x12\x10\n\x08\x64\x65leting\x18\t \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x88\x01\n\x0f\x43onditionStatus\x12 \n\x1c\x43ONDITION_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONDITION_STATUS_TRUE\x10\x01\x12\x1a\n\x16\x43ONDITION_STATUS_FALSE\x10\x02\x12\x1c\n\x18\x43ONDITION_STATUS_UNKNOWN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x65\x32\x65/v1/object.proto\x12\x06\x65\x32\x65.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"<\n\tObjectKey\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\x9d\x01\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\'\n\x06status\x18\x02 \x01(\x0e\x32\x17.e2e.v1.ConditionStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x38\n\x14last_transition_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\x08\x45ndpoint\x12\x0c\n\x04port\x18\x01 \x01(\t\x12\x10\n\x08internal\x18\x02 \x01(\t\x12\x10\n\x08\x65xternal\x18\x03 \x01(\t\x12\x10\n\x08protocol\x18\x04 \x01(\t\x12\x0f\n\x07problem\x18\x05 \x01(\t\"\xa3\x02\n\x0e\x43ontainerState\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x16\n\texit_code\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\noom_killed\x18\x05 \x01(\x08\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrestart_count\x18\x08 \x01(\x05\x12\x16\n\x0elast_log_lines\x18\t \x03(\t\x12\x0e\n\x06signal\x18\n \x01(\t\x12\r\n\x05\x65rror\x18\x0b \x01(\tB\x0c\n\n_exit_code\"{\n\x0bProbeResult\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07request\x18\x02 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\"r\n\x05Phase\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\nstarted_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xf7\x02\n\x0cObjectStatus\x12\x1b\n\x13observed_generation\x18\x01 \x01(\x03\x12%\n\nconditions\x18\x02 \x03(\x0b\x32\x11.e2e.v1.Condition\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12\x10\n\x08progress\x18\x04 \x01(\t\x12)\n\tcontainer\x18\x05 \x01(\x0b\x32\x16.e2e.v1.ContainerState\x12#\n\tendpoints\x18\x06 \x03(\x0b\x32\x10.e2e.v1.Endpoint\x12\'\n\nlast_probe\x18\x07 \x01(\x0b\x32\x13.e2e.v1.ProbeResult\x12\x1d\n\x06phases\x18\x08 \x03(\x0b\x32\r.e2e.v1.Phase\x12\x11\n\tdirectory\x18\t \x01(\t\x12\x11\n\tspec_hash\x18\n \x01(\t\x12\x32\n\x12previous_container\x18\x0b \x01(\x0b\x32\x16.e2e.v1.ContainerState\x12\x0e\n\x06\x61\x63tion\x18\x0c \x01(\t\"\x9a\x02\n\x06Object\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x16\n\x0emanaged_by_api\x18\x05 \x01(\x08\x12\x10\n\x08\x64ocument\x18\x06 \x01(\t\x12*\n\x06labels\x18\x07 \x03(\x0b\x32\x1a.e2e.v1.Object.LabelsEntry\x12$\n\x06status\x18\x08 \x01(\x0b\x32\x14.e2e.v1.ObjectStatus\x12\x10\n\x08\x64\x65leting\x18\t \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x88\x01\n\x0f\x43onditionStatus\x12 \n\x1c\x43ONDITION_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONDITION_STATUS_TRUE\x10\x01\x12\x1a\n\x16\x43ONDITION_STATUS_FALSE\x10\x02\x12\x1c\n\x18\x43ONDITION_STATUS_UNKNOWN\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,24 +35,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OBJECT_LABELSENTRY']._loaded_options = None
   _globals['_OBJECT_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_CONDITIONSTATUS']._serialized_start=1597
-  _globals['_CONDITIONSTATUS']._serialized_end=1733
+  _globals['_CONDITIONSTATUS']._serialized_start=1614
+  _globals['_CONDITIONSTATUS']._serialized_end=1750
   _globals['_OBJECTKEY']._serialized_start=96
   _globals['_OBJECTKEY']._serialized_end=156
   _globals['_CONDITION']._serialized_start=159
   _globals['_CONDITION']._serialized_end=316
   _globals['_ENDPOINT']._serialized_start=318
-  _globals['_ENDPOINT']._serialized_end=396
-  _globals['_CONTAINERSTATE']._serialized_start=399
-  _globals['_CONTAINERSTATE']._serialized_end=690
-  _globals['_PROBERESULT']._serialized_start=692
-  _globals['_PROBERESULT']._serialized_end=815
-  _globals['_PHASE']._serialized_start=817
-  _globals['_PHASE']._serialized_end=931
-  _globals['_OBJECTSTATUS']._serialized_start=934
-  _globals['_OBJECTSTATUS']._serialized_end=1309
-  _globals['_OBJECT']._serialized_start=1312
-  _globals['_OBJECT']._serialized_end=1594
-  _globals['_OBJECT_LABELSENTRY']._serialized_start=1549
-  _globals['_OBJECT_LABELSENTRY']._serialized_end=1594
+  _globals['_ENDPOINT']._serialized_end=413
+  _globals['_CONTAINERSTATE']._serialized_start=416
+  _globals['_CONTAINERSTATE']._serialized_end=707
+  _globals['_PROBERESULT']._serialized_start=709
+  _globals['_PROBERESULT']._serialized_end=832
+  _globals['_PHASE']._serialized_start=834
+  _globals['_PHASE']._serialized_end=948
+  _globals['_OBJECTSTATUS']._serialized_start=951
+  _globals['_OBJECTSTATUS']._serialized_end=1326
+  _globals['_OBJECT']._serialized_start=1329
+  _globals['_OBJECT']._serialized_end=1611
+  _globals['_OBJECT_LABELSENTRY']._serialized_start=1566
+  _globals['_OBJECT_LABELSENTRY']._serialized_end=1611
 # @@protoc_insertion_point(module_scope)

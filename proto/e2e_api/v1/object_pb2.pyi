@@ -120,13 +120,18 @@ class Endpoint(_message.Message):
     INTERNAL_FIELD_NUMBER: _builtins.int
     EXTERNAL_FIELD_NUMBER: _builtins.int
     PROTOCOL_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
     port: _builtins.str
     internal: _builtins.str
     """Internal is `workload:port`, for other workloads of the environment."""
     external: _builtins.str
-    """External is `host:port` for the caller; empty while the workload does not run."""
+    """External is `host:port` for the caller, which tells where it is in the metadata `e2e-caller`; empty while
+    the workload does not run, and where the caller cannot reach it.
+    """
     protocol: _builtins.str
     """Protocol is `tcp` or `udp`."""
+    problem: _builtins.str
+    """Problem is why the caller cannot reach the port of a workload that runs, and what helps; else empty."""
     def __init__(
         self,
         *,
@@ -134,10 +139,11 @@ class Endpoint(_message.Message):
         internal: _builtins.str = ...,
         external: _builtins.str = ...,
         protocol: _builtins.str = ...,
+        problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["external", b"external", "internal", b"internal", "port", b"port", "protocol", b"protocol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external", b"external", "internal", b"internal", "port", b"port", "problem", b"problem", "protocol", b"protocol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,6 +16,7 @@ import grpc
 
 from e2e.addresses import CHANNEL_OPTIONS, Target
 from e2e.failures import typed_error
+from e2e.standing import caller_metadata
 from e2e_api.errors import Unavailable, WaitTimeout
 from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
 from e2e_api.v1.environment_service_pb2_grpc import EnvironmentServiceStub
@@ -97,6 +98,7 @@ class Transport:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._metadata = caller_metadata()
         self._channel = grpc.insecure_channel(target.address, options=CHANNEL_OPTIONS)
         self.manifests = ManifestServiceStub(self._channel)
         self.environments = EnvironmentServiceStub(self._channel)
@@ -115,7 +117,7 @@ class Transport:
     ) -> _Response:
         """One request, one response. `timeout` in seconds is the call's deadline."""
         try:
-            return method(request, timeout=timeout)
+            return method(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise typed_error(error, self._target) from None
 
@@ -127,7 +129,7 @@ class Transport:
         timeout: float | None,
     ) -> Iterator[Iterator[_Response]]:
         """The responses to one request; leaving the block ends the call."""
-        call = method(request, timeout=timeout)
+        call = method(request, timeout=timeout, metadata=self._metadata)
         try:
             yield iter(call)
         except grpc.RpcError as error:
@@ -158,7 +160,7 @@ class Transport:
         timeout: float | None,
     ) -> Iterator[Iterator[_Response]]:
         """The responses to several requests; leaving the block ends the call."""
-        call = method(iter(requests), timeout=timeout)
+        call = method(iter(requests), timeout=timeout, metadata=self._metadata)
         try:
             yield iter(call)
         except grpc.RpcError as error:
@@ -170,7 +172,7 @@ class Transport:
         self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request, timeout: float
     ) -> Held[_Response]:
         """Opens a stream without a deadline, whose first response comes within `timeout` seconds."""
-        call = method(request)
+        call = method(request, metadata=self._metadata)
         late = threading.Event()
 
         def give_up() -> None:

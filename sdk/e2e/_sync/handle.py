@@ -10,7 +10,7 @@ from e2e._sync.session import Session
 from e2e.messages import status_of
 from e2e.values import ExecFailed, ExecResult, Goal, WorkloadStatus
 from e2e_api import manifests
-from e2e_api.errors import NotFound, NotRunning
+from e2e_api.errors import NotFound, NotRunning, Unavailable
 from e2e_api.v1 import object_pb2
 
 
@@ -57,15 +57,18 @@ class Handle:
         return f"{self._name}:{self._port(port).container_port}"
 
     def endpoint(self, port: str) -> str:
-        """`host:port` where the caller reaches the port of that name.
+        """`host:port` where the caller reaches the port of that name: from the host, or from its container.
 
-        Raises NotRunning while it does not run, and NotFound for a port that it does not have.
+        Raises NotRunning while it does not run, NotFound for a port that it does not have, and Unavailable
+        with the remedy where this process cannot reach it.
         """
         self._port(port)
         try:
             found = (self.status()).endpoints.get(port)
         except NotFound:
             found = None
+        if found is not None and found.problem:
+            raise Unavailable(f"{self._name}: {found.problem}", reason="NotReachable")
         if found is None or not found.external:
             raise NotRunning(f"{self._name} does not run, so its port {port!r} has no address")
         return found.external

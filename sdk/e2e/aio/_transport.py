@@ -15,6 +15,7 @@ import grpc
 
 from e2e.addresses import CHANNEL_OPTIONS, Target
 from e2e.failures import cut_off, typed_error
+from e2e.standing import caller_metadata
 from e2e_api.errors import Unavailable, WaitTimeout
 from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
 from e2e_api.v1.environment_service_pb2_grpc import EnvironmentServiceStub
@@ -113,6 +114,7 @@ class AsyncTransport:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._metadata = caller_metadata()
         self._channel = grpc.aio.insecure_channel(target.address, options=CHANNEL_OPTIONS)
         self.manifests = ManifestServiceStub(self._channel)
         self.environments = EnvironmentServiceStub(self._channel)
@@ -131,7 +133,7 @@ class AsyncTransport:
     ) -> _Response:
         """One request, one response. `timeout` in seconds is the call's deadline."""
         with self._typed_errors():
-            return await method(request, timeout=timeout)
+            return await method(request, timeout=timeout, metadata=self._metadata)
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -141,7 +143,7 @@ class AsyncTransport:
         timeout: float | None,
     ) -> AsyncIterator[AsyncIterator[_Response]]:
         """The responses to one request; leaving the block ends the call."""
-        call = method(request, timeout=timeout)
+        call = method(request, timeout=timeout, metadata=self._metadata)
         try:
             with self._typed_errors():
                 yield aiter(call)
@@ -171,7 +173,7 @@ class AsyncTransport:
         timeout: float | None,
     ) -> AsyncIterator[AsyncIterator[_Response]]:
         """The responses to several requests; leaving the block ends the call."""
-        call = method(iter(requests), timeout=timeout)
+        call = method(iter(requests), timeout=timeout, metadata=self._metadata)
         try:
             with self._typed_errors():
                 yield aiter(call)
@@ -185,7 +187,7 @@ class AsyncTransport:
         timeout: float,
     ) -> AsyncHeld[_Response]:
         """Opens a stream without a deadline, whose first response comes within `timeout` seconds."""
-        call = method(request)
+        call = method(request, metadata=self._metadata)
         try:
             with self._typed_errors():
                 first: Any = await asyncio.wait_for(call.read(), timeout)

@@ -38,7 +38,10 @@ def describe(
         yield from _section("Its last log lines", status.previous_container.last_log_lines[-_PREVIOUS_LINES:])
     if status.HasField("last_probe"):
         yield from _section("Last probe", _probe(status.last_probe, at))
-    endpoints = [[item.port, item.internal, item.external or "-", item.protocol] for item in status.endpoints]
+    endpoints = [
+        [item.port, item.internal, item.external or item.problem or "-", item.protocol]
+        for item in status.endpoints
+    ]
     yield from _section("Endpoints", _table(("PORT", "INTERNAL", "EXTERNAL", "PROTOCOL"), endpoints))
     yield from _section("Phases", _phases(status.phases))
     yield from _section("Events", event_lines(events, at, with_object=False))

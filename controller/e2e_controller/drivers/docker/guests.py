@@ -9,7 +9,7 @@ from docker.errors import APIError, NotFound
 from e2e_controller.drivers.base import ContainerGone, Guest, GuestMount
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import EngineRefusal
-from e2e_controller.drivers.docker.networks import GUEST_ALIAS, Networks
+from e2e_controller.drivers.docker.networks import GUEST_ALIAS, Networks, is_guest
 from e2e_controller.own_container import OwnHints
 
 _ALREADY_IN = ("already exists in network", "already connected")
@@ -77,6 +77,8 @@ class Guests:
             return
 
         def disconnect(client: APIClient) -> None:
+            if not is_guest(client, container_id, network):
+                return  # or whoever else has put it there, wants it there
             try:
                 client.disconnect_container_from_network(container_id, network, force=True)
             except NotFound:

@@ -302,7 +302,7 @@ class Networks:
         def find(client: APIClient) -> list[str]:
             listed = client.containers(all=True, filters={"network": network.id})
             foreign = [item["Id"] for item in listed if not self._is_ours(item["Labels"])]
-            return [container_id for container_id in foreign if _is_guest(client, container_id, network.id)]
+            return [container_id for container_id in foreign if is_guest(client, container_id, network.id)]
 
         for guest in await self._engine.call("list", find, environment=network.environment):
             disconnect = _tolerant(_disconnecter(guest, network.id))
@@ -340,7 +340,8 @@ def subnets_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[Subnet]:
                 continue  # IPv6, or none
 
 
-def _is_guest(client: APIClient, container_id: str, network_id: str) -> bool:
+def is_guest(client: APIClient, container_id: str, network_id: str) -> bool:
+    """Whether a container is in the network because we have taken it in."""
     try:
         networks = client.inspect_container(container_id)["NetworkSettings"]["Networks"] or {}
     except NotFound:
