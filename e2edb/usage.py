@@ -40,6 +40,7 @@ def cadvisor(
     for volume in reversed(usage.volumes(engine_data, engine_socket)):
         options = with_volume(options, volume)
     own = usage.options(processes)
+    options["labels"] = {**options.get("labels", {}), **own["labels"]}
     return env.workload(
         name,
         image=image,

@@ -1,6 +1,7 @@
 """What watches an environment: Prometheus with all its instrumented workloads, and cAdvisor."""
 
 from e2e import AnyEnvironment, AnyWorkload
+from e2e import cadvisor as usage
 from e2e.prometheus.manifests import Setup
 from e2edb.parts import Config
 from e2edb.prometheus_server import PROMETHEUS_IMAGE
@@ -16,6 +17,8 @@ def monitoring(
     rules: Config | None = None,
     image: str = PROMETHEUS_IMAGE,
     environment: str = "",
+    engine_data: str = usage.ENGINE_DATA,
+    engine_socket: str = usage.ENGINE_SOCKET,
 ) -> list[AnyWorkload]:
     """A Prometheus that scrapes every instrumented workload of the environment, and a cAdvisor.
 
@@ -30,7 +33,10 @@ def monitoring(
         image: of the Prometheus.
         environment: whose containers the cAdvisor shows; empty is those of all environments of the machine,
             told apart by the label `environment`.
+        engine_data: the engine's own folder, for cAdvisor: see `cadvisor`.
+        engine_socket: the engine's socket, likewise.
     """
     beside = f"{name}-cadvisor"
     setup = Setup(scrape_interval, image, rules, cadvisor=beside, environment=environment)
-    return [env.workload(name, **setup.options()), cadvisor(env, beside)]
+    beside_it = cadvisor(env, beside, engine_data=engine_data, engine_socket=engine_socket)
+    return [env.workload(name, **setup.options()), beside_it]

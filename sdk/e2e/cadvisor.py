@@ -17,6 +17,9 @@ ENGINE_DATA = "/var/lib/docker"
 PROCESSES = ("/e2e",)
 """Cgroups below which there are processes to be shown like containers, as `e2e.cgroups` puts them there."""
 
+MARK = ("e2e-metrics", "containers")
+"""The label of each, by which monitoring tells it apart: what its page says is not about itself."""
+
 METRICS = ("cpu", "memory", "network", "diskIO", "pressure")
 """Kinds of metrics. Others need more than it is given: how full disks are, all of the engine's data; how
 often memory ran out, the kernel's log."""
@@ -69,6 +72,7 @@ def options(processes: Sequence[str] = PROCESSES, **places: str) -> WorkloadOpti
         "ports": {"http": PORT},
         "readiness": HttpProbe(port="http", path="/healthz"),
         "metrics": "http",
+        "labels": dict([MARK]),
         "volumes": volumes(**places),
     }
 

@@ -60,6 +60,8 @@ class MonitoringOptions(TypedDict, total=False):
     rules: str | Mapping[str, Any] | None
     test_process: bool
     current_process_as_container: bool | str
+    engine_data: str
+    engine_socket: str
     timeout: float | None
 
 

@@ -66,6 +66,8 @@ def _last(
     if container is None or container.started_at is None or any(phase.name == name for phase in phases):
         return None
     ends = [phase.ends_at for phase in phases if phase.name == "start"]
+    if name == "probe" and not ends:
+        return None  # it was adopted: when it became ready, nobody saw
     began = max([container.started_at, *ends])
     ended = (container.finished_at if name == "run" else None) or now
     return Phase(name, began, max(0.0, (ended - began).total_seconds()))

@@ -40,6 +40,8 @@ async def start(
     rules: str | Mapping[str, Any] | None = None,
     test_process: bool = True,
     current_process_as_container: bool | str = False,
+    engine_data: str = usage.ENGINE_DATA,
+    engine_socket: str = usage.ENGINE_SOCKET,
     timeout: float | None = None,
 ) -> "AsyncMonitoring":
     """Starts a Prometheus in the environment that scrapes all its instrumented workloads.
@@ -64,6 +66,8 @@ async def start(
             name that is given: see `e2e.cgroups`.
         test_process: False scrapes neither this process nor the controller, for an engine that is on another
             machine.
+        engine_data: the engine's own folder, as `docker info` shows it ("Docker Root Dir"), for cAdvisor.
+        engine_socket: the engine's socket, likewise.
         timeout: seconds until the first scrape of this process has succeeded; None is the environment's.
 
     Raises WaitFailed and WaitTimeout with what stands in the way, such as an image that cannot be had or the
@@ -80,7 +84,8 @@ async def start(
         cadvisor=f"{name}-cadvisor" if cadvisor else "",
         environment=env.name,
     )
-    monitoring = AsyncMonitoring(env, name, setup, registry)
+    places = {"engine_data": engine_data, "engine_socket": engine_socket}
+    monitoring = AsyncMonitoring(env, name, setup, registry, places)
     try:
         if current_process_as_container:
             monitoring._enter(current_process_as_container)
@@ -99,19 +104,25 @@ class AsyncMonitoring(AsyncCompanion, AsyncQueries):
     """
 
     def __init__(
-        self, env: AsyncEnvironment, name: str, setup: Setup, registry: "CollectorRegistry | None"
+        self,
+        env: AsyncEnvironment,
+        name: str,
+        setup: Setup,
+        registry: "CollectorRegistry | None",
+        places: Mapping[str, str],
     ) -> None:
         self.prometheus: AsyncWorkload = env.workload(name, **setup.options())
         """The Prometheus."""
         self.cadvisor: AsyncWorkload | None = None
         """The cAdvisor, unless it was not wanted."""
         if setup.cadvisor:
-            self.cadvisor = env.workload(setup.cadvisor, **usage.options())
+            self.cadvisor = env.workload(setup.cadvisor, **usage.options(**places))
         super().__init__(self.prometheus)
         self._env = env
         self._session = env._session
         self._setup = setup
         self._registry = registry
+        self._places = places
         self._server: MetricsServer | None = None
         self._controller_page: ControllerPage | None = None
         self.process: cgroups.ProcessContainer | None = None
@@ -144,7 +155,7 @@ class AsyncMonitoring(AsyncCompanion, AsyncQueries):
         chosen = name if isinstance(name, str) else PROCESS_JOB
         self.process = cgroups.current_process_as_container(chosen, self._env.name)
         parents = {str(PurePosixPath(path).parent) for path in self.process.paths.values()}
-        self.cadvisor = self._env.workload(self._setup.cadvisor, **usage.options(sorted(parents)))
+        self.cadvisor = self._env.workload(self._setup.cadvisor, **usage.options(sorted(parents), **self._places))
 
     async def _begin(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -44,10 +44,10 @@ def configuration(
             "file_sd_configs": [{"files": files, "refresh_interval": _REFRESH}],
             # Nobody but the environment's own containers is in its network.
             "tls_config": {"insecure_skip_verify": True},
+            "relabel_configs": [_without_cadvisors()],
         }
     ]
-    if cadvisor:  # it is in the list, too, but what it tells is not about itself
-        jobs[0]["relabel_configs"] = [{"source_labels": ["workload"], "regex": cadvisor, "action": "drop"}]
+    if cadvisor:
         jobs.append({**usage.job(f"{cadvisor}:{usage.PORT}", environment)})
     return {
         "global": {
@@ -58,6 +58,12 @@ def configuration(
         **({"rule_files": [RULES]} if rules else {}),
         "scrape_configs": jobs,
     }
+
+
+def _without_cadvisors() -> dict[str, Any]:
+    """Of all there may be the job of one alone tells, and in the names of those whom it tells about."""
+    label, value = usage.MARK
+    return {"source_labels": [label.replace("-", "_")], "regex": value, "action": "drop"}
 
 
 def process_targets(address: str, environment: str) -> list[dict[str, Any]]:

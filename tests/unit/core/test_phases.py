@@ -72,6 +72,14 @@ def test_probing_counts_from_the_end_of_the_start_and_is_told_once() -> None:
     assert told(status, ready=replace(READY, reason=Reason.NO_PROBE), now=5) == [("start", 0, 2)]
 
 
+def test_what_was_adopted_has_no_start_to_count_from() -> None:
+    assert told(ObjectStatus(), ready=READY, now=17) == []
+    assert told(ObjectStatus(), phase("start", 20, 1), restarted=True, ready=READY, now=23, started=20) == [
+        ("start", 20, 1),
+        ("probe", 21, 2),
+    ]
+
+
 def test_another_start_begins_anew_but_keeps_what_prepared_it() -> None:
     old = ObjectStatus(phases=(phase("create", 0), phase("start", 1)))
     assert told(old, phase("remove", 3), phase("pull", 4)) == [("remove", 3, 1), ("pull", 4, 1)]

@@ -99,6 +99,11 @@ def test_another_engine_and_other_flags(env: e2e.Environment) -> None:
     assert "--docker_only" not in flags
 
 
+def test_labels_of_ones_own_leave_its_mark(env: e2e.Environment) -> None:
+    marked = e2edb.cadvisor(env, "usage", labels={"team": "a"}).manifest.metadata.labels
+    assert marked == {"team": "a", "e2e-metrics": "containers"}
+
+
 def test_the_sdks_own_options_are_the_same(env: e2e.Environment) -> None:
     own = env.workload("own", **e2e.cadvisor.options())
     assert own.manifest.spec == e2edb.cadvisor(env, "own-2").manifest.spec

@@ -19,6 +19,12 @@ def test_it_scrapes_all_that_is_instrumented_and_one_environments_containers(env
     assert "rule_files" not in config
 
 
+def test_an_engine_elsewhere_on_the_machine(env: e2e.Environment) -> None:
+    _, usage = e2edb.monitoring(env, engine_data="/data", engine_socket="/run/docker.sock")
+    sources = {volume.source for volume in usage.manifest.spec.volumes}
+    assert {"/data/image", "/run/docker.sock"} < sources
+
+
 def test_rules_as_text(env: e2e.Environment) -> None:
     prometheus, _ = e2edb.monitoring(env, rules="groups: []\n")
     files = {file.path: file.content for file in prometheus.manifest.spec.files}

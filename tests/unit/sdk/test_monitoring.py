@@ -323,9 +323,22 @@ def test_a_cadvisor_beside_it(controller: FakeController, prometheus: Prometheus
         assert deleted(controller) == ["watch", "watch-cadvisor"]
     config = yaml.safe_load(files_of(first)["/etc/prometheus/prometheus.yml"] or "")
     everything, usage = config["scrape_configs"]
-    drop = {"source_labels": ["workload"], "regex": "watch-cadvisor", "action": "drop"}
+    assert second.metadata.labels == {"e2e-metrics": "containers"}
+    drop = {"source_labels": ["e2e_metrics"], "regex": "containers", "action": "drop"}
     assert everything["relabel_configs"] == [drop]
     assert usage == cadvisor.job("watch-cadvisor:8080", "env")
+
+
+def test_a_cadvisor_for_an_engine_elsewhere_on_the_machine(
+    controller: FakeController, prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "current_process_as_container", lambda name, _: Process(name, []))
+    with Environment("env") as env:
+        e2e.monitoring.start(env, engine_data="/data", engine_socket="/run/user/7/docker.sock")
+        e2e.monitoring.start(env, name="other", engine_data="/data", current_process_as_container=True)
+    first, second = [found.spec for found in applied(controller) if found.metadata.name.endswith("cadvisor")]
+    assert {volume.source for volume in first.volumes} > {"/data/image", "/run/user/7/docker.sock"}
+    assert {volume.source for volume in second.volumes} > {"/data/image", "/var/run/docker.sock"}
 
 
 class Process:
