@@ -51,7 +51,8 @@ class Store:
         self._file_keys: dict[str, Key] = {}
         self._conflicts: dict[Key, Claim] = {}  # by File key: what the file defines but does not own
         self._claimants: dict[Key, list[str]] = {}  # paths, in the order in which they came
-        self._relations = (Dependants(enqueue), TargetReaders(enqueue), self._veil)
+        self._readers = TargetReaders(enqueue)
+        self._relations = (Dependants(enqueue), self._readers, self._veil)
         self._pinned: dict[str, int] = {}  # environments that somebody holds
         self._subscriptions: set[Subscription] = set()
         self._version = 0
@@ -70,6 +71,10 @@ class Store:
         wanted = (labels or {}).items()
         found = [self._objects[key] for key in keys if kind in ("", key.kind)]
         return sorted((o for o in found if wanted <= o.labels.items()), key=lambda o: o.key)
+
+    def guarded(self, environment: str) -> list[str]:
+        """Names of its workloads whose metrics ask for credentials, or have done so."""
+        return sorted(self._readers.guarded.get(environment, ()))
 
     def find_container(self, environment: str, name: str, but: Key | None = None) -> Object | None:
         """The workload or job of that name, one that stays before one that goes; not `but`."""

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from e2e_api.manifests import (
+    METRIC_JOBS,
     ContainerFields,
     EnvironmentSpec,
     File,
@@ -16,8 +17,9 @@ from e2e_api.manifests import (
     Rendered,
     WorkloadSpec,
 )
+from e2e_api.prometheus import with_jobs
 from e2e_controller.drivers.base import Key
-from e2e_controller.objects import CONTAINER_KINDS, Object
+from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, Object
 
 SOURCES: dict[Rendered, Callable[[WorkloadSpec], Metrics | Profiles | None]] = {
     "MetricTargets": lambda spec: spec.metrics,
@@ -28,14 +30,22 @@ SOURCES: dict[Rendered, Callable[[WorkloadSpec], Metrics | Profiles | None]] = {
 class TargetReaders:
     """Who has such a file, so that it is looked at when another workload's target changes."""
 
+    guarded: dict[str, set[str]]
+    """By environment: names of workloads whose pages ask for credentials, or have done so."""
+
     def __init__(self, enqueue: Callable[[Key], None]) -> None:
         self._enqueue = enqueue
         self._readers: dict[str, set[Key]] = {}  # by environment
+        self.guarded = {}
 
     def changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         """To be called with each change of an object; None: it was, or is, not there."""
+        if key.kind == ENVIRONMENT and after is None:
+            self.guarded.pop(key.environment, None)
         if key.kind not in CONTAINER_KINDS or _said(before) == _said(after):
             return
+        if after is not None and job(after, {}):
+            self.guarded.setdefault(key.environment, set()).add(key.name)
         readers = self._readers.setdefault(key.environment, set())
         (readers.add if after is not None and reads_targets(after) else readers.discard)(key)
         if not readers:
@@ -52,9 +62,15 @@ def reads_targets(object_: Object) -> bool:
 
 
 def with_targets(
-    object_: Object, environment: Object | None, neighbours: Callable[[], Iterable[Object]]
+    object_: Object,
+    environment: Object | None,
+    neighbours: Callable[[], Iterable[Object]],
+    guarded: Iterable[str] = (),
 ) -> Object:
-    """The object with the texts of such files in place. `neighbours`: the objects of its environment."""
+    """The object with the texts of such files in place. `neighbours`: the objects of its environment.
+
+    `guarded`: names of those that ask for credentials, or have done so.
+    """
     manifest = object_.manifest
     if manifest is None or not isinstance(manifest.spec, ContainerFields) or not reads_targets(object_):
         return object_
@@ -65,7 +81,11 @@ def with_targets(
     def filled(file: File) -> File:
         if file.from_ is None:
             return file
-        return file.model_copy(update={"content": render(file.from_, objects, labels)})
+        if file.from_ == METRIC_JOBS:
+            text = with_jobs(file.content or "", jobs(objects, labels, guarded))
+        else:
+            text = render(file.from_, objects, labels)
+        return file.model_copy(update={"content": text})
 
     spec = manifest.spec.model_copy(update={"files": tuple(filled(file) for file in manifest.spec.files)})
     return replace(object_, manifest=manifest.model_copy(update={"spec": spec}))
@@ -101,6 +121,48 @@ def target(source: Rendered, object_: Object, defaults: Mapping[str, str]) -> di
     return {"targets": [address], "labels": labels}
 
 
+def jobs(
+    objects: Iterable[Object], defaults: Mapping[str, str], guarded: Iterable[str] = ()
+) -> list[dict[str, Any]]:
+    """Prometheus' scrape jobs for the pages that ask for credentials, which files of targets cannot carry.
+
+    Of those that are gone a job without targets stays: Prometheus ends the series of targets that it loses,
+    but not those of a job that it loses.
+    """
+    gone = {name: {"job_name": _job_name(name)} for name in guarded}
+    found = {object_.key.name: entry for object_ in objects if (entry := job(object_, defaults))}
+    return [entry for _, entry in sorted({**gone, **found}.items())]
+
+
+def job(object_: Object, defaults: Mapping[str, str]) -> dict[str, Any] | None:
+    """The job of one object; None where its page is for everybody, or it has none."""
+    entry = target("MetricTargets", object_, defaults)
+    spec = object_.manifest.spec if object_.manifest else None
+    page = spec.metrics if isinstance(spec, WorkloadSpec) else None
+    if entry is None or page is None or not (shown := _shown(page)):
+        return None
+    name = page.tls.server_name if page.tls is not None else None
+    # As in the job of all the others, nobody but the environment's containers is in its network.
+    tls = {"insecure_skip_verify": True, **({"server_name": name} if name else {})}
+    return {
+        "job_name": _job_name(object_.key.name),
+        "static_configs": [entry],
+        **shown,
+        "tls_config": tls,
+    }
+
+
+def _job_name(workload: str) -> str:
+    return f"credentials of {workload}"
+
+
+def _shown(page: Metrics) -> dict[str, Any]:
+    """What is shown to the page's server, in the words of a scrape job."""
+    if page.basic_auth is not None:
+        return {"basic_auth": {"username": page.basic_auth.username, "password": page.basic_auth.password}}
+    return {} if page.bearer_token is None else {"authorization": {"credentials": page.bearer_token}}
+
+
 def label_name(name: str) -> str:
     """As Prometheus wants it: `app.kubernetes.io/name` is `app_kubernetes_io_name`; two `_` are its own."""
     sanitized = re.sub(r"[^a-zA-Z0-9_]", "_", name)
@@ -125,5 +187,7 @@ def _said(object_: Object | None) -> tuple[object, ...]:
 
 
 def _targets_of(object_: Object | None) -> list[dict[str, Any]]:
-    found = [target(source, object_, {}) for source in SOURCES] if object_ is not None else []
+    if object_ is None:
+        return []
+    found = [*(target(source, object_, {}) for source in SOURCES), job(object_, {})]
     return [entry for entry in found if entry is not None]

@@ -213,14 +213,17 @@ async def live_files(story: Story) -> None:
 async def targets(story: Story) -> None:
     """What is instrumented comes, changes and goes; who has the file of targets stays the same container."""
     file = {"path": "/targets.json", "from": "MetricTargets"}
-    await story.write("prometheus.json", document("prometheus", files=[file]))
-    for port in (80, 81):
-        await story.write("a.json", document(ports={"http": port}, metrics={"port": "http"}))
+    jobs = {"path": "/jobs.yml", "content": "global: {}", "from": "MetricJobs"}
+    await story.write("prometheus.json", document("prometheus", files=[file, jobs]))
+    for port, shown in ((80, {}), (81, {"bearerToken": "secret"})):
+        await story.write("a.json", document(ports={"http": port}, metrics={"port": "http", **shown}))
         await story.settle()
+        assert (b"secret" in (story.core.file(key("prometheus"), "/jobs.yml") or b"")) == bool(shown)
         assert f"web:{port}".encode() in (story.core.file(key("prometheus"), "/targets.json") or b"")
     await story.remove("a.json")
     await story.settle()
     assert story.core.file(key("prometheus"), "/targets.json") == b"[]\n"
+    assert b"secret" not in (story.core.file(key("prometheus"), "/jobs.yml") or b"secret")
 
 
 SCENARIOS = (

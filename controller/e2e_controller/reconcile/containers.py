@@ -255,5 +255,5 @@ class ContainerReconciler:
         name = object_.key.environment
         environment = surroundings.environment or self._store.get(environment_key(name))
         neighbours = surroundings.neighbours or (lambda: self._store.select(name))
-        object_ = with_targets(object_, environment, neighbours)
+        object_ = with_targets(object_, environment, neighbours, self._store.guarded(name))
         return desired_container(object_, environment, self._directories, mount_shared=self._info.local_files)

@@ -7,7 +7,7 @@ from e2e_api.conditions import ConditionType, Reason
 from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import ObjectStatus
 from e2e_controller.reconcile.desired import Desired
-from e2e_controller.reconcile.live_files import live_file_steps
+from e2e_controller.reconcile.live_files import live_file_steps, until_signal, writing_only
 from e2e_controller.reconcile.steps import (
     Build,
     Create,
@@ -55,6 +55,8 @@ def plan_workload(desired: Desired, observed: Observed, previous: ObjectStatus, 
         removal = _removal(cause, container, desired.removal_grace)
         return _fresh(desired, observed, removal, cause or "it is not there")
     if desired.state == "Running" and (steps := live_file_steps(desired, observed, cause)):
+        if later := until_signal(steps, desired, container, previous, now):
+            return Plan(writing_only(steps, observed), requeue_after=later)
         starts = any(isinstance(step, Start) for step in steps)
         if starts or container.phase is not ContainerPhase.EXITED:
             return Plan(steps)

@@ -5,7 +5,7 @@ comes from these models. `parsing` turns a file's text into them, with positions
 """
 
 from e2e_api.manifests.base import DNS_LABEL, FIELD_ERROR, DnsLabel, Model
-from e2e_api.manifests.files import File, Rendered
+from e2e_api.manifests.files import METRIC_JOBS, File, Rendered
 from e2e_api.manifests.kinds import (
     API_VERSION,
     KINDS,
@@ -51,6 +51,7 @@ __all__ = [
     "DNS_LABEL",
     "FIELD_ERROR",
     "KINDS",
+    "METRIC_JOBS",
     "PROBES",
     "VARIABLE_PREFIX",
     "BasicAuth",

@@ -12,8 +12,9 @@ _HIDDEN = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.
 _DECIMAL_MODES = (400, 440, 444, 550, 555, 600, 640, 644, 660, 664, 666, 700, 750, 755, 775, 777)
 """Modes that nobody means, as octal they are 620 and more: permissions whose leading 0 was forgotten."""
 
-Rendered = Literal["MetricTargets", "ProfileTargets"]
+Rendered = Literal["MetricTargets", "ProfileTargets", "MetricJobs"]
 """What the text of a file may be rendered from."""
+METRIC_JOBS: Rendered = "MetricJobs"
 
 
 def _can_be_a_file(value: str) -> str:
@@ -42,18 +43,21 @@ class File(Model):
     content: str | None = None
     """Its text; or else `from` says what it is rendered from."""
     from_: Rendered | None = Field(default=None, alias="from")
-    """Kept current by the controller, in Prometheus' `file_sd` format: the environment's workloads that have
-    `metrics` (MetricTargets) or `profiles` (ProfileTargets)."""
+    """Kept current by the controller: in Prometheus' `file_sd` format the environment's workloads that have
+    `metrics` (MetricTargets) or `profiles` (ProfileTargets); or `content`, a configuration of Prometheus,
+    with a scrape job more for each workload whose metrics ask for credentials (MetricJobs)."""
     mode: FileMode = 0o644
     on_change: OnChange | None = None
     """What another text does: Recreate the container, or write the file into the one that is there and
     Restart it, send it a signal as in `Signal(SIGHUP)`, or do nothing more (None).
-    Absent: Recreate for a `content`, None with `from`."""
+    Absent: Recreate for a `content`, None with `from`, Signal(SIGHUP) with MetricJobs."""
 
     @property
     def reaction(self) -> str:
         """What another text does."""
-        return self.on_change or ("Recreate" if self.from_ is None else "None")
+        if self.on_change is not None:
+            return self.on_change
+        return {None: "Recreate", METRIC_JOBS: "Signal(SIGHUP)"}.get(self.from_, "None")
 
     @property
     def is_live(self) -> bool:
@@ -62,11 +66,23 @@ class File(Model):
 
     @model_validator(mode="after")
     def _has_a_text(self) -> Self:
-        if self.content is None and self.from_ is None:
-            raise field_error("content", "is missing; or give `from`: MetricTargets or ProfileTargets")
-        if self.content is not None and self.from_ is not None:
+        if self.content is None and self.from_ in (None, METRIC_JOBS):
+            other = "" if self.from_ else "; or give `from`: MetricTargets or ProfileTargets"
+            raise field_error("content", f"is missing{other}")
+        if self.content is not None and self.from_ == METRIC_JOBS:
+            self._check_configuration(self.content)
+        elif self.content is not None and self.from_ is not None:
             raise field_error("content", f"comes from {self.from_}: leave it out, or `from`")
         if self.from_ is not None and not self.is_live:
             message = f"a file from {self.from_} is written into the container that is there: expected None, "
             raise field_error("onChange", f"{message}Restart or a signal, not Recreate")
         return self
+
+    def _check_configuration(self, content: str) -> None:
+        from e2e_api.prometheus import scrape_jobs  # YAML is slow to load, and most clients need none
+
+        try:
+            scrape_jobs(content)
+        except ValueError as error:
+            message = f"{self.from_} adds to a configuration of Prometheus: {error}"
+            raise field_error("content", message) from None

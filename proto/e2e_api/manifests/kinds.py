@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, TypeAdapter, model_validator
 
 from e2e_api.manifests.base import DnsLabel, Model, field_error
+from e2e_api.manifests.files import METRIC_JOBS
 from e2e_api.manifests.specs import ContainerFields, EnvironmentSpec, JobSpec, WorkloadSpec
 from e2e_api.manifests.texts import LabelName
 
@@ -121,10 +122,20 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"]["Port"] = {
         "anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, schema["$defs"]["Port"]]
     }
-    schema["$defs"]["File"]["oneOf"] = [{"required": ["content"]}, {"required": ["from"]}]
+    schema["$defs"]["File"]["oneOf"] = _ways_to_a_text()
     schema["$defs"]["Secret"]["oneOf"] = [{"required": [source]} for source in ("file", "variable", "value")]
     _close(schema)
     return schema
+
+
+def _ways_to_a_text() -> list[dict[str, Any]]:
+    """Of a file: as it is, rendered, or rendered into what it is."""
+    jobs = {"const": METRIC_JOBS}
+    return [
+        {"required": ["content"], "not": {"required": ["from"]}},
+        {"required": ["from"], "not": {"required": ["content"]}, "properties": {"from": {"not": jobs}}},
+        {"required": ["content", "from"], "properties": {"from": jobs}},
+    ]
 
 
 def _close(schema: Any) -> None:

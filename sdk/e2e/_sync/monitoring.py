@@ -155,9 +155,8 @@ class Monitoring(Companion, Queries):
         chosen = name if isinstance(name, str) else PROCESS_JOB
         self.process = cgroups.current_process_as_container(chosen, self._env.name)
         parents = {str(PurePosixPath(path).parent) for path in self.process.paths.values()}
-        self.cadvisor = self._env.workload(
-            self._setup.cadvisor, **usage.options(sorted(parents), **self._places)
-        )
+        options = usage.options(sorted(parents), **self._places)
+        self.cadvisor = self._env.workload(self._setup.cadvisor, **options)
 
     def _begin(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

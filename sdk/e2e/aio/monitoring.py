@@ -155,7 +155,8 @@ class AsyncMonitoring(AsyncCompanion, AsyncQueries):
         chosen = name if isinstance(name, str) else PROCESS_JOB
         self.process = cgroups.current_process_as_container(chosen, self._env.name)
         parents = {str(PurePosixPath(path).parent) for path in self.process.paths.values()}
-        self.cadvisor = self._env.workload(self._setup.cadvisor, **usage.options(sorted(parents), **self._places))
+        options = usage.options(sorted(parents), **self._places)
+        self.cadvisor = self._env.workload(self._setup.cadvisor, **options)
 
     async def _begin(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

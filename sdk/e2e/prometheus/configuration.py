@@ -44,7 +44,7 @@ def configuration(
             "file_sd_configs": [{"files": files, "refresh_interval": _REFRESH}],
             # Nobody but the environment's own containers is in its network.
             "tls_config": {"insecure_skip_verify": True},
-            "relabel_configs": [_without_cadvisors()],
+            "relabel_configs": [_without_cadvisors(), _without_credentials()],
         }
     ]
     if cadvisor:
@@ -64,6 +64,11 @@ def _without_cadvisors() -> dict[str, Any]:
     """Of all there may be the job of one alone tells, and in the names of those whom it tells about."""
     label, value = usage.MARK
     return {"source_labels": [label.replace("-", "_")], "regex": value, "action": "drop"}
+
+
+def _without_credentials() -> dict[str, Any]:
+    """Pages that ask for some have jobs of their own, which the controller adds to this configuration."""
+    return {"source_labels": ["__meta_e2e_auth"], "regex": ".+", "action": "drop"}
 
 
 def process_targets(address: str, environment: str) -> list[dict[str, Any]]:

@@ -58,8 +58,8 @@ class Setup:
             environment=self.environment,
         )
         return [
-            File(path=program.CONFIG, content=as_yaml(config)),
-            File.model_validate({"path": WORKLOADS_FILE, "from": "MetricTargets"}),
+            File(path=program.CONFIG, content=as_yaml(config), from_="MetricJobs"),
+            File(path=WORKLOADS_FILE, from_="MetricTargets"),
             *([File(path=PROCESS_FILE, content=targets, on_change="None")] if self.process else []),
             *([File(path=program.RULES, content=as_yaml(self.rules))] if self.rules is not None else []),
         ]

@@ -203,11 +203,27 @@ def test_a_build_instead_of_an_image() -> None:
         ),
         (
             "files: [{path: /a, from: Targets}]",
-            "6:28: spec.files.0.from: expected 'MetricTargets' or 'ProfileTargets', not 'Targets'",
+            "6:28: spec.files.0.from: expected 'MetricTargets', 'ProfileTargets' or 'MetricJobs', not",
         ),
         (
             "files: [{path: /a, from: MetricTargets, onChange: Recreate}]",
             "6:53: spec.files.0.onChange: a file from MetricTargets is written into the container that is",
+        ),
+        (
+            "files: [{path: /a, from: MetricJobs}]",
+            "6:11: spec.files.0.content: is missing",
+        ),
+        (
+            "files: [{path: /a, content: 'a: {', from: MetricJobs}]",
+            "spec.files.0.content: MetricJobs adds to a configuration of Prometheus: 2:1: not YAML: ",
+        ),
+        (
+            "files: [{path: /a, content: '[]', from: MetricJobs}]",
+            "spec.files.0.content: MetricJobs adds to a configuration of Prometheus: expected one YAML",
+        ),
+        (
+            "files: [{path: /a, content: 'scrape_configs: {}', from: MetricJobs}]",
+            "spec.files.0.content: MetricJobs adds to a configuration of Prometheus: expected a list",
         ),
         # dependencies
         ("dependsOn: [{name: web}]", "6:22: spec.dependsOn.0.name: it cannot depend on itself"),

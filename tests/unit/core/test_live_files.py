@@ -1,9 +1,13 @@
 """Files that change in the container that is there: plans, compared as text."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from e2e_api.conditions import Condition, ConditionType, Reason, Status
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import ContainerPhase
 from e2e_controller.objects import ObjectStatus
@@ -15,9 +19,9 @@ from e2e_controller.reconcile.steps import Note, Observed, PutFiles
 from .builders import NOW, container, object_of, workload
 
 
-def desired(content: str, on_change: str, state: str = "Running") -> Desired:
+def desired(content: str, on_change: str, state: str = "Running", **spec: Any) -> Desired:
     file = {"path": "/app.conf", "content": content, "onChange": on_change}
-    manifest = object_of(workload(files=[file], state=state))
+    manifest = object_of(workload(files=[file], state=state, **spec))
     wanted = desired_container(manifest, None, Directories(Path("/state")), mount_shared=True)
     assert wanted is not None
     return wanted
@@ -55,6 +59,34 @@ def test_the_content_of_live_files_is_no_part_of_the_hash() -> None:
 )
 def test_what_a_change_does(on_change: str, expected: list[str]) -> None:
     assert changed(on_change) == expected
+
+
+READY = (Condition(ConditionType.READY, Status.TRUE, Reason.PROBE_SUCCEEDED),)
+
+
+def test_a_signal_waits_for_the_program_to_listen_but_not_for_ever() -> None:
+    probed = {"ports": {"http": 80}, "readiness": {"http": {"port": "http"}}}
+    old, new = (desired(content, "Signal(SIGHUP)", **probed) for content in "ab")
+    found = container(spec_hash=old.spec_hash)
+    observed = Observed(found, network_id="net", notes=notes_of(old))
+
+    def plan(seconds: float, status: ObjectStatus | None = None, seen: Observed = observed) -> list[str]:
+        made = make_plan(new, seen, status or ObjectStatus(), NOW + timedelta(seconds=seconds))
+        steps = [str(step).partition(":")[0] for step in made.steps]
+        return [*steps, *([] if made.requeue_after is None else [f"again after {made.requeue_after:g}"])]
+
+    write, all_of_it = "write /app.conf into c0ffee", ["SIGHUP to c0ffee", "note c0ffee"]
+    assert plan(1) == [write, "again after 0.25"]
+    digests = {file.content.path: file.digest for file in new.live_files}
+    written = replace(observed, notes=Notes(digests, applied=False))
+    assert plan(1, seen=written) == ["again after 0.25"]
+    assert plan(4.875, seen=written) == ["again after 0.125"]
+    assert plan(5, seen=written) == [write, *all_of_it]
+    assert plan(-60, seen=written) == [write, *all_of_it]  # of two clocks that differ
+    ready = ObjectStatus(container=found, conditions=READY)
+    assert plan(1, ready, written) == [write, *all_of_it]
+    restarted = replace(found, started_at=NOW - timedelta(seconds=9))
+    assert plan(1, replace(ready, container=restarted), written) == ["again after 0.25"]
 
 
 def test_one_that_ended_by_itself_is_started_with_its_new_file() -> None:

@@ -39,6 +39,23 @@ def test_a_new_object_is_stored_queued_and_brings_its_environment(harness: Harne
     assert harness.store.get(environment_key("test")) is not None
 
 
+def test_who_has_asked_for_credentials_is_known_until_the_environment_is_gone(harness: Harness) -> None:
+    page = {"ports": {"http": 80}, "metrics": {"port": "http", "bearerToken": "secret"}}
+    harness.set_file("a.yaml", claim("a.yaml", workload(**page)))
+    harness.set_file(
+        "b.yaml", claim("b.yaml", workload("other", ports={"http": 80}, metrics={"port": "http"}))
+    )
+    assert harness.store.guarded("test") == ["web"]
+    harness.set_file("a.yaml")
+    harness.store.forget(key(), 2)
+    assert harness.store.guarded("test") == ["web"]
+    harness.set_file("b.yaml")
+    harness.store.forget(key("other"), 2)
+    harness.store.forget(environment_key("test"), 2)
+    assert harness.store.get(environment_key("test")) is None
+    assert harness.store.guarded("test") == []
+
+
 def test_the_same_manifest_again_is_no_change(harness: Harness) -> None:
     harness.set_file("a.yaml", claim("a.yaml", workload()))
     before = harness.store.get(key())

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from e2e_api.manifests import Workload
 from e2e_controller.directories import Directories
 from e2e_controller.objects import Object
 from e2e_controller.reconcile.desired import desired_container
+from e2e_controller.targets import job as scrape_job
 from e2e_controller.targets import label_name, render, target, with_targets
 
 from .builders import environment, job, key, object_of, workload
@@ -132,3 +134,60 @@ def test_it_becomes_a_live_file_whose_text_is_no_part_of_what_the_container_is()
     (entry,) = json.loads(one.live_files[0].content.content)
     assert (entry["targets"], entry["labels"]["zone"]) == (["web:8080"], "z")
     assert {file.path for file in one.spec.files} == {"/targets.json", "/.e2e-notes.json"}
+
+
+def guarded(name: str = "web", **how: Any) -> Object:
+    return labelled({"team": "a"}, name, **{**WEB, "metrics": {"port": "http", **how}})
+
+
+def rendered(reader: Object, *neighbours: Object) -> str:
+    manifest = with_targets(reader, None, lambda: neighbours).manifest
+    assert isinstance(manifest, Workload)
+    return manifest.spec.files[0].content or ""
+
+
+def test_a_page_that_asks_for_credentials_has_a_job_that_has_them() -> None:
+    basic = guarded(basicAuth={"username": "me", "password": "secret"})
+    assert scrape_job(basic, {"zone": "z"}) == {
+        "job_name": "credentials of web",
+        "static_configs": [target("MetricTargets", basic, {"zone": "z"})],
+        "basic_auth": {"username": "me", "password": "secret"},
+        "tls_config": {"insecure_skip_verify": True},
+    }
+    tls = {"serverName": "web.example"}
+    private = scrape_job(guarded(bearerToken="secret", scheme="https", tls=tls), {})
+    assert private is not None
+    assert private["authorization"] == {"credentials": "secret"}
+    assert private["tls_config"] == {"insecure_skip_verify": True, "server_name": "web.example"}
+    assert scrape_job(guarded(), {}) is None
+    assert scrape_job(object_of(workload()), {}) is None
+
+
+def test_such_jobs_are_added_to_a_configuration() -> None:
+    content = "global: {scrape_interval: 1s}  # often\nscrape_configs: [{job_name: own}]\n"
+    file = {"path": "/p.yml", "content": content, "from": "MetricJobs"}
+    reader = object_of(workload("prometheus", files=[file]))
+    assert rendered(reader, guarded()) == content
+    one, two = guarded("a", bearerToken="secret-1"), guarded("b", bearerToken="secret-2")
+    text = rendered(reader, two, one)
+    assert rendered(reader, one, two) == text
+    config = yaml.safe_load(text)
+    assert config["global"] == {"scrape_interval": "1s"}
+    assert [entry["job_name"] for entry in config["scrape_configs"]] == [
+        "own",
+        "credentials of a",
+        "credentials of b",
+    ]
+    empty = object_of(workload("prometheus", files=[{**file, "content": "global: {}\n"}]))
+    assert len(yaml.safe_load(rendered(empty, one))["scrape_configs"]) == 1
+    assert rendered(reader, object_of(one.manifest, deleting=True)) == content  # type: ignore[arg-type]
+
+
+def test_of_one_that_is_gone_a_job_without_targets_stays() -> None:
+    file = {"path": "/p.yml", "content": "global: {}", "from": "MetricJobs"}
+    reader = object_of(workload("prometheus", files=[file]))
+    filled = with_targets(reader, None, lambda: [guarded("b", bearerToken="secret")], ["a", "b"]).manifest
+    assert isinstance(filled, Workload)
+    gone, there = yaml.safe_load(filled.spec.files[0].content or "")["scrape_configs"]
+    assert gone == {"job_name": "credentials of a"}
+    assert there["authorization"] == {"credentials": "secret"}

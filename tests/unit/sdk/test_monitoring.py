@@ -114,15 +114,19 @@ def test_it_applies_and_serves_and_removes(controller: FakeController, prometheu
     assert deleted(controller) == ["monitoring"]
 
 
-def test_only_the_files_of_targets_change_while_it_runs(
+def test_what_changes_while_it_runs_is_written_into_it(
     controller: FakeController, prometheus: Prometheus
 ) -> None:
     with Environment("env") as env:
         e2e.monitoring.start(env, cadvisor=False)
     by_path = {file.path: file for file in applied(controller)[0].spec.files}
     assert by_path["/etc/prometheus/targets/workloads.json"].from_ == "MetricTargets"
-    live = [path for path, file in by_path.items() if file.is_live]
-    assert live == ["/etc/prometheus/targets/workloads.json", "/etc/prometheus/targets/test-process.json"]
+    assert {path: file.reaction for path, file in by_path.items()} == {
+        "/etc/prometheus/prometheus.yml": "Signal(SIGHUP)",
+        "/etc/prometheus/targets/workloads.json": "None",
+        "/etc/prometheus/targets/test-process.json": "None",
+    }
+    assert by_path["/etc/prometheus/prometheus.yml"].from_ == "MetricJobs"
 
 
 def test_an_environment_takes_it_along(controller: FakeController, prometheus: Prometheus) -> None:
@@ -325,7 +329,8 @@ def test_a_cadvisor_beside_it(controller: FakeController, prometheus: Prometheus
     everything, usage = config["scrape_configs"]
     assert second.metadata.labels == {"e2e-metrics": "containers"}
     drop = {"source_labels": ["e2e_metrics"], "regex": "containers", "action": "drop"}
-    assert everything["relabel_configs"] == [drop]
+    with_credentials = {"source_labels": ["__meta_e2e_auth"], "regex": ".+", "action": "drop"}
+    assert everything["relabel_configs"] == [drop, with_credentials]
     assert usage == cadvisor.job("watch-cadvisor:8080", "env")
 
 
