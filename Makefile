@@ -35,7 +35,7 @@ run-example: engine ## Thanos, monitored and traced, with its pages in the brows
 	@$(BIN)/python tools/images.py $(EXAMPLE_IMAGES)
 	@$(BIN)/python examples/thanos/standalone.py
 
-test: images ## all tests, on the real engine (WORKERS=4, PYTEST_ARGS=-x)
+test: images image ## all tests, on the real engine (WORKERS=4, PYTEST_ARGS=-x)
 	$(BIN)/pytest -n $(WORKERS) tests $(PYTEST_ARGS)
 
 soak: images ## the fault suite for longer (SOAK_ARGS="-k kills", E2E_SOAK_SEED=...)
