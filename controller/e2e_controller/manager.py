@@ -42,6 +42,7 @@ from e2e_controller.server.protection import protect
 from e2e_controller.server.unix_socket import ListenError
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
+from e2e_controller.shared_folders import SharedFolders
 from e2e_controller.sources import FolderSource
 from e2e_controller.starting import StartError, connect
 from e2e_controller.state_folder import (
@@ -147,7 +148,7 @@ class Manager:
         store = self._store = Store(queue.add, events, veil)
         intake = Intake(store, directories, settings.default_environment)
         leases = self._leases = self._make_leases(store, intake, events, directories, instruments)
-        guests = Guests(driver, info)
+        guests, folders = Guests(driver, info), SharedFolders(directories, info)
         stack.push_async_callback(guests.aclose)
         reach = guests.reach if guests.has_own else None
         prober = Prober(driver, info, queue.add, self._now, instruments.probed, queue.add, reach)
@@ -156,7 +157,17 @@ class Manager:
         stack.push_async_callback(scraper.aclose)
         secrets = Secrets(self._secret_sources(directories), veil)
         reconciler = Reconciler(
-            store, queue, driver, prober, events, directories, info, instruments, guests, secrets, self._now
+            store,
+            queue,
+            driver,
+            prober,
+            events,
+            directories,
+            folders,
+            instruments,
+            guests,
+            secrets,
+            self._now,
         )
         stack.push_async_callback(reconciler.aclose)
         upkeep = self._upkeep = Upkeep(
@@ -177,10 +188,10 @@ class Manager:
             await asyncio.gather(*(source.sync() for source in sources))
 
         access = Access(store, driver, info, guests, sync_folders, veil)
-        planning = EnvironmentPlanning(store, driver, info, directories, identity, leases.count)
+        planning = EnvironmentPlanning(store, driver, folders, directories, identity, leases.count)
         server = self._server = GrpcServer(
             ManifestServicer(access, intake, leases, reconciler, planning),
-            EnvironmentServicer(access, leases, directories),
+            EnvironmentServicer(access, leases, directories, folders),
             WaitServicer(access),
             MetricServicer(access, scraper),
             ContainerServicer(access),

@@ -21,6 +21,7 @@ from e2e_controller.probes import Prober
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.reconcile.secrets import Secrets
 from e2e_controller.secret_sources import SecretSources
+from e2e_controller.shared_folders import SharedFolders
 from e2e_controller.sources.reading import read_file
 from e2e_controller.store import Store
 from e2e_controller.upkeep import Upkeep
@@ -140,7 +141,7 @@ class Core:
             self.prober,
             self.events,
             world.directories,
-            info,
+            SharedFolders(world.directories, info),
             Instruments(),
             Guests(self.driver, info),
             Secrets(SecretSources(b"key", None, (), {}), Veil()),

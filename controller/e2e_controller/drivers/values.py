@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Literal
 
 
@@ -55,6 +56,8 @@ class Mount:
     target: str
     read_only: bool = False
     is_host_path: bool = False
+    is_own_path: bool = False
+    """Of a host path: it is one of this process, which may see it elsewhere than the engine's host does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,30 @@ class Guest:
     network_of: str = ""
     """The id of the container whose network it is in: mostly its own."""
     mounts: tuple[GuestMount, ...] = ()
+
+    def mount_at(self, path: str) -> GuestMount | None:
+        """The mount that has what is at that path of its own; None where it is in the container alone."""
+        there = [mount for mount in self.mounts if PurePosixPath(path).is_relative_to(mount.target)]
+        return max(there, key=lambda mount: len(PurePosixPath(mount.target).parts), default=None)
+
+    def host_path(self, path: str) -> str | None:
+        """Where a path of its own is on the engine's host; None where it is in the container alone."""
+        mount = self.mount_at(path)
+        return (
+            str(PurePosixPath(mount.source) / PurePosixPath(path).relative_to(mount.target))
+            if mount
+            else None
+        )
+
+    def path_inside(self, host_path: str) -> str | None:
+        """Where it has a path of the engine's host; None where it does not have it."""
+        found = (
+            str(PurePosixPath(mount.target) / PurePosixPath(host_path).relative_to(mount.source))
+            for mount in self.mounts
+            if PurePosixPath(host_path).is_relative_to(mount.source)
+        )
+        # A deeper mount may hide it.
+        return next((path for path in found if self.host_path(path) == host_path), None)
 
 
 @dataclass(frozen=True, slots=True)

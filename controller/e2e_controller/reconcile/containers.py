@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Key
+from e2e_controller.drivers.base import Driver, DriverError, Key
 from e2e_controller.events import EventLog
 from e2e_controller.instruments import Instruments
 from e2e_controller.objects import Object, PastContainer, Phase, environment_key
@@ -28,6 +28,7 @@ from e2e_controller.reconcile.secrets import Secrets
 from e2e_controller.reconcile.status import step_status, unfinished
 from e2e_controller.reconcile.steps import Create, Observed, Plan, Step
 from e2e_controller.reconcile.strays import Strays
+from e2e_controller.shared_folders import SharedFolders
 from e2e_controller.store import Store
 from e2e_controller.targets import with_targets
 from e2e_controller.workqueue import WorkQueue
@@ -45,7 +46,7 @@ class ContainerReconciler:
         driver: Driver,
         events: EventLog,
         directories: Directories,
-        info: EngineInfo,
+        folders: SharedFolders,
         strays: Strays,
         prober: Prober,
         instruments: Instruments,
@@ -58,7 +59,7 @@ class ContainerReconciler:
         self._driver = driver
         self._events = events
         self._directories = directories
-        self._info = info
+        self._folders = folders
         self._instruments = instruments
         self._strays = strays
         self._retries = retries
@@ -214,7 +215,7 @@ class ContainerReconciler:
             first = isinstance(step, Create) and not step.spec.attempt
             return first and self._observer.waiting(object_) is not None
 
-        directory = desired.directory if desired and self._info.local_files else None
+        directory = desired.directory if desired and self._folders.available else None
         execution = Execution(
             self._driver,
             self._notebook,
@@ -256,4 +257,6 @@ class ContainerReconciler:
         environment = surroundings.environment or self._store.get(environment_key(name))
         neighbours = surroundings.neighbours or (lambda: self._store.select(name))
         object_ = with_targets(object_, environment, neighbours, self._store.guarded(name))
-        return desired_container(object_, environment, self._directories, mount_shared=self._info.local_files)
+        return desired_container(
+            object_, environment, self._directories, mount_shared=self._folders.available
+        )

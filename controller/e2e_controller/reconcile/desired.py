@@ -81,7 +81,7 @@ def desired_container(
     container = _container_spec(object_, spec, environment, build)
     if mount_shared:
         shared = str(directories.shared(key.environment))
-        shared_mount = Mount(shared, shared, is_host_path=True)
+        shared_mount = Mount(shared, shared, is_host_path=True, is_own_path=True)
         container = replace(container, mounts=(*container.mounts, shared_mount))
     live_files = tuple(_live_file(file) for file in spec.files if file.is_live)
     run_id = spec.run_id if isinstance(spec, JobSpec) else ""
@@ -227,4 +227,5 @@ def digest_of_built(image: str) -> str:
 
 def _mount(volume: Volume, folder: Path) -> Mount:
     source = str((folder / volume.source).absolute()) if volume.is_host_path else volume.source
-    return Mount(source, volume.target, volume.read_only, volume.is_host_path)
+    relative = volume.is_host_path and not Path(volume.source).is_absolute()
+    return Mount(source, volume.target, volume.read_only, volume.is_host_path, is_own_path=relative)

@@ -8,7 +8,7 @@ from pathlib import Path
 from e2e_api.conditions import Condition, ConditionType, Reason, Status, action_for, set_condition
 from e2e_api.manifests import GrpcProbe, HttpProbe, Manifest, TcpProbe, WorkloadSpec
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Key
+from e2e_controller.drivers.base import Driver, DriverError, Key
 from e2e_controller.events import EventLog
 from e2e_controller.guests import Guests
 from e2e_controller.objects import CONTAINER_KINDS, Object, ObjectStatus, Phase, acceptance
@@ -16,6 +16,7 @@ from e2e_controller.reconcile.execute import make_open_directory
 from e2e_controller.reconcile.outcome import Failure
 from e2e_controller.reconcile.patience import failing
 from e2e_controller.reconcile.strays import Strays
+from e2e_controller.shared_folders import SharedFolders
 from e2e_controller.store import Store
 from e2e_controller.workqueue import WorkQueue
 
@@ -30,7 +31,7 @@ class EnvironmentReconciler:
         driver: Driver,
         events: EventLog,
         directories: Directories,
-        info: EngineInfo,
+        folders: SharedFolders,
         strays: Strays,
         guests: Guests,
         now: Callable[[], datetime],
@@ -40,7 +41,7 @@ class EnvironmentReconciler:
         self._driver = driver
         self._events = events
         self._directories = directories
-        self._info = info
+        self._folders = folders
         self._strays = strays
         self._guests = guests
         self._now = now
@@ -52,7 +53,7 @@ class EnvironmentReconciler:
             if object_ is None or object_.deleting:
                 await self._remove(key, object_)
                 return None
-            if self._info.local_files:
+            if self._folders.available:
                 make_open_directory(self._directories.shared(key.environment))
             began = self._now()
             network = await self._driver.ensure_network(key.environment)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from e2e_api.conditions import Reason
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Driver, EngineInfo, Key
+from e2e_controller.drivers.base import Driver, Key
 from e2e_controller.events import EventLog
 from e2e_controller.guests import Guests
 from e2e_controller.instruments import Instruments
@@ -22,6 +22,7 @@ from e2e_controller.reconcile.retries import Retries
 from e2e_controller.reconcile.secrets import Secrets
 from e2e_controller.reconcile.steps import Plan
 from e2e_controller.reconcile.strays import Strays
+from e2e_controller.shared_folders import SharedFolders
 from e2e_controller.store import Store
 from e2e_controller.workqueue import QueueClosed, WorkQueue
 
@@ -39,7 +40,7 @@ class Reconciler:
         prober: Prober,
         events: EventLog,
         directories: Directories,
-        info: EngineInfo,
+        folders: SharedFolders,
         instruments: Instruments,
         guests: Guests,
         secrets: Secrets,
@@ -51,7 +52,7 @@ class Reconciler:
         self.strays = Strays(driver, events)
         """Lists of all containers are to be noted here."""
         self._retries = Retries(queue, instruments, now)
-        shared = store, queue, driver, events, directories, info, self.strays
+        shared = store, queue, driver, events, directories, folders, self.strays
         self._environments = EnvironmentReconciler(*shared, guests, now)
         self._containers = ContainerReconciler(*shared, prober, instruments, self._retries, secrets, now)
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Driver, EngineInfo, NameTaken
+from e2e_controller.drivers.base import Driver, NameTaken
 from e2e_controller.drivers.inventory import Thing, ThingKind
 from e2e_controller.objects import CONTAINER_KINDS, Key, Object, environment_key
+from e2e_controller.shared_folders import SharedFolders
 from e2e_controller.store import Store
 
 _WITH_IT = (ThingKind.NETWORK, ThingKind.VOLUME, ThingKind.IMAGE)
@@ -19,7 +20,7 @@ class EnvironmentPlanning:
 
     store: Store
     driver: Driver
-    info: EngineInfo
+    folders: SharedFolders
     directories: Directories
     identity: str
     leases: Callable[[str], int]
@@ -40,7 +41,7 @@ class EnvironmentPlanning:
                 return [f"refuse: {error}"]
             lines += [] if network else ["create network: it is not there"]
         directory = self.directories.shared(environment)
-        if self.info.local_files and not directory.exists():
+        if self.folders.available and not directory.exists():
             lines.append(f"create directory {directory}: it is not there")
         return lines
 

@@ -23,7 +23,7 @@ REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Standpoint:
-    """Where a caller is. `guest` is its container, None on the host.
+    """Where a caller is. `guest` is its container, None where it is in none of the engine.
 
     `problem` is why it reaches no workload.
     """
@@ -39,7 +39,7 @@ class Standpoint:
         """
         message = object_to_proto(object_)
         running = [endpoint for endpoint in message.status.endpoints if endpoint.external]
-        if not running or (self.guest is None and not self.problem):
+        if not running or (self._joins == "" and not self.problem):
             return message
         problem = self.problem or await self._outside(object_.key.environment, join=join)
         for endpoint in running:
@@ -50,15 +50,20 @@ class Standpoint:
     @asynccontextmanager
     async def holding(self, environment: str) -> AsyncIterator[None]:
         """Has the caller's container in the environment's network until the context ends."""
-        if self.guest is None:
+        if not self._joins:
             yield
             return
-        async with self.guests.holding(environment, self.guest.network_of):
+        async with self.guests.holding(environment, self._joins):
             yield
+
+    @property
+    def _joins(self) -> str:
+        """The container that is taken into networks for the caller; "" for one on the host's network."""
+        return self.guest.network_of if self.guest and not self.guest.on_host_network else ""
 
     async def _outside(self, environment: str, *, join: bool) -> str:
         """Why the caller's container is not in the environment's network; "" where it is."""
-        container = self.guest.network_of if self.guest else ""
+        container = self._joins
         if not join and not self.guests.is_inside(environment, container):
             return f"this container is not in the network of {environment}: ask for it alone"
         try:
@@ -105,9 +110,7 @@ class Standpoints:
             return Standpoint(self._guests, problem=str(error))
         if guest is None:
             return self._stranger(place, peer)
-        if guest.on_host_network:
-            return Standpoint(self._guests)
-        if peer and peer not in addresses:
+        if peer and not guest.on_host_network and peer not in addresses:
             raise _not_proven(guest, peer)
         return Standpoint(self._guests, guest)
 

@@ -107,7 +107,8 @@ class Environment(Interactive, InstrumentedTogether):
     def shared_dir(self) -> Path:
         """The directory that all its containers have, at the same path as on the host.
 
-        Raises NotRunning before the start.
+        Raises NotRunning before the start, and Unavailable with what helps where this process does not see
+        it, such as in a container that does not have it.
         """
         return self._session.shared_directory
 

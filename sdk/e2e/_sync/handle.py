@@ -37,7 +37,8 @@ class Handle:
     def dir(self) -> Path:
         """Its own directory, made if it is not there: the same path in every container as on the host.
 
-        Raises Conflict where a container has put a link in its place.
+        Raises Conflict where a container has put a link in its place, and Unavailable with what helps where
+        this process does not see it.
         """
         return directories.make_open(self._session.shared_directory, self._name)
 

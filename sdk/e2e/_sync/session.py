@@ -30,6 +30,8 @@ class Session:
         self._client: Client | None = None
         self._lease: Lease | None = None
         self._shared_directory = ""
+        self._no_directory = ""
+        """Why this process does not see it."""
         self.companions: list[Companion] = []
         """What ends before the environment does, the latest first."""
 
@@ -49,13 +51,12 @@ class Session:
 
     @property
     def shared_directory(self) -> Path:
-        """Raises NotRunning while it is not known."""
-        client = self.client
+        """Raises NotRunning while it is not known, and Unavailable where this process does not see it."""
+        _ = self.client
+        if not self._shared_directory and self._no_directory:
+            raise Unavailable(f"environment {self.environment}: {self._no_directory}", reason="NoDirectory")
         if not self._shared_directory:
-            raise NotRunning(
-                f"environment {self.environment} has no directory here: it has no objects yet, or the engine "
-                f"of the controller at {client.target.address} is on another machine"
-            )
+            raise NotRunning(f"environment {self.environment} has no directory here: it has no objects yet")
         return Path(self._shared_directory)
 
     def key(self, name: str, kind: str = "Workload") -> object_pb2.ObjectKey:
@@ -79,6 +80,7 @@ class Session:
                 continue
             self._client, self._lease = client, Lease(client, self.environment, held, keep=keep)
             self._shared_directory = held.first.shared_directory
+            self._no_directory = held.first.shared_directory_problem
             return
 
     def attach(self) -> None:
@@ -95,6 +97,7 @@ class Session:
         for found in client.list_environments():
             if found.environment == self.environment:
                 self._shared_directory = found.shared_directory
+                self._no_directory = found.shared_directory_problem
 
     def keep(self) -> None:
         """Asks the controller to leave everything as it is when the claim ends."""

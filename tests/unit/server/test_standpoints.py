@@ -200,7 +200,7 @@ class TestOverTcp:
 
     async def test_on_the_hosts_network(self) -> None:
         found = await self.standpoint("ipv4:127.0.0.1:1", f"container {ON_HOST.id}")
-        assert (found.guest, found.problem) == (None, "")
+        assert (found.guest, found.problem) == (ON_HOST, "")
 
     async def test_an_engine_that_is_away_hinders_only_what_needs_an_address(self) -> None:
         driver = FakeDriver()

@@ -40,14 +40,17 @@ class Builds:
         self._owner = owner
         self._silence = silence
 
-    async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
-        """Builds and tags an image. Raises `ImageFailed` with the last output."""
+    async def build(self, spec: BuildSpec, progress: PullProgress, missing: str = "") -> None:
+        """Builds and tags an image. Raises `ImageFailed` with the last output.
+
+        `missing` is what else helps where the context cannot be read.
+        """
         lines = BuildLines()
         try:
             context, dockerfile = await self._engine.in_thread(lambda: pack_context(spec))
         except (OSError, ValueError) as error:
             remedy = "correct build.context or build.dockerfile"
-            raise build_failed(spec, f"{error}; {remedy}", lines) from error
+            raise build_failed(spec, f"{error}; {remedy}{missing}", lines) from error
         with closing(context):
             try:
                 await self._build(spec, dockerfile, context, lines, progress)

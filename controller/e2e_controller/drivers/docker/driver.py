@@ -1,6 +1,7 @@
 """The Docker driver: the parts, put together."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from e2e_controller.drivers.docker.known import Known
 from e2e_controller.drivers.docker.lifecycle import Lifecycle
 from e2e_controller.drivers.docker.looks import Looks
 from e2e_controller.drivers.docker.networks import Networks
+from e2e_controller.drivers.docker.own_paths import OwnPaths
 from e2e_controller.drivers.docker.ports import PortChooser
 from e2e_controller.drivers.docker.processes import DockerExec, Processes
 from e2e_controller.drivers.docker.temporary import TemporaryImages
@@ -77,7 +79,8 @@ class DockerDriver:
             ports or PortChooser(binds=self._engine.binds),
         )
         self._processes = Processes(self._engine, known)
-        self._trees = Trees(self._engine, owner, state_dir)
+        self._paths = OwnPaths()
+        self._trees = Trees(self._engine, owner, state_dir, self._paths)
         self._temporary = TemporaryImages(self._engine, owner)
         self._inventory = DockerInventory(self._engine)
 
@@ -97,8 +100,8 @@ class DockerDriver:
 
     async def info(self) -> base.EngineInfo:
         """About the engine."""
-        own = await self._guests.find_own(await self._engine.in_thread(own_hints))
-        return await engine_info(self._engine, own)
+        self._paths.own = await self._guests.find_own(await self._engine.in_thread(own_hints))
+        return await engine_info(self._engine, self._paths.own)
 
     def events(self) -> AsyncIterator[base.ContainerEvent]:
         """What happens to our objects."""
@@ -159,11 +162,11 @@ class DockerDriver:
     async def build(self, spec: BuildSpec, progress: PullProgress) -> None:
         """Builds and tags an image."""
         self._temporary.expect(spec.tag)
-        await self._builds.build(spec, progress)
+        await self._builds.build(self._paths.context(spec), progress, self._paths.missing(spec.context))
 
     async def context_digest(self, spec: BuildSpec) -> str:
         """Of what a build would be made of."""
-        return await self._engine.in_thread(lambda: context_digest(spec))
+        return await self._engine.in_thread(lambda: context_digest(self._paths.context(spec)))
 
     async def create(
         self, key: Key, spec: ContainerSpec, spec_hash: str, copied: Copied | None = None
@@ -171,6 +174,7 @@ class DockerDriver:
         """Creates the container and its volumes."""
         if not self._engine.endpoint.is_local:
             refuse_host_paths(spec.mounts, self._engine.endpoint)
+        spec = replace(spec, mounts=self._paths.mounts(spec.mounts))
         await self._volumes.ensure(key.environment, spec.mounts)
         return await self._lifecycle.create(key, spec, spec_hash, copied)
 

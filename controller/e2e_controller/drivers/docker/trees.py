@@ -12,6 +12,7 @@ from docker.errors import APIError, NotFound
 
 from e2e_controller.drivers.base import LABEL_KIND, DriverError
 from e2e_controller.drivers.docker.engine import Engine
+from e2e_controller.drivers.docker.own_paths import OwnPaths
 from e2e_controller.drivers.inventory import Owner
 
 REMOVAL = "Removal"
@@ -26,10 +27,11 @@ _INSIDE = "/e2e-remove"
 class Trees:
     """Removes directories below the state folder."""
 
-    def __init__(self, engine: Engine, owner: Owner, state_dir: Path) -> None:
+    def __init__(self, engine: Engine, owner: Owner, state_dir: Path, paths: OwnPaths | None = None) -> None:
         self._engine = engine
         self._owner = owner
         self._state_dir = state_dir
+        self._paths = paths or OwnPaths()
 
     async def remove(self, path: str) -> None:
         """Removes a directory. Raises `DriverError` for one that is not below the state folder."""
@@ -64,6 +66,7 @@ class Trees:
         )
 
     def _remover(self, image: str, tree: Path) -> Callable[[APIClient], None]:
+        parent = self._paths.on_host(str(tree.parent))
         body = {
             "Image": image,
             "Entrypoint": ["rm"],
@@ -73,7 +76,7 @@ class Trees:
             "HostConfig": {
                 "NetworkMode": "none",
                 "AutoRemove": True,
-                "Mounts": [{"Type": "bind", "Source": str(tree.parent), "Target": _INSIDE}],
+                "Mounts": [{"Type": "bind", "Source": parent, "Target": _INSIDE}],
             },
         }
 
