@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.addresses import Target
+from e2e.cgroups.process import release
 from e2e_api.errors import Unavailable
 from e2e_api.places import STATE_FOLDER_IN_USE, default_state_folder
 
@@ -192,6 +193,7 @@ def _spawn(place: Place) -> None:
                 )
         finally:
             os.close(ready)
+        release(process.pid)  # what it uses is not this process'
         place.pid_file.write_text(f"{process.pid}\n")
         # Reaps it whenever it ends, and keeps the object alive: it shall outlive this process unnoticed.
         threading.Thread(target=process.wait, name="e2e-embedded-controller", daemon=True).start()

@@ -1,6 +1,7 @@
 """This process in a cgroup of its own, on the machine's own cgroups. A child of the test does it."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import e2e, ok
 
 from e2e.cgroups.hierarchies import read_hierarchies
+from e2e.cgroups.leftovers import find_leftovers
+from tests.conftest import settle
 
 COMES_AND_GOES = """
 import os, subprocess, sys, threading
@@ -34,6 +38,10 @@ with current_process_as_container(sys.argv[1]) as container:
     assert len(tasks) > 1
     assert all(cgroups(f"self/task/{task}") == inside for task in tasks)
 assert cgroups() == before == cgroups(child.pid)
+first, second = (current_process_as_container(f"{sys.argv[1]}-{number}") for number in range(2))
+first.close()
+second.close()
+assert cgroups() == before, cgroups()
 child.kill()
 child.wait()
 done.set()
@@ -73,6 +81,21 @@ assert (own / "cgroup").read_text() == Path(f"/proc/{child.pid}/cgroup").read_te
 child.kill()
 child.wait()
 print("well")
+"""
+SPAWNS = """
+import os, sys
+from pathlib import Path
+from e2e import embedded
+from e2e.cgroups import current_process_as_container
+
+before = Path("/proc/self/cgroup").read_text()
+with current_process_as_container(sys.argv[1]):
+    embedded.ensure()
+    controller = embedded.Place.default().pid_file.read_text().strip()
+    assert f"/e2e/{sys.argv[1]}" in Path("/proc/self/cgroup").read_text()
+    for task in Path(f"/proc/{controller}/task").iterdir():
+        assert (task / "cgroup").read_text() == before, (task / "cgroup").read_text()
+print("well", controller)
 """
 USER = 54321
 AS_USER = f"""
@@ -139,6 +162,36 @@ def test_a_live_one_keeps_its_name_and_a_killed_one_is_followed(name: str) -> No
         first.stdin.close()
         first.stdout.close()
         os.kill(orphan, signal.SIGKILL)
+
+
+def test_the_controller_that_it_starts_is_not_of_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / "state"))
+    told = subprocess.run([sys.executable, "-c", SPAWNS, name], capture_output=True, text=True)
+    assert told.stdout.startswith("well "), told.stderr
+    os.kill(int(told.stdout.split()[1]), signal.SIGTERM)
+
+
+def test_what_a_killed_one_leaves_is_listed_and_removed(name: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STAYS, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        orphan = int(process.stdout.readline())
+        assert f"/e2e/{name}" not in [found.path for found in find_leftovers()]
+        process.kill()
+    assert f"/e2e/{name}" not in [found.path for found in find_leftovers()]  # its child is there
+    os.kill(orphan, signal.SIGKILL)
+    path = f"/e2e/{name}"
+    assert settle(lambda: path in [found.path for found in find_leftovers()])
+    listed = ok("gc", "--dry-run", "-o", "json")
+    assert [thing["result"] for thing in json.loads(listed) if thing["name"] == path] == ["found"]
+    assert f"cgroup {path} is left" in e2e("doctor")[1]
+    (left_behind,) = [found for found in find_leftovers() if found.path == path]
+    left_behind.remove()
+    assert not left(name)
 
 
 def test_it_comes_back_when_nobody_closes_it(name: str) -> None:

@@ -4,14 +4,15 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from e2e.cgroups.errors import CgroupError
 from e2e.cgroups.files import Files
 from e2e.cgroups.hierarchies import COUNTED_V2, Hierarchy
-from e2e.cgroups.places import Place, lacking
+from e2e.cgroups.leftovers import remove_left, remove_parent
+from e2e.cgroups.places import PARENT, Place, lacking
 from e2e_api.errors import Conflict
 
 _ATTEMPTS = 100
@@ -36,13 +37,21 @@ class Occupancy:
             return self.place.hierarchy.controllers
         return COUNTED_V2 & self.files.words(self.place.group / "cgroup.controllers")
 
+    def without(self, gone: Iterable["Occupancy"]) -> "Occupancy":
+        """Where this process came here from one of those, it came from where it was before."""
+        before = {each.place.group: each.place.hierarchy for each in gone}
+        hierarchy = before.get(self.place.hierarchy.home, self.place.hierarchy)
+        return replace(self, place=replace(self.place, hierarchy=hierarchy))
+
+    def release(self, process: int) -> None:
+        """Moves another process to where this one came from. Raises OSError."""
+        _move(process, self.place.hierarchy, self.files)
+
     def end(self) -> None:
         """Moves all that is in the cgroup to where this process came from, and removes it."""
         try:
             _clear(self.place.group, self.place.hierarchy, self.files)
-            with contextlib.suppress(OSError):  # others are in it, or have removed it
-                if self.place.parent.stat().st_uid == os.geteuid():  # else it was made ready for this user
-                    self.files.remove(self.place.parent)
+            remove_parent(self.place.parent, self.files)
         finally:
             os.close(self.lock)
 
@@ -121,13 +130,9 @@ def _hand_on(group: Path, files: Files) -> None:
 def _remove_leftovers(place: Place, files: Files) -> None:
     """Cgroups that nobody is in, and whose process does not live."""
     for group in files.groups_in(place.parent):
-        with contextlib.suppress(OSError):
-            if group in (place.group, place.hierarchy.home) or (lock := files.lock(group)) is None:
-                continue
-            try:
-                files.remove(group)
-            finally:
-                os.close(lock)
+        if group not in (place.group, place.hierarchy.home):
+            with contextlib.suppress(OSError):
+                remove_left(group, files)
 
 
 def _clear(group: Path, hierarchy: Hierarchy, files: Files) -> None:
@@ -163,5 +168,6 @@ def _move(process: int, hierarchy: Hierarchy, files: Files) -> None:
 def _home_and_above(hierarchy: Hierarchy) -> Iterator[Path]:
     yield hierarchy.home
     for group in hierarchy.home.parents:
-        if group.is_relative_to(hierarchy.mount):
+        # That which holds those of processes holds no process itself.
+        if group.is_relative_to(hierarchy.mount) and group.name != PARENT:
             yield group

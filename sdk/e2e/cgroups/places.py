@@ -39,7 +39,7 @@ class Place:
     @property
     def path(self) -> str:
         """As the kernel names it."""
-        return str(PurePosixPath(self.hierarchy.root) / self.group.relative_to(self.hierarchy.mount))
+        return path_of(self.hierarchy, self.group)
 
     @property
     def usable(self) -> bool:
@@ -47,17 +47,27 @@ class Place:
         return not self.missing and not self.occupied and not self.hierarchy.read_only
 
 
+def path_of(hierarchy: Hierarchy, group: Path) -> str:
+    """As the kernel names it."""
+    return str(PurePosixPath(hierarchy.root) / group.relative_to(hierarchy.mount))
+
+
+def bases(hierarchy: Hierarchy) -> Sequence[Path]:
+    """The cgroups in which there can be those of processes, the uppermost first."""
+    home = hierarchy.home.relative_to(hierarchy.mount).parts
+    if PARENT in home:  # this process came out of one that is in a cgroup of its own
+        home = home[: home.index(PARENT)]
+    return [hierarchy.mount.joinpath(*home[:depth]) for depth in range(len(home) + 1)]
+
+
 def choose(hierarchy: Hierarchy, name: str, files: Files) -> Place:
     """The uppermost place that can be used; where none can, the uppermost, with what stands in its way.
 
     Further down is a user's own part of the tree, such as that of systemd's user session.
     """
-    home = hierarchy.home.relative_to(hierarchy.mount).parts
-    if PARENT in home:  # this process came out of one that is in a cgroup of its own
-        home = home[: home.index(PARENT)]
-    bases = [hierarchy.mount.joinpath(*home[:depth]) for depth in range(len(home) + 1)]
+    below = bases(hierarchy)
     for _ in range(_LOOKS):
-        places = [examine(hierarchy, base, name, files) for base in bases]
+        places = [examine(hierarchy, base, name, files) for base in below]
         if usable := [place for place in places if place.usable]:
             return usable[0]
     return places[0]

@@ -1,6 +1,7 @@
 """Moves this process into a cgroup of its own, and back."""
 
 import atexit
+import contextlib
 import os
 import pwd
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from e2e.cgroups.places import choose
 from e2e.naming import check_label
 
 _SYSTEMD = Path("/run/systemd/system")
+_entered: list["ProcessContainer"] = []
+"""Those that this process is in; the first is that which it entered first."""
 
 
 def current_process_as_container(name: str = "test-process", environment: str = "") -> "ProcessContainer":
@@ -40,14 +43,27 @@ def current_process_as_container(name: str = "test-process", environment: str = 
     return container
 
 
+def release(process: int) -> None:
+    """Moves a child of this process to where this one was before it had a cgroup of its own.
+
+    It is for one that outlives this process. Nothing happens where that is not permitted, or this process has
+    no cgroup of its own.
+    """
+    for occupancy in _entered[0].occupancies if _entered else ():
+        with contextlib.suppress(OSError):
+            occupancy.release(process)
+
+
 class ProcessContainer:
     """A process in a cgroup of its own; a context manager, which moves it back at its end."""
 
     def __init__(self, name: str, occupancies: Sequence[Occupancy]) -> None:
         self.name = name
         """As it was given: what monitoring shows as the workload."""
-        self._occupancies = list(occupancies)
+        self.occupancies = tuple(occupancies)
+        """It in each of the hierarchies; none once it is closed."""
         self._process = os.getpid()
+        _entered.append(self)
         atexit.register(self.close)
 
     @classmethod
@@ -71,7 +87,7 @@ class ProcessContainer:
         """The cgroup's path by controller, as the kernel names it: `/e2e/<name>`, or ending so."""
         return {
             controller: occupancy.place.path
-            for occupancy in self._occupancies
+            for occupancy in self.occupancies
             for controller in sorted(occupancy.controllers)
         }
 
@@ -92,7 +108,11 @@ class ProcessContainer:
         if os.getpid() != self._process:
             return
         atexit.unregister(self.close)
-        occupancies, self._occupancies = self._occupancies, []
+        occupancies, self.occupancies = self.occupancies, ()
+        if self in _entered:
+            _entered.remove(self)
+        for other in _entered:
+            other.occupancies = tuple(each.without(occupancies) for each in other.occupancies)
         _end([occupancy.end for occupancy in reversed(occupancies)])
 
     def __enter__(self) -> Self:

@@ -15,6 +15,7 @@ from typing import Any
 
 from e2e import Client, E2EError, embedded
 from e2e.addresses import VARIABLE
+from e2e.cgroups.leftovers import find_leftovers
 from e2e.cli.controller_side import ask
 from e2e.cli.files import Given
 from e2e_api.manifests import ContainerFields
@@ -103,6 +104,12 @@ def check_inotify(folder: Path = _INOTIFY) -> Iterator[Finding]:
             continue
         remedy = "" if limit >= few else f"as root: sysctl fs.inotify.{name}={few * 8}"
         yield Finding(Mark.WARNING if remedy else Mark.GOOD, f"inotify: {name} is {limit}", remedy)
+
+
+def check_cgroups() -> Iterator[Finding]:
+    """Whether processes that were killed left cgroups."""
+    for left in find_leftovers():
+        yield Finding(Mark.WARNING, f"cgroup {left.path} is left of a process that is gone", "e2e gc")
 
 
 def check_controller(address: str | None, *, engine_answers: bool) -> Iterator[Finding]:

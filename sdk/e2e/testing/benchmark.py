@@ -1,6 +1,7 @@
 """Benchmarks as tests: the fixture `e2e_benchmark`, and what it measured told at the end of the run."""
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,14 +28,16 @@ _MARKER_HELP = (
     f"{MARKER}(repetitions=10, warmup=1, tolerance=0.05): a test that measures, and how it compares; "
     "with `--dist loadgroup`, one xdist worker does them all"
 )
+_LONGEST_NAME = 120
 _MARKER_OPTIONS = {"repetitions", "warmup", "tolerance", "names", "higher_is_better"}
 
 
 class Benchmark:
     """What a test measures with; its reports are written and told when the test ends."""
 
-    def __init__(self, test: str, defaults: dict[str, Any], folder: Path | None) -> None:
+    def __init__(self, test: str, file: str, defaults: dict[str, Any], folder: Path | None) -> None:
         self._test = test
+        self._file = file
         self._defaults = defaults
         self._folder = folder
         self._phases: list[MeasuredPhase | AsyncMeasuredPhase] = []
@@ -97,7 +100,7 @@ class Benchmark:
     def _write(self, measured: "Report | Comparison", name: str) -> str:
         from e2e_api.errors import InvalidArgument
 
-        file = self._free(name if name.startswith(self._test) else f"{self._test}-{name}")
+        file = self._free(self._file if name == self._test else f"{self._file}-{name}")
         assert self._folder is not None  # noqa: S101 - asked before
         try:
             return f"written: {measured.write(self._folder, file).with_suffix('.html')}"
@@ -137,10 +140,21 @@ def e2e_benchmark(request: pytest.FixtureRequest) -> Iterator[Benchmark]:
     marker = request.node.get_closest_marker(MARKER)
     folder = request.config.stash.get(FOLDER, None)
     test = re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
-    benchmark = Benchmark(test, _defaults(marker), folder)
+    benchmark = Benchmark(test, _file_name(request.node.nodeid), _defaults(marker), folder)
     yield benchmark
     for text in benchmark.end():
         request.node.user_properties.append((PROPERTY, text))
+
+
+def _file_name(test: str) -> str:
+    """A name that no other test's reports have; of `tests/test_web.py::test_load` `tests-test_web-test_load`."""
+    path, _, within = test.partition("::")
+    path = path.removesuffix(".py").replace("/", "-")
+    name = f"{path}-{re.sub(r'::|[[]', '-', within).removesuffix(']')}"
+    safe = re.sub(r"[^\w.-]+", "-", name)
+    if safe == name and len(name) <= _LONGEST_NAME:
+        return name
+    return f"{safe[:_LONGEST_NAME]}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
 
 
 def _defaults(marker: pytest.Mark | None) -> dict[str, Any]:

@@ -65,12 +65,30 @@ def test_what_was_measured_is_told_and_written(tmp_path: Path, workers: tuple[st
     assert "new beside old, 6 and 6 repetitions" in told
     assert "| web | " in told
     assert "broken" not in told
-    assert f"written: {tmp_path}/reports/test_phase.html" in told
+    assert f"written: {tmp_path}/reports/test_it-test_phase.html" in told
     assert {path.name for path in (tmp_path / "reports").iterdir()} == {
-        f"{name}.{suffix}"
+        f"test_it-{name}.{suffix}"
         for name in ("test_ways-old-new", "test_ways-a-b", "test_phase", "test_async-a-b", "test_async-a-b-2")
         for suffix in ("json", "md", "html")
     }
+
+
+SAME = """
+import pytest
+@pytest.mark.parametrize("way", ["a/b", "a-b", pytest.param("x", id="x" * 300)])
+def test_same(e2e_benchmark, way):
+    e2e_benchmark.compare(lambda: 1, lambda: 1, repetitions=1, warmup=0)
+"""
+
+
+def test_no_test_overwrites_another_s_reports(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "test_other.py").write_text(SAME)
+    run(tmp_path, "--e2e-benchmark-dir", "reports", tests=SAME)
+    names = sorted(path.name for path in (tmp_path / "reports").glob("*.json"))
+    assert len(names) == 6
+    assert names[0].startswith("below-test_other-test_same-")
+    assert "test_it-test_same-a-b-a-b.json" in names
 
 
 def test_the_marker_leaves_them_out(tmp_path: Path) -> None:

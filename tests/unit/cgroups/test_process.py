@@ -8,6 +8,8 @@ import pytest
 import e2e
 from e2e.cgroups import CgroupError, NotPermitted, ProcessContainer
 from e2e.cgroups.hierarchies import read_hierarchies
+from e2e.cgroups.leftovers import find_leftovers
+from e2e.cgroups.process import release
 from tests.unit.cgroups.fake_kernel import OWN, FakeKernel
 
 SCOPE = "/user.slice/user-1000.slice/session-3.scope"
@@ -240,6 +242,75 @@ def test_what_killed_processes_left_is_taken_over_or_removed(kernel: FakeKernel)
         assert kernel.where() == ["memory/e2e/bench"]
         assert groups(kernel, "left") == []
     assert kernel.where(STRANGER) == ["memory/e2e/in-use"]
+
+
+def test_what_killed_processes_left_is_found_and_removed(kernel: FakeKernel) -> None:
+    version_1(kernel, home="/user.slice")
+    root = kernel.folder / "memory"
+    kernel.put(STRANGER, root / "e2e/in-use")
+    kernel.put(STRANGER, root / "e2e/held/inner")
+    with enter(kernel, "alive"):
+        for left in ("again", "shop.left", "shop.left/inner", "hidden"):
+            kernel.make(root / "e2e" / left)
+        (root / "e2e/hidden/cgroup.procs").write_text("0\n")  # one that this process' namespace does not see
+        for left in ("memory/user.slice/e2e", "memory/user.slice/e2e/below", "pids/e2e/shop.left"):
+            kernel.make(kernel.folder / left)
+        found = find_leftovers(read_hierarchies(kernel.proc), kernel)
+        assert [(left.path, left.environment, len(left.groups)) for left in found] == [
+            ("/e2e/again", "", 1),
+            ("/e2e/shop.left", "shop", 2),
+            ("/user.slice/e2e/below", "", 1),
+        ]
+        kernel.put(ORPHAN, root / "e2e/again")  # meanwhile
+        for left in found[1:]:
+            left.remove(kernel)
+            left.remove(kernel)
+        with pytest.raises(CgroupError, match=r"/e2e/again cannot be removed: .*busy"):
+            found[0].remove(kernel)
+        assert find_leftovers(read_hierarchies(kernel.proc), kernel) == []
+        assert "memory/e2e/alive" in kernel.where()
+    assert groups(kernel, "e2e") == ["memory/e2e"]
+    assert kernel.where(STRANGER) == ["memory/e2e/held/inner", "memory/e2e/in-use"]
+
+
+def test_what_this_user_may_not_remove_is_not_told(kernel: FakeKernel) -> None:
+    root = kernel.mount("memory", "memory", home="/before")
+    kernel.make(root / "e2e")
+    kernel.make(root / "e2e/left")
+    kernel.owned = set()
+    assert find_leftovers(read_hierarchies(kernel.proc), kernel) == []
+
+
+def test_one_that_is_held_is_not_left(kernel: FakeKernel) -> None:
+    root = kernel.mount("memory", "memory", home="/before")
+    kernel.make(root / "e2e")
+    kernel.make(root / "e2e/begins")
+    (left,) = find_leftovers(read_hierarchies(kernel.proc), kernel)
+    lock = kernel.lock(root / "e2e/begins")
+    assert lock is not None
+    assert find_leftovers(read_hierarchies(kernel.proc), kernel) == []
+    left.remove(kernel)
+    assert groups(kernel, "begins") == ["memory/e2e/begins"]
+    os.close(lock)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_shall_outlive_this_process_goes_to_where_it_came_from(kernel: FakeKernel, version: int) -> None:
+    words = "memory" if version == 1 else ALL.replace(",", " ")
+    root = kernel.mount("tree", words, home="/user.slice/terminal", version=version)
+    kernel.put(CHILD, root / "elsewhere")
+    release(CHILD)
+    assert kernel.where(CHILD) == ["tree/elsewhere"]
+    with enter(kernel, "outer") as outer, enter(kernel, "inner"):
+        kernel.put(ORPHAN, root / "e2e/inner")
+        release(CHILD)
+        assert kernel.where(CHILD) == ["tree/user.slice/terminal"]
+        kernel.refused[root / "user.slice/terminal/cgroup.procs"] = errno.EACCES
+        release(ORPHAN)
+        assert kernel.where(ORPHAN) == ["tree/e2e/inner"]
+        kernel.refused.clear()
+        outer.close()
+    assert kernel.where() == kernel.where(ORPHAN) == ["tree/user.slice/terminal"]
 
 
 def test_a_refusal_in_one_hierarchy_undoes_the_others(kernel: FakeKernel) -> None:

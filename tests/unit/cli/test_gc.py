@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from e2e.cgroups import CgroupError
 from e2e.cli.commands import gc
 
 from .conftest import RunE2E
@@ -25,7 +26,39 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return calls[0]
 
     monkeypatch.setattr(gc, "ask", ask)
+    monkeypatch.setattr(gc, "find_leftovers", list)
     return calls
+
+
+class FakeLeftover:
+    path, environment = "/e2e/shop.test-process", "shop"
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.removed = 0
+
+    def remove(self) -> None:
+        if self.problem:
+            raise CgroupError(self.problem)
+        self.removed += 1
+
+
+def test_cgroups_of_killed_processes(e2e: RunE2E, asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    left = FakeLeftover()
+    monkeypatch.setattr(gc, "find_leftovers", lambda: [left])
+    assert e2e("gc", "--controller", "abc")[2] == "nothing is left behind\n"
+    code, out, _ = e2e("gc", "--dry-run")
+    assert (code, left.removed) == (0, 0)
+    assert out.splitlines()[1].split() == ["-", "orphaned", "shop", "cgroup", left.path, "found"]
+    code, out, _ = e2e("gc", "-o", "json")
+    assert (code, left.removed) == (0, 1)
+    assert json.loads(out) == [
+        {**thing("-", "orphaned", "removed", environment="shop"), "stateDirectory": ""}
+        | {"kind": "cgroup", "name": left.path}
+    ]
+    left.problem = "it is busy"
+    code, _, err = e2e("gc")
+    assert (code, err) == (1, "cgroup /e2e/shop.test-process stays: it is busy\n")
 
 
 def test_nothing(e2e: RunE2E, asked: list[Any]) -> None:

@@ -39,6 +39,7 @@ def command(context: click.Context, files: tuple[str, ...]) -> int:
             usage.check_usage(answer),
             checks.check_state(),
             checks.check_inotify(),
+            checks.check_cgroups(),
             checks.check_controller(context.obj, engine_answers="error" not in answer),
         )
     ]

@@ -1,9 +1,10 @@
 """`e2e gc`: what controllers left that do not run any more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
+from e2e.cgroups.leftovers import find_leftovers
 from e2e.cli.controller_side import ask
 from e2e.cli.output import print_documents, print_table
 from e2e_api.errors import E2EError
@@ -26,6 +27,8 @@ _RESULTS = {"found": "found", "removed": "removed", "failed": "not removed"}
 def command(dry_run: bool, owner: str, form: str | None) -> int:
     """Removes what controllers left: containers, networks, volumes, images, folders.
 
+    And empty cgroups of test processes that were killed.
+
     A controller is stopped if its state folder is there, orphaned if that is gone, and unknown if that is on
     another machine. What runs is never touched, and what is unknown only by name. Manifests stay, but for
     those of environments that a client held. Ends with 1 when something could not be removed.
@@ -34,7 +37,7 @@ def command(dry_run: bool, owner: str, form: str | None) -> int:
     answer = ask("gc", *arguments, seconds=_SECONDS)
     if "error" in answer:
         raise E2EError(str(answer["error"]))
-    things: list[Mapping[str, str]] = answer["things"]
+    things: list[Mapping[str, str]] = [*answer["things"], *([] if owner else _cgroups(dry_run))]
     if form:
         print_documents(things, form)
     elif things:
@@ -44,6 +47,20 @@ def command(dry_run: bool, owner: str, form: str | None) -> int:
     if not form:
         _explain(things, dry_run=dry_run, named=bool(owner))
     return int(any(thing["result"] == "failed" for thing in things))
+
+
+def _cgroups(dry_run: bool) -> Iterator[Mapping[str, str]]:
+    """Those of processes that were killed."""
+    for left in find_leftovers():
+        told = {"controller": "-", "state": "orphaned", "environment": left.environment}
+        result, reason = "found" if dry_run else "removed", ""
+        try:
+            if not dry_run:
+                left.remove()
+        except E2EError as error:
+            result, reason = "failed", error.message
+        told |= {"stateDirectory": "", "kind": "cgroup", "name": left.path}
+        yield {**told, "result": result, "reason": reason}
 
 
 def _row(thing: Mapping[str, str]) -> Sequence[str]:
