@@ -1,11 +1,22 @@
 """Where a user's controller keeps its files: one rule for who starts one, and for who looks for it."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 STATE_FOLDER_IN_USE = 4
 """Exit code of a controller that found another one in its state folder."""
+
+START_LOCK = "embedded.lock"
+"""The file in a state folder that is locked by whoever starts a controller there, until it serves."""
+
+
+def state_folder(environment: Mapping[str, str]) -> Path:
+    """Where a controller is started that is told nothing else, as an absolute path without `..`."""
+    named = environment.get("E2E_STATE_DIR")
+    chosen = Path(named) if named else default_state_folder(environment)
+    return Path(os.path.abspath(chosen))  # noqa: PTH100 - as the controller names it
 
 
 def default_state_folder(environment: Mapping[str, str], engine: str = "") -> Path:

@@ -22,7 +22,7 @@ from pathlib import Path
 from e2e.addresses import Target
 from e2e.cgroups.process import release
 from e2e_api.errors import Unavailable
-from e2e_api.places import STATE_FOLDER_IN_USE, default_state_folder
+from e2e_api.places import START_LOCK, STATE_FOLDER_IN_USE, state_folder
 
 IDLE_TIMEOUT = "10s"
 _END_SECONDS = 5.0
@@ -45,9 +45,7 @@ class Place:
     @classmethod
     def default(cls) -> "Place":
         """`E2E_STATE_DIR`, else the one in the user's state directory for the engine that is chosen."""
-        named = os.environ.get("E2E_STATE_DIR")
-        chosen = Path(named) if named else default_state_folder(os.environ)
-        state = Path(os.path.abspath(chosen))  # noqa: PTH100 - without `..`, as the controller names it
+        state = state_folder(os.environ)
         path = state / "controller.sock"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
             digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
@@ -84,7 +82,7 @@ def ensure(place: Place | None = None) -> Target:
         return place.target
     for directory in {place.state, place.socket.parent}:
         _make_private(directory)
-    with _locked(place.state / "embedded.lock"):
+    with _locked(place.state / START_LOCK):
         if not _serves(place.socket):
             _start(place)
     return place.target

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from e2e import Client
+from e2e.cli.starting import wait_serving
 from e2e_api.quantities import format_duration, parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,5 +66,10 @@ def timeout_option(function: F) -> F:
 
 
 def connect(context: click.Context) -> Client:
-    """The connection to the controller that the command line names, to be used in a `with` block."""
-    return Client.connect(context.obj)
+    """The connection to the controller that the command line names, to be used in a `with` block.
+
+    One that is named may be just starting: it is waited for, a few seconds.
+    """
+    client = Client.connect(context.obj)
+    wait_serving(client.target.address)
+    return client

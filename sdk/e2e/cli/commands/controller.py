@@ -5,6 +5,8 @@ import sys
 
 import click
 
+from e2e.cli.starting import claim_start
+
 
 @click.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
@@ -17,4 +19,5 @@ def command(arguments: tuple[str, ...]) -> None:
         stream.flush()
     # In place of this process, so that signals reach it. -P: what lies in the working directory must not
     # stand in for a module of the controller's.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "e2e_controller", *arguments])  # noqa: S606
+    command = [sys.executable, "-P", "-m", "e2e_controller", *arguments, *claim_start(arguments)]
+    os.execv(sys.executable, command)  # noqa: S606
