@@ -1,5 +1,11 @@
-"""What Prometheus' own checker says of the pages that are served and the configurations that are written."""
+"""What Prometheus' own checker says of the pages that are served and the configurations that are written.
 
+Those of a running monitoring are checked in `test_monitoring`, with credentials in `test_credentials`, and
+Alertmanager's by its own checker in `test_prometheus_system`.
+"""
+
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +18,14 @@ import e2e
 import e2edb
 from e2e.prometheus.manifests import Setup
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES = sorted(FOLDER.rglob("*.yaml"))
+ASKED = """
+import app
+app.REQUESTS.labels("get", "/", "200").inc()
+app.DURATION.labels("/").observe(0.1)
+print(app.generate_latest(app.REGISTRY).decode(), end="")
+"""
 RULES = {"groups": [{"name": "g", "rules": [{"alert": "Down", "expr": "up == 0", "for": "1m"}]}]}
 
 
@@ -99,3 +112,14 @@ def test_the_metrics_of_the_controller(prometheus: e2e.Workload) -> None:
 def test_the_metrics_of_the_test_process(prometheus: e2e.Workload) -> None:
     """As far as they are not the test's own."""
     check(prometheus, "metrics", text=prometheus_client.generate_latest().decode())
+
+
+def test_the_metrics_of_the_example_and_of_a_given_text(
+    env: e2e.Environment, prometheus: e2e.Workload
+) -> None:
+    command = [sys.executable, "-B", "-c", ASKED]
+    page = subprocess.run(command, cwd=FOLDER / "exampleapp", capture_output=True, text=True, check=True)
+    assert 'http_requests_total{code="200",method="get",path="/"} 1.0' in page.stdout
+    check(prometheus, "metrics", text=page.stdout)
+    static = e2edb.static_metrics(env, "static", "# HELP jobs All.\n# TYPE jobs gauge\njobs 1")
+    check(prometheus, "metrics", text=file_of(static, "index.txt"))

@@ -25,7 +25,7 @@ def test_prometheus_and_thanos_show_what_they_should(tmp_path: Path) -> None:
 
         shows(p1, targets_page(p1), "myself", "prometheus-1:9090/metrics", "1/1 up")
         q.wait_sum_metrics(equals(1), "thanos_store_nodes_grpc_connections")
-        shows(q, "/stores", "sidecar-1:10901", 'prometheus="prometheus-1"')
+        shows(q, "/stores", "sidecar-1:10901", "UP", 'prometheus="prometheus-1"')
         query = urlencode({"g0.expr": "sum(up) + 4241", "g0.tab": 1})
         for workload in (p1, q):
             shows(workload, f"/graph?{query}", "sum(up) + 4241", "4242")
