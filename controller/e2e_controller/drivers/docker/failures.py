@@ -5,7 +5,6 @@ import http.client
 import json
 import re
 import socket
-import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,6 +23,7 @@ from e2e_controller.drivers.base import (
     SpecRefused,
 )
 from e2e_controller.drivers.docker.endpoint import Endpoint
+from e2e_controller.drivers.docker.tls_words import TURN_IT_ON, WANTS_TLS, why_no_tls
 from e2e_controller.drivers.docker.wording import plain
 
 _GARBAGE = (
@@ -124,6 +124,14 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
             r"sharing network namespace",
             lambda message: SpecRefused(message, remedy="run it in a network of its own, or on the host's"),
         ),
+        (
+            r"cannot assign requested address",
+            lambda message: SpecRefused(
+                message,
+                reason=Reason.START_FAILED,
+                remedy="--publish-address has to be an address of the engine's machine, such as 0.0.0.0",
+            ),
+        ),
         (r"is already in use by container|is ambiguous", NameTaken),
         (r"marked for removal", ContainerGone),
         (r"is not running|is (already |not )?paused|start a paused|resume a running", ContainerNotRunning),
@@ -139,6 +147,8 @@ def refusal_to_error(what: str, status: int, message: str) -> DriverError:
             return build(text)
     if status == 404:
         return ContainerGone(text)
+    if WANTS_TLS in message:
+        return EngineUnavailable(text, remedy=TURN_IT_ON)
     if status in (401, 407):
         return EngineUnavailable(text, remedy="allow this user to use the engine")
     if status == 400:
@@ -184,8 +194,8 @@ def _why_unreachable(error: BaseException, endpoint: Endpoint, seconds: float) -
     chain = list(_chain(error))
     system = [link for link in chain if isinstance(link, OSError) and link.errno is not None]
     numbers = {link.errno for link in system}
-    if any(isinstance(link, ssl.SSLError) for link in chain):
-        return f"does not agree on TLS: {error}", "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+    if tls := why_no_tls(chain, endpoint):
+        return tls
     if numbers & {errno.ENOENT, errno.ENOTSOCK, errno.ENOTDIR}:
         return f"has no socket at {endpoint.socket_path}", START_THE_ENGINE
     if numbers & {errno.EACCES, errno.EPERM}:

@@ -184,6 +184,7 @@ class Lifecycle:
             await self._wait_until_gone(container_id, what)
         self._known.forget(container_id)
         self._deaths.forget(container_id)
+        await self._engine.reach((), self._known.ports)
 
     async def _file_owner(self, container_id: str) -> tuple[int, int]:
         user = await self._looks.look(container_id, _user, self._environment(container_id)) or ""

@@ -26,7 +26,6 @@ _OPTIONS = {
     "ServerAliveInterval": "5",
     "ServerAliveCountMax": "3",
     "ExitOnForwardFailure": "yes",
-    "ControlMaster": "yes",
     "ControlPersist": "no",
     "StreamLocalBindMask": "0177",
     "LogLevel": "INFO",  # tells why a connection through it failed
@@ -96,9 +95,9 @@ class Tunnel:
         if ports <= self._ports <= ports | wanted:
             return True
         async with self._turn:
-            for port in self._ports - ports - wanted:
-                await self._ask("cancel", [port])
-                self._ports.discard(port)
+            if unwanted := sorted(self._ports - ports - wanted):
+                await self._ask("cancel", unwanted)
+                self._ports.difference_update(unwanted)
             missing = sorted(ports - self._ports)
             if not missing:
                 return True
@@ -115,7 +114,12 @@ class Tunnel:
         for left in self._folder.iterdir():
             left.unlink()
         command = self._command(
-            "-T", "-L", f"{self.near_end.socket_path}:{self._far_socket}", *self._destination, _UNTIL_WE_END
+            "-M",
+            "-T",
+            "-L",
+            f"{self.near_end.socket_path}:{self._far_socket}",
+            *self._destination,
+            _UNTIL_WE_END,
         )
         try:
             self._process = await asyncio.create_subprocess_exec(
