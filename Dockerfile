@@ -31,7 +31,7 @@ ENV PATH=/opt/e2e/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     E2E_STATE_DIR=/var/lib/e2e \
     E2E_FOLDER=/manifests \
-    E2E_HEALTH_SOCKET=/var/lib/e2e/health.sock
+    E2E_HEALTH_SOCKET=/dev/shm/e2e-health.sock
 VOLUME /var/lib/e2e
 WORKDIR /var/lib/e2e
 USER 65532:65532

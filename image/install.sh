@@ -49,12 +49,12 @@ find /usr -name '*.pyc' -newer /tmp/before | while read -r file; do
     cp "$file" "/rootfs$file"
 done
 
-mkdir -p /rootfs/opt /rootfs/etc /rootfs/var/lib/e2e /rootfs/manifests /rootfs/run /rootfs/tmp
+mkdir -p /rootfs/opt /rootfs/etc /rootfs/var/lib/e2e /rootfs/certs /rootfs/manifests /rootfs/run /rootfs/tmp
 mv /opt/e2e /rootfs/opt/
 rm -rf /rootfs/opt/e2e/include
 cp /etc/passwd /etc/group /rootfs/etc/
 echo "e2e:x:65532:65532:e2e controller:/var/lib/e2e:/sbin/nologin" >>/rootfs/etc/passwd
 echo "e2e:x:65532:" >>/rootfs/etc/group
-chown 65532:65532 /rootfs/var/lib/e2e
+chown 65532:65532 /rootfs/var/lib/e2e /rootfs/certs
 chmod 1777 /rootfs/tmp
 find /rootfs -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +

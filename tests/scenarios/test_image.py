@@ -58,10 +58,10 @@ def test_it_has_nothing_that_makes_software(content: dict[str, tarfile.TarInfo])
     assert "opt/e2e/lib/python3.11/site-packages/e2e_controller/manager.py" in content
 
 
-def test_its_user_can_change_nothing_but_the_state(content: dict[str, tarfile.TarInfo]) -> None:
+def test_its_user_can_change_nothing_but_state_and_certificates(content: dict[str, tarfile.TarInfo]) -> None:
     own = [name for name, member in content.items() if member.uid == 65532 or member.gid == 65532]
-    assert own == ["var/lib/e2e"]
-    assert content["var/lib/e2e"].uid == 65532
+    assert set(own) == {"var/lib/e2e", "certs"}
+    assert {content[name].uid for name in own} == {65532}
     open_to_all = [n for n, m in content.items() if m.mode & 0o002 and not m.issym() and not m.mode & 0o1000]
     assert open_to_all == []
     assert [name for name, member in content.items() if member.isfile() and member.mode & 0o6000] == []
