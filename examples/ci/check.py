@@ -23,7 +23,7 @@ def test_a_server_answers() -> None:
 
         with urlopen(f"http://{web.endpoint('http')}/index.html", timeout=30) as answer:
             assert answer.read() == b"hello\n"
-        assert web.exec("hostname").stdout
+        assert web.exec(["hostname"]).stdout
 
 
 if __name__ == "__main__":
