@@ -1,5 +1,6 @@
 from e2e import benchmark, cadvisor, cgroups, monitoring, profiling
 from e2e._sync import Client, Environment, Job, Queries, Traces, Workload
+from e2e.addresses import Controller
 from e2e.aio import AsyncClient, AsyncEnvironment, AsyncJob, AsyncQueries, AsyncTraces, AsyncWorkload
 from e2e.blueprint import Blueprint
 from e2e.browser import open_in_browser
@@ -46,6 +47,8 @@ from e2e_api.errors import (
     LimitExceeded,
     NotFound,
     NotRunning,
+    PermissionDenied,
+    Unauthenticated,
     Unavailable,
     WaitFailed,
     WaitTimeout,
@@ -95,6 +98,7 @@ __all__ = [
     "Conflict",
     "ContainerOptions",
     "ContainerStatus",
+    "Controller",
     "Dependency",
     "E2EError",
     "Endpoint",
@@ -119,6 +123,7 @@ __all__ = [
     "Metrics",
     "NotFound",
     "NotRunning",
+    "PermissionDenied",
     "Phase",
     "Port",
     "ProbeStatus",
@@ -138,6 +143,7 @@ __all__ = [
     "Tls",
     "Trace",
     "Traces",
+    "Unauthenticated",
     "Unavailable",
     "Volume",
     "WaitFailed",

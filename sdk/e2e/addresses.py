@@ -1,9 +1,13 @@
 """Where the controller is, and how its channel is set up."""
 
+import ipaddress
+import json
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from e2e.credentials import TOKEN, TOKEN_FILE, Credentials
 from e2e_api.errors import InvalidArgument
 
 VARIABLE = "E2E_CONTROLLER"
@@ -21,6 +25,53 @@ CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
+_NOTHING = Credentials()
+_RETRIES = {
+    # Of the calls that exceed a limit, the controller says which may be tried again, and when.
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "5s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
+            },
+        }
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """A controller, and what to show it; what is left out, the variable beside it says.
+
+        controller = e2e.Controller("ci.example:9443", ca_file="ca.crt", token_file="token")
+        with e2e.Environment("thanos", controller=controller) as env: ...
+
+    On a Unix socket, neither TLS nor a token is needed, and none is used.
+    """
+
+    address: str = ""
+    """`E2E_CONTROLLER`: unix:///path, host:port, or grpcs://host:port for TLS."""
+    token: str = field(default="", repr=False)
+    """`E2E_TOKEN`."""
+    token_file: str | Path = ""
+    """`E2E_TOKEN_FILE`; read at each call."""
+    ca_file: str | Path = ""
+    """`E2E_CA_FILE`: who signed the controller's certificate, in PEM; with it, TLS is used."""
+    client_cert: str | Path = ""
+    """`E2E_CLIENT_CERT`, for a controller that asks for one; in PEM."""
+    client_key: str | Path = ""
+    """`E2E_CLIENT_KEY`: its private key."""
+
+    @property
+    def credentials(self) -> Credentials:
+        """What was given. Raises InvalidArgument for what does not go together."""
+        return Credentials(
+            self.token, *map(str, (self.token_file, self.ca_file, self.client_cert, self.client_key))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +80,66 @@ class Target:
 
     address: str
     log: Path | None = None
+    tls: bool = False
+    credentials: Credentials = _NOTHING
 
     @property
     def embedded(self) -> bool:
         """Whether the SDK started it, and may start it again."""
         return self.log is not None
 
+    @property
+    def remote(self) -> bool:
+        """Whether it is reached over TCP."""
+        return not self.address.startswith("unix:")
 
-def parse(controller: str) -> Target:
-    """Reads `unix:///path/to.sock` or `host:port`. Raises InvalidArgument for anything else."""
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port of one that is reached over TCP."""
+        host, _, port = self.address.removeprefix("dns:").rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def options(self) -> Sequence[tuple[str, str | int]]:
+        """Those of its channel."""
+        if not self.remote:
+            return CHANNEL_OPTIONS
+        return (*CHANNEL_OPTIONS, ("grpc.service_config", json.dumps(_RETRIES)))
+
+
+def parse(controller: str, credentials: Credentials = _NOTHING) -> Target:
+    """Reads `unix:///path/to.sock`, `host:port`, `grpcs://host:port` (TLS) or `grpc://host:port` (none).
+
+    Raises InvalidArgument for anything else, and where a token would be sent in the clear.
+    """
     if controller.startswith("unix:"):
         path = controller.removeprefix("unix:").removeprefix("//")
         if path.startswith("/") and len(path) > 1:
             return Target(f"unix:{path}")
-    else:
-        host, _, port = controller.rpartition(":")
-        if host and "/" not in host and port.isdecimal() and 0 < int(port) < 65536:
-            return Target(f"dns:{controller}")
-    raise InvalidArgument(
-        f"{controller!r} is not a controller's address: expected unix:///path/to.sock or host:port"
-    )
+    scheme, separator, address = controller.rpartition("://")
+    host, _, port = address.rpartition(":")
+    plain = host and not set("/@") & set(host) and port.isdecimal() and 0 < int(port) < 65536
+    if not plain or controller.startswith("unix:") or (separator and scheme not in ("grpc", "grpcs")):
+        raise InvalidArgument(
+            f"{controller!r} is not a controller's address: expected unix:///path/to.sock, host:port or "
+            "grpcs://host:port"
+        )
+    tls = scheme == "grpcs" or (not separator and credentials.has_tls)
+    if credentials.has_token and not tls and not _is_loopback(host):
+        raise InvalidArgument(
+            f"the token is not sent to {controller} without TLS, where others could read it: set E2E_CA_FILE "
+            f"or name it grpcs://{address}, or unset {TOKEN} and {TOKEN_FILE}"
+        )
+    return Target(f"dns:{address}", tls=tls, credentials=credentials)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def revive(target: Target) -> None:
@@ -62,14 +153,15 @@ def revive(target: Target) -> None:
         embedded.ensure(embedded.Place.of(target))
 
 
-def resolve(controller: str | None) -> Target:
+def resolve(controller: str | Controller | None) -> Target:
     """The named controller, else the one of `E2E_CONTROLLER`, else the embedded one, started if need be.
 
     Blocks for as long as the embedded controller needs to start. Raises InvalidArgument and Unavailable.
     """
-    named = controller or os.environ.get(VARIABLE, "")
+    given = controller if isinstance(controller, Controller) else Controller(controller or "")
+    named = given.address or os.environ.get(VARIABLE, "")
     if named:
-        return parse(named)
+        return parse(named, given.credentials.or_from(os.environ))
     from e2e import embedded
 
     return embedded.ensure()

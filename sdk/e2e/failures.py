@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc
 
+from e2e import handshake
 from e2e.addresses import Target
 from e2e_api.errors import E2EError, Unavailable, from_rpc_error
 
@@ -16,9 +17,22 @@ _WORDS = {
 }
 """For what gRPC says, by a part of it."""
 
+_PLAIN = ("Cancelling all calls", "Connection refused", "DNS resolution failed")
+"""What says enough."""
+
 
 def _in_our_words(message: str) -> str:
     return next((words for part, words in _WORDS.items() if part in message), message)
+
+
+def may_be_explained(error: grpc.RpcError, target: Target) -> bool:
+    """Whether `typed_error` asks the controller what is wrong, which may take seconds."""
+    call: Any = error
+    return (
+        target.remote
+        and call.code() is grpc.StatusCode.UNAVAILABLE
+        and not any(part in (call.details() or "") for part in _PLAIN)
+    )
 
 
 def typed_error(error: grpc.RpcError, target: Target) -> E2EError:
@@ -29,7 +43,8 @@ def typed_error(error: grpc.RpcError, target: Target) -> E2EError:
     found = from_rpc_error(error)
     if not isinstance(found, Unavailable) or found.reason != grpc.StatusCode.UNAVAILABLE.name:
         return found  # the controller itself said so
-    lines = [f"the controller at {target.address} does not answer: {_in_our_words(found.message)}"]
+    why = handshake.explain(target) if may_be_explained(error, target) else ""
+    lines = [f"the controller at {target.address} does not answer: {why or _in_our_words(found.message)}"]
     if target.log is not None:
         from e2e.embedded import last_log_lines
 

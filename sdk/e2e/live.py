@@ -1,10 +1,12 @@
 """The environments of this process, for the pytest plugin: which are live, and what failed ones had to say.
 
-Imports nothing, so that asking costs nothing.
+Imports next to nothing, so that asking costs nothing.
 """
 
-live: dict[str, str | None] = {}
-"""The controller's address by the name of each started environment; None is the default one."""
+from typing import Any
+
+live: dict[str, Any] = {}
+"""The controller, as it was given, by the name of each started environment; None is the default one."""
 
 failures: list[tuple[str, str]] = []
 """(environment, evidence) of environments that were closed because of an exception; the plugin empties it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from e2e_api.errors import PermissionDenied
 
@@ -16,6 +16,8 @@ class Caller:
     prefixes: tuple[str, ...] | None = None
     """What the names of its environments begin with; None: all environments are."""
     read_only: bool = False
+    digest: bytes = field(default=b"", repr=False)
+    """Of the token that was shown: another token of the same name is another caller."""
 
     def sees(self, environment: str) -> bool:
         """Whether the environment is one of the caller's."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import grpc
@@ -15,6 +15,7 @@ from e2e_controller.drivers.base import ContainerGone, DriverError, EngineUnavai
 log = logging.getLogger(__name__)
 
 MAX_CALLS = 2_000
+_STATUS_SECONDS = 1.0
 _PUSHBACK = "grpc-retry-pushback-ms"
 
 
@@ -104,7 +105,10 @@ async def abort(context: Any, error: Exception) -> None:
     if isinstance(known, LimitExceeded):
         pushback = (_PUSHBACK, _milliseconds_to_wait(known))
         status = status._replace(trailing_metadata=(*status.trailing_metadata, pushback))
-    await context.abort_with_status(status)
+    # Its sending ends when the client has read what was written before, which may be never.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STATUS_SECONDS):
+            await context.abort_with_status(status)
 
 
 def _milliseconds_to_wait(error: LimitExceeded) -> str:

@@ -85,10 +85,11 @@ class Guard(grpc.aio.ServerInterceptor):
     def _refusal(self, error: E2EError) -> Any:
         """As a stream, which is what no request is read for beforehand."""
 
-        async def refuse(_requests: Any, context: Any) -> None:
+        async def refuse(_requests: Any, context: Any) -> AsyncIterator[Any]:
             if isinstance(error, Unauthenticated):
                 await self._note(error.reason, context.peer())
             await abort(context, error)
+            yield  # never: it is what makes this a stream
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 

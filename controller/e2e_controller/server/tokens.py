@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,12 +48,6 @@ class _Entry(BaseModel):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    digest: bytes
-    caller: Caller
-
-
 class Tokens:
     """Finds who shows a token."""
 
@@ -64,7 +57,7 @@ class Tokens:
         self._file = file
         self._table = table
         self._paths: tuple[Path, ...] = ()
-        self._known: tuple[_Known, ...] = ()
+        self._known: tuple[Caller, ...] = ()
         self._stamp = Stamp.of(())
         self.read()
 
@@ -79,12 +72,12 @@ class Tokens:
         found: Caller | None = None
         for known in self._known:
             if hmac.compare_digest(known.digest, digest):
-                found = known.caller
+                found = known
         return found
 
     def knows(self, caller: Caller) -> bool:
         """Whether there still is such a token, of the same reach."""
-        return any(known.caller == caller for known in self._known)
+        return caller in self._known
 
     def renew(self) -> bool:
         """Reads the files again where they have changed; whether they had. Raises `RenewalError`."""
@@ -101,34 +94,35 @@ class Tokens:
             if entry.token_file is not None and self._table is not None:
                 paths.append(self._table.parent / entry.token_file)
         stamp = Stamp.of(paths)
-        known = [_known(entry, self._table) for entry in entries]
+        known = [_caller(entry, self._table) for entry in entries]
         if self._file is not None:
-            known.append(_Known(_digest(_read_token(self._file), str(self._file)), Caller(_SINGLE)))
+            known.append(Caller(_SINGLE, digest=_digest(_read_token(self._file), str(self._file))))
         if self._text:
-            known.append(_Known(_digest(self._text, "E2E_TOKEN"), Caller(_SINGLE)))
+            known.append(Caller(_SINGLE, digest=_digest(self._text, "E2E_TOKEN")))
         if not known:
             raise RenewalError(f"{self._table}: there is no token in it")
         _check_unique(known)
         self._known, self._paths, self._stamp = tuple(known), tuple(paths), stamp
 
 
-def _known(entry: _Entry, table: Path | None) -> _Known:
+def _caller(entry: _Entry, table: Path | None) -> Caller:
     prefixes = None if entry.environments is None else tuple(entry.environments)
-    caller = Caller(entry.name, prefixes, entry.read_only)
     if entry.sha256 is not None:
-        return _Known(bytes.fromhex(entry.sha256), caller)
-    if entry.token_file is not None and table is not None:
+        digest = bytes.fromhex(entry.sha256)
+    elif entry.token_file is not None and table is not None:
         path = table.parent / entry.token_file
-        return _Known(_digest(_read_token(path), str(path)), caller)
-    return _Known(_digest(entry.token or "", f"token {entry.name}"), caller)
+        digest = _digest(_read_token(path), str(path))
+    else:
+        digest = _digest(entry.token or "", f"token {entry.name}")
+    return Caller(entry.name, prefixes, entry.read_only, digest)
 
 
-def _check_unique(known: Sequence[_Known]) -> None:
-    names = [one.caller.name for one in known]
+def _check_unique(known: Sequence[Caller]) -> None:
+    names = [caller.name for caller in known]
     for name in names:
         if names.count(name) > 1:
             raise RenewalError(f"two tokens are called {name}")
-    if len({one.digest for one in known}) < len(known):
+    if len({caller.digest for caller in known}) < len(known):
         raise RenewalError("a token stands there twice, under two names")
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
 
-from e2e.addresses import CHANNEL_OPTIONS, Target
+from e2e.addresses import Target
 from e2e.failures import typed_error
 from e2e.standing import caller_metadata
 from e2e_api.errors import Unavailable, WaitTimeout
@@ -98,8 +98,12 @@ class Transport:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._metadata = caller_metadata()
-        self._channel = grpc.insecure_channel(target.address, options=CHANNEL_OPTIONS)
+        self._standing = caller_metadata()
+        if target.tls:
+            credentials = target.credentials.channel_credentials()
+            self._channel = grpc.secure_channel(target.address, credentials, options=target.options)
+        else:
+            self._channel = grpc.insecure_channel(target.address, options=target.options)
         self.manifests = ManifestServiceStub(self._channel)
         self.environments = EnvironmentServiceStub(self._channel)
         self.waits = WaitServiceStub(self._channel)
@@ -117,7 +121,7 @@ class Transport:
     ) -> _Response:
         """One request, one response. `timeout` in seconds is the call's deadline."""
         try:
-            return method(request, timeout=timeout, metadata=self._metadata)
+            return method(request, timeout=timeout, metadata=self._metadata())
         except grpc.RpcError as error:
             raise typed_error(error, self._target) from None
 
@@ -129,7 +133,7 @@ class Transport:
         timeout: float | None,
     ) -> Iterator[Iterator[_Response]]:
         """The responses to one request; leaving the block ends the call."""
-        call = method(request, timeout=timeout, metadata=self._metadata)
+        call = method(request, timeout=timeout, metadata=self._metadata())
         try:
             yield iter(call)
         except grpc.RpcError as error:
@@ -160,7 +164,7 @@ class Transport:
         timeout: float | None,
     ) -> Iterator[Iterator[_Response]]:
         """The responses to several requests; leaving the block ends the call."""
-        call = method(iter(requests), timeout=timeout, metadata=self._metadata)
+        call = method(iter(requests), timeout=timeout, metadata=self._metadata())
         try:
             yield iter(call)
         except grpc.RpcError as error:
@@ -172,7 +176,7 @@ class Transport:
         self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request, timeout: float
     ) -> Held[_Response]:
         """Opens a stream without a deadline, whose first response comes within `timeout` seconds."""
-        call = method(request, metadata=self._metadata)
+        call = method(request, metadata=self._metadata())
         late = threading.Event()
 
         def give_up() -> None:
@@ -196,6 +200,9 @@ class Transport:
         finally:
             timer.cancel()
         return Held(call, first)
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return (*self._standing, *self._target.credentials.metadata())
 
 
 def _repeated(responses: Iterator[_Response], interval: float) -> Generator[_Response, None, None]:

@@ -8,6 +8,7 @@ from e2e._sync._transport import pause
 from e2e._sync.client import Client
 from e2e._sync.companion import Companion
 from e2e._sync.lease import Lease
+from e2e.addresses import Controller
 from e2e.messages import container_key, environment_key, is_defined_by_user
 from e2e.specs import to_documents
 from e2e.values import Goal
@@ -23,7 +24,7 @@ _RESTART_SECONDS, _RETRY_SECONDS = 10.0, 0.1
 class Session:
     """One environment at one controller; `timeout` in seconds is that of waits that are given none."""
 
-    def __init__(self, environment: str, controller: str | None, timeout: float) -> None:
+    def __init__(self, environment: str, controller: str | Controller | None, timeout: float) -> None:
         self.environment = environment
         self.timeout = timeout
         self._controller = controller

@@ -8,13 +8,13 @@ from __future__ import annotations  # gRPC's generic types exist for type checke
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
 
-from e2e.addresses import CHANNEL_OPTIONS, Target
-from e2e.failures import cut_off, typed_error
+from e2e.addresses import Target
+from e2e.failures import cut_off, may_be_explained, typed_error
 from e2e.standing import caller_metadata
 from e2e_api.errors import Unavailable, WaitTimeout
 from e2e_api.v1.container_service_pb2_grpc import ContainerServiceStub
@@ -114,8 +114,12 @@ class AsyncTransport:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._metadata = caller_metadata()
-        self._channel = grpc.aio.insecure_channel(target.address, options=CHANNEL_OPTIONS)
+        self._standing = caller_metadata()
+        if target.tls:
+            credentials = target.credentials.channel_credentials()
+            self._channel = grpc.aio.secure_channel(target.address, credentials, options=target.options)
+        else:
+            self._channel = grpc.aio.insecure_channel(target.address, options=target.options)
         self.manifests = ManifestServiceStub(self._channel)
         self.environments = EnvironmentServiceStub(self._channel)
         self.waits = WaitServiceStub(self._channel)
@@ -132,8 +136,8 @@ class AsyncTransport:
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request, timeout: float
     ) -> _Response:
         """One request, one response. `timeout` in seconds is the call's deadline."""
-        with self._typed_errors():
-            return await method(request, timeout=timeout, metadata=self._metadata)
+        async with self._typed_errors():
+            return await method(request, timeout=timeout, metadata=self._metadata())
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -143,9 +147,9 @@ class AsyncTransport:
         timeout: float | None,
     ) -> AsyncIterator[AsyncIterator[_Response]]:
         """The responses to one request; leaving the block ends the call."""
-        call = method(request, timeout=timeout, metadata=self._metadata)
+        call = method(request, timeout=timeout, metadata=self._metadata())
         try:
-            with self._typed_errors():
+            async with self._typed_errors():
                 yield aiter(call)
         finally:
             call.cancel()
@@ -173,9 +177,9 @@ class AsyncTransport:
         timeout: float | None,
     ) -> AsyncIterator[AsyncIterator[_Response]]:
         """The responses to several requests; leaving the block ends the call."""
-        call = method(iter(requests), timeout=timeout, metadata=self._metadata)
+        call = method(iter(requests), timeout=timeout, metadata=self._metadata())
         try:
-            with self._typed_errors():
+            async with self._typed_errors():
                 yield aiter(call)
         finally:
             call.cancel()
@@ -187,9 +191,9 @@ class AsyncTransport:
         timeout: float,
     ) -> AsyncHeld[_Response]:
         """Opens a stream without a deadline, whose first response comes within `timeout` seconds."""
-        call = method(request, metadata=self._metadata)
+        call = method(request, metadata=self._metadata())
         try:
-            with self._typed_errors():
+            async with self._typed_errors():
                 first: Any = await asyncio.wait_for(call.read(), timeout)
         except TimeoutError:
             call.cancel()
@@ -201,11 +205,16 @@ class AsyncTransport:
             raise Unavailable("the controller ended the stream at once")
         return AsyncHeld(call, first)
 
-    @contextlib.contextmanager
-    def _typed_errors(self) -> Iterator[None]:
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return (*self._standing, *self._target.credentials.metadata())
+
+    @contextlib.asynccontextmanager
+    async def _typed_errors(self) -> AsyncIterator[None]:
         try:
             yield
         except grpc.RpcError as error:
+            if may_be_explained(error, self._target):
+                raise await in_thread(typed_error, error, self._target) from None
             raise typed_error(error, self._target) from None
         except asyncio.CancelledError:
             task = asyncio.current_task()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from e2e import evidence
-from e2e.addresses import Target, resolve
+from e2e.addresses import Controller, Target, resolve
 from e2e.aio._transport import AsyncHeld, AsyncTransport, in_thread
 from e2e.aio.containers import output
 from e2e.bundles import BundleWriter, target_path
@@ -36,8 +36,11 @@ class AsyncClient:
         self.transport = AsyncTransport(target)
 
     @classmethod
-    async def connect(cls, controller: str | None = None) -> Self:
-        """Connects to `controller` (`unix:///path` or `host:port`), else to the one `E2E_CONTROLLER` names.
+    async def connect(cls, controller: str | Controller | None = None) -> Self:
+        """Connects to `controller`, else to the one `E2E_CONTROLLER` names.
+
+        `controller` is an address (`unix:///path`, `host:port`, `grpcs://host:port`), or a `Controller` with
+        what TLS and tokens need.
 
         With neither, the embedded controller is used, and started if it does not run. Nothing is sent yet
         to a named one: a controller that is not there shows at the first call.

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from e2e import bundles, evidence, live, naming
+from e2e.addresses import Controller
 from e2e.aio.interactive import AsyncInteractive
 from e2e.aio.job import AsyncJob
 from e2e.aio.metrics import AsyncInstrumentedTogether
@@ -39,7 +40,7 @@ class AsyncEnvironment(AsyncInteractive, AsyncInstrumentedTogether):
         self,
         name: str | None = None,
         *,
-        controller: str | None = None,
+        controller: str | Controller | None = None,
         keep: bool = False,
         shared: bool = False,
         keep_on_failure: bool = False,
@@ -53,8 +54,9 @@ class AsyncEnvironment(AsyncInteractive, AsyncInstrumentedTogether):
 
         Args:
             name: a DNS label; None is a name for the calling test or function, the same in each run.
-            controller: `unix:///path` or `host:port`; None is the one that `E2E_CONTROLLER` names, else the
-                embedded one, which is started when it does not run.
+            controller: `unix:///path`, `host:port`, `grpcs://host:port`, or a `Controller` with what TLS and
+                tokens need; None is the one that `E2E_CONTROLLER` names, else the embedded one, which is
+                started when it does not run.
             keep: leave everything as it is at the end.
             shared: other processes, such as parallel test workers, hold it too: what is there already stays,
                 and it goes a little after the last of them has left.
@@ -84,7 +86,9 @@ class AsyncEnvironment(AsyncInteractive, AsyncInstrumentedTogether):
         self._session = AsyncSession(chosen, controller, timeout)
 
     @classmethod
-    def attach(cls, name: str, *, controller: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> Self:
+    def attach(
+        cls, name: str, *, controller: str | Controller | None = None, timeout: float = DEFAULT_TIMEOUT
+    ) -> Self:
         """An environment that somebody else defines, such as manifests in a watched folder.
 
         It is claimed neither at its start nor deleted at its end. Look workloads up with `get`.

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from e2e.addresses import Controller
 from e2e.aio._transport import pause
 from e2e.aio.client import AsyncClient
 from e2e.aio.companion import AsyncCompanion
@@ -23,7 +24,7 @@ _RESTART_SECONDS, _RETRY_SECONDS = 10.0, 0.1
 class AsyncSession:
     """One environment at one controller; `timeout` in seconds is that of waits that are given none."""
 
-    def __init__(self, environment: str, controller: str | None, timeout: float) -> None:
+    def __init__(self, environment: str, controller: str | Controller | None, timeout: float) -> None:
         self.environment = environment
         self.timeout = timeout
         self._controller = controller

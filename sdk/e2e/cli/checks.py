@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e import Client, E2EError, embedded
-from e2e.addresses import VARIABLE
+from e2e.addresses import VARIABLE, Controller
 from e2e.cgroups.leftovers import find_leftovers
 from e2e.cli.controller_side import ask
 from e2e.cli.files import Given
@@ -112,9 +112,10 @@ def check_cgroups() -> Iterator[Finding]:
         yield Finding(Mark.WARNING, f"cgroup {left.path} is left of a process that is gone", "e2e gc")
 
 
-def check_controller(address: str | None, *, engine_answers: bool) -> Iterator[Finding]:
+def check_controller(address: str | Controller | None, *, engine_answers: bool) -> Iterator[Finding]:
     """Whether a controller serves; the embedded one is started for that."""
-    named = address or os.environ.get(VARIABLE, "")
+    given = address.address if isinstance(address, Controller) else address
+    named = given or os.environ.get(VARIABLE, "")
     if not named and not engine_answers:
         yield Finding(Mark.WARNING, "controller: not tried, as it needs the engine")
         return

@@ -30,6 +30,8 @@ VERBS = {
     "catalog": "List ready-made systems, or print the manifests of one.",
     "diff": "Show what applying manifests would change.",
     "trace": "Show where the time of an environment's start went.",
+    "certs": "Make or renew certificates for a controller and its clients.",
+    "token": "Make a token for a controller and its clients.",
     "doctor": "Look for what is missing on this machine.",
 }
 
@@ -58,14 +60,25 @@ class Verbs(click.Group):
 @click.option(
     "--controller",
     metavar="ADDRESS",
-    help="The controller: unix:///path/to.sock or host:port. Default: the one that E2E_CONTROLLER names, "
-    "else an embedded one, which is started when it does not run.",
+    help="The controller: unix:///path/to.sock, host:port or grpcs://host:port. Default: the one that "
+    "E2E_CONTROLLER names, else an embedded one, which is started when it does not run.",
 )
+@click.option("--token-file", metavar="FILE", help="What it asks for. [E2E_TOKEN_FILE; E2E_TOKEN]")
+@click.option(
+    "--ca-file", metavar="FILE", help="Who signed its certificate, in PEM; asks for TLS. [E2E_CA_FILE]"
+)
+@click.option("--client-cert", metavar="FILE", help="Certificate to show it, in PEM. [E2E_CLIENT_CERT]")
+@click.option("--client-key", metavar="FILE", help="The certificate's private key. [E2E_CLIENT_KEY]")
 @click.version_option(package_name="e2e-controller", prog_name="e2e", message="%(prog)s %(version)s")
 @click.pass_context
-def program(context: click.Context, controller: str | None) -> None:
+def program(context: click.Context, /, controller: str | None, **files: str | None) -> None:
     """Keeps containers in the state that manifests ask for, and waits until they are ready."""
     context.obj = controller
+    given = {name: path for name, path in files.items() if path}
+    if given:
+        from e2e.addresses import Controller  # here, as it loads gRPC
+
+        context.obj = Controller(controller or "", **given)
 
 
 def main() -> NoReturn:

@@ -78,7 +78,7 @@ def pytest_runtest_makereport() -> Generator[None, Any, Any]:
     return report
 
 
-def _describe(environment: str, controller: str | None) -> str:
+def _describe(environment: str, controller: Any) -> str:
     """The evidence of an environment that is still there, and a bundle if asked; why not, of a failure."""
     from e2e import Client, E2EError, bundles, evidence
 

@@ -252,8 +252,8 @@ def test_addresses_are_read(text: str, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["unix://", "unix:relative", "localhost", ":9000", "host:0", "host:x", "http://a:1"]
+    "text", ["unix://", "unix:relative", "unix:9000", "localhost", ":9000", "host:0", "host:x", "http://a:1"]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument, match=r"expected unix:///path/to\.sock or host:port"):
+    with pytest.raises(InvalidArgument, match=r"expected unix:///path/to\.sock, host:port or"):
         parse(text)

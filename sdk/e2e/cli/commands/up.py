@@ -3,7 +3,7 @@
 import queue
 from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import click
 from rich.console import Console
@@ -101,7 +101,7 @@ def _follow(kept: "Kept", followed: Followed) -> str | None:
 class Kept:
     """What was applied, and the environments that are held for it."""
 
-    def __init__(self, client: Client, controller: str | None, timeout: float, *, keep: bool) -> None:
+    def __init__(self, client: Client, controller: Any, timeout: float, *, keep: bool) -> None:
         self.documents: dict[Key, str] = {}
         self._client = client
         self._controller = controller
