@@ -57,11 +57,12 @@ print(child.pid, flush=True)
 sys.stdin.read()
 """
 VERSION_2 = """
-import os, subprocess, sys, tempfile
+import os, subprocess, sys, tempfile, time
 from pathlib import Path
 from e2e.cgroups.files import Files
 from e2e.cgroups.hierarchies import read_hierarchies
-from e2e.cgroups.process import ProcessContainer
+from e2e.cgroups.leftovers import find_leftovers
+from e2e.cgroups.process import ProcessContainer, release
 
 own = Path("/proc/self")
 with tempfile.TemporaryDirectory() as folder:  # as a machine tells that has nothing but version 2
@@ -71,10 +72,25 @@ with tempfile.TemporaryDirectory() as folder:  # as a machine tells that has not
     Path(folder, "cgroup").write_text("\\n".join(line for line in lines if line.startswith("0::")))
     (unified,) = read_hierarchies(Path(folder))
 before = (own / "cgroup").read_text()
-with ProcessContainer.enter(sys.argv[1], [unified], Files()):
+with ProcessContainer.enter(sys.argv[1], [unified], Files()) as container:
     assert f"0::/e2e/{sys.argv[1]}" in (own / "cgroup").read_text()
+    group = unified.mount / "e2e" / sys.argv[1]
+    counted = lambda: int((group / "cpu.stat").read_text().split()[1]) / 1e6
+    before_loop, until = counted(), time.process_time() + 0.2
+    while time.process_time() < until:
+        pass
+    assert 0.15 < counted() - before_loop < 5
+    outlives = subprocess.Popen(["sleep", "60"])
+    release(outlives.pid)
+    assert Path(f"/proc/{outlives.pid}/cgroup").read_text() == before
+    outlives.kill()
+    outlives.wait()
+    (group.parent / (group.name + "-left")).mkdir()
+    (left,) = [one for one in find_leftovers([unified]) if one.path == f"/e2e/{group.name}-left"]
+    left.remove()
+    assert not left.groups[0].exists()
     child = subprocess.Popen(["sleep", "60"])
-    inner = unified.mount / "e2e" / sys.argv[1] / "inner"
+    inner = group / "inner"
     inner.mkdir()
     (inner / "cgroup.procs").write_text(str(child.pid))
 assert (own / "cgroup").read_text() == Path(f"/proc/{child.pid}/cgroup").read_text() == before
@@ -218,6 +234,25 @@ def test_many_come_and_go_at_once(name: str) -> None:
 @pytest.mark.skipif("cgroup2" not in Path("/proc/self/mountinfo").read_text(), reason="no version 2")
 def test_version_2_has_rules_of_its_own(name: str) -> None:
     told = subprocess.run([sys.executable, "-c", VERSION_2, name], capture_output=True, text=True)
+    assert told.stdout == "well\n", told.stderr
+
+
+READ_ONLY = """
+for tree in /sys/fs/cgroup /sys/fs/cgroup/*; do
+    if mountpoint -q "$tree"; then mount -o remount,bind,ro "$tree" || exit 77; fi
+done
+"$@" 2>told && exit 1
+grep '^  mount ' told >commands && sh -e ./commands && "$@"
+"""
+
+
+def test_in_a_tree_that_is_read_only_the_error_has_the_commands(name: str, tmp_path: Path) -> None:
+    """In a mount namespace of its own, as in a container."""
+    script = [sys.executable, "-c", COMES_AND_GOES, name]
+    command = ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", *script]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    if "unshare failed" in told.stderr or told.returncode == 77:
+        pytest.skip(told.stderr)
     assert told.stdout == "well\n", told.stderr
 
 
