@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Unpack
 
-from e2e import AnyEnvironment, AnyWorkload, ContainerOptions, File, HttpProbe, Linked, Metrics
+from e2e import (
+    AnyEnvironment,
+    AnyWorkload,
+    ContainerOptions,
+    File,
+    HttpProbe,
+    InvalidArgument,
+    Linked,
+    Metrics,
+)
 from e2edb.parts import Flags, command_line, with_env, with_files
 
 MINIO_IMAGE = "quay.io/minio/minio:RELEASE.2021-04-22T15-44-28Z"
@@ -107,10 +116,21 @@ def objstore_config(minio: Defined, bucket: str = "thanos", *, ca_file: str = ""
     config = {
         "bucket": bucket,
         "endpoint": minio.internal_endpoint("https" if secure else "http"),
-        "access_key": minio.manifest.spec.env[_USER],
-        "secret_key": minio.manifest.spec.env[_PASSWORD],
+        "access_key": _known(minio, _USER),
+        "secret_key": _known(minio, _PASSWORD),
         "insecure": not secure,
     }
     if ca_file:
         config["http_config"] = {"tls_config": {"ca_file": ca_file}}
     return {"type": "S3", "config": config}
+
+
+def _known(minio: Defined, variable: str) -> str:
+    """Raises InvalidArgument for what only the controller knows."""
+    value = minio.manifest.spec.env[variable]
+    found = value if isinstance(value, str) else value.value_from.value
+    if found is None:
+        raise InvalidArgument(
+            f"{variable} of {minio.name} is known to the controller alone: write the configuration by hand"
+        )
+    return found

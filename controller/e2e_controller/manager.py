@@ -263,7 +263,7 @@ class Manager:
     ) -> list[FolderSource]:
         interval = self._settings.rescan_interval
         try:
-            directories.manifests.mkdir(parents=True, exist_ok=True)
+            directories.manifests.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StartError(f"cannot make {directories.manifests}: {error.strerror}") from error
         managed = FolderSource(directories.manifests, intake.changed, intake.gone, rescan_interval=interval)

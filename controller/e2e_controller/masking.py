@@ -227,6 +227,7 @@ def _forms(secret: str) -> Iterable[str]:
         for escaped in (json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text)):
             yield escaped[1:-1]
     data = secret.encode("utf-8", "surrogateescape")
+    yield quote(data)
     yield quote(data, safe="")
     yield quote_plus(data)
     yield from _in_base64(data)

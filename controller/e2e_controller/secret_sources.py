@@ -111,9 +111,10 @@ def _content(root: Path, relative: Path, name: str) -> bytes:
             place = os.open(part, _FOLDER, dir_fd=place)
             stack.callback(os.close, place)
         handle = os.open(relative.name or ".", _FILE, dir_fd=place)
-        with open(handle, "rb") as file:  # noqa: PTH123 - of a descriptor
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise SecretError(f"{name} is no regular file", Reason.SECRET_DENIED)
+        stack.callback(os.close, handle)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise SecretError(f"{name} is no regular file", Reason.SECRET_DENIED)
+        with open(handle, "rb", closefd=False) as file:
             content = file.read(LONGEST + 1)
     if len(content) > LONGEST:
         raise SecretError(f"{name} has more than {LONGEST} bytes", Reason.SECRET_DENIED)
@@ -125,9 +126,9 @@ def load_key(path: Path) -> bytes:
 
     With another key, containers that have secrets are replaced once.
     """
-    with_key = path.read_bytes() if path.exists() else b""
-    if len(with_key) == _KEY_BYTES:
-        return with_key
+    known = path.read_bytes() if path.exists() else b""
+    if len(known) == _KEY_BYTES:
+        return known
     key = secrets.token_bytes(_KEY_BYTES)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.unlink(missing_ok=True)

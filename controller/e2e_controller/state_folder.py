@@ -155,7 +155,7 @@ class StateLock:
     def __enter__(self) -> Self:
         folder = self._path.parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # manifests may hold secrets
             file = self._path.open("a+", errors="replace")
         except OSError as error:
             raise StateFolderError(f"cannot use state folder {folder}: {error.strerror}") from error

@@ -99,6 +99,8 @@ def ready_condition(
 
     if running.status is not Status.TRUE or desired is None or container is None:
         return told(Status.FALSE, running.reason, running.message)
+    if desired.lacks is not None:
+        return told(Status.FALSE, desired.lacks.reason, desired.lacks.message)
     if desired.readiness is None:
         return told(Status.TRUE, Reason.NO_PROBE, "it runs, and has no readiness probe")
     if report is None or not report.attempts:

@@ -1,6 +1,7 @@
 """Completes objects with the secrets that they need, and finds those whose secrets have changed."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from e2e_controller.secret_sources import SecretSources
 from e2e_controller.secret_texts import SecretTexts
 from e2e_controller.veil import Veil
 
+log = logging.getLogger(__name__)
+
 
 class Secrets:
     """Secrets of workloads and jobs: read at each reconcile, so that one that was made again is taken."""
@@ -21,16 +24,28 @@ class Secrets:
         self._veil = veil
         self._told: dict[Key, SecretTexts] = {}
         """As of the last reconcile."""
+        self._good: dict[Key, tuple[int, SecretTexts]] = {}
+        """Those that were all there, and of which generation."""
 
     async def complete(self, object_: Object) -> Object:
-        """With what it needs, which is told nowhere from now on."""
-        object_ = await self.fresh(object_)
-        if object_.secrets is None:
-            self._told.pop(object_.key, None)
-        else:
-            self._told[object_.key] = object_.secrets
-            self._veil.know(object_.key, object_.secrets.values.values())
-        return object_
+        """With what it needs, which is told nowhere from now on.
+
+        One that is gone by now is no reason to end what runs with it.
+        """
+        key, fresh = object_.key, await self.fresh(object_)
+        if fresh.secrets is None:
+            self._told.pop(key, None)
+            self._good.pop(key, None)
+            return fresh
+        texts = self._told[key] = fresh.secrets
+        self._veil.know(key, texts.values.values())
+        generation, good = self._good.get(key, (0, texts))
+        if texts.problem and generation == object_.generation:
+            log.warning("%s goes on with what it has: %s", key, texts.problem, extra={"key": str(key)})
+            return replace(fresh, secrets=good)
+        if not texts.problem:
+            self._good[key] = object_.generation, texts
+        return fresh
 
     async def fresh(self, object_: Object) -> Object:
         """With what it needs, which is not kept."""

@@ -1,10 +1,17 @@
 """What is hidden, and what is not."""
 
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+
 from e2e_api.secrets import MASK
 from e2e_controller.masking import (
     Mask,
     masked_inspection,
     masked_manifest,
+    masked_variables,
     secrets_in,
     secrets_of,
 )
@@ -90,3 +97,98 @@ def test_secrets_are_hidden_wherever_they_stand_the_longest_first() -> None:
         == f"x {MASK} {MASK} abc+ {MASK}".encode() + b"\xff"
     )
     assert Mask(()).hide(b"as it is") == b"as it is"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("POSTGRES_PASSWORD", "postgres"),
+        ("REDIS_AUTH", "x7"),
+        ("Authorization", "Bearer abc"),
+        ("X-Auth-Key", "1"),
+        ("DB_PWD", "a"),
+        ("Cookie", "session=1"),
+        ("SSH_PASSPHRASE", "correct horse"),
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("PASSWORD_FILE", "no path, but the password"),
+        ("jwt", "e30.e30."),
+    ],
+)
+def test_names_that_say_so(name: str, value: str) -> None:
+    assert masked_variables({name: value}) == {name: MASK}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("POSTGRES_HOST_AUTH_METHOD", "trust"),
+        ("AUTHOR", "Ada"),
+        ("AUTH_URL", "http://keycloak:8080"),
+        ("REDIS_AUTH", "true"),
+        ("TOKEN_CHECKED", "False"),
+        ("AUTH", "public"),
+        ("PWD", "/srv"),
+        ("DB_PASSWORD_FILE", "/run/secrets/db"),
+    ],
+)
+def test_names_and_values_that_tell_nothing(name: str, value: str) -> None:
+    assert masked_variables({name: value}) == {name: value}
+
+
+@pytest.mark.parametrize("value", ["abc", "dev", "test", "admin", "4096", "password", "Public", MASK])
+def test_what_stands_in_any_text_is_hidden_only_where_it_is_given(value: str) -> None:
+    assert secrets_of({"DB_PASSWORD": value}) == set()
+
+
+@pytest.mark.parametrize("value", ["t0ken", "a-b-", "postgres", "12345678"])
+def test_what_does_not_is_looked_for_elsewhere(value: str) -> None:
+    assert secrets_of({"DB_PASSWORD": value}) == {value}
+
+
+@pytest.mark.parametrize("secret", ["p@ss wörd/+&", 'quo"ted\\\n', "s3cr3t-of-mine", "x" * 21, "ÿ" * 9])
+def test_encoded_secrets_are_hidden_too(secret: str) -> None:
+    mask = Mask({secret})
+    for user in ("", "u", "us", "use", "user"):
+        encoded = base64.b64encode(f"{user}:{secret}".encode()).decode()
+        shown = mask.hide_text(f"Authorization: Basic {encoded}")
+        kept = base64.b64decode(shown.removeprefix("Authorization: Basic ").partition(MASK)[0][:4] + "====")
+        assert MASK in shown, (user, shown)
+        assert secret[:4].encode() not in kept
+    for text in (quote(secret), quote_plus(secret), json.dumps({"a": secret}), repr(secret)):
+        assert MASK in mask.hide_text(text), text
+        assert MASK.encode() in mask.hide(text.encode()), text
+
+
+def test_a_secret_of_several_lines_is_hidden_line_by_line() -> None:
+    key = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\nx\n-----END KEY-----\n"
+    mask = Mask({key})
+    assert [mask.hide_text(line) for line in key.splitlines()] == [MASK, MASK, "x", MASK]
+    assert mask.hide_text(json.dumps([key])) == f'["{MASK}"]'
+
+
+def test_manifests_point_to_secrets_and_show_none() -> None:
+    spec = {
+        "build": {"context": ".", "args": {"NPM_TOKEN": "npm-1234", "VERSION": "2"}},
+        "env": {
+            "A": {"valueFrom": {"value": "geheim-12"}},
+            "B": {"valueFrom": {"file": "db"}},
+            "C": {"valueFrom": {"variable": "E2E_SECRET_C"}},
+        },
+        "secretFiles": [{"path": "/s", "from": {"value": "geheim-34"}}],
+        "files": [{"path": "/c", "content": "password: geheim-12"}, {"path": "/t", "from": "MetricTargets"}],
+        "command": ["geheim-34", "npm-1234"],
+    }
+    assert secrets_in({"spec": spec}) == {"geheim-12", "geheim-34", "npm-1234"}
+    assert masked_manifest({"spec": spec})["spec"] == {
+        "build": {"context": ".", "args": {"NPM_TOKEN": MASK, "VERSION": "2"}},
+        "env": {**spec["env"], "A": {"valueFrom": {"value": MASK}}},  # type: ignore[dict-item]
+        "secretFiles": [{"path": "/s", "from": {"value": MASK}}],
+        "files": [{"path": "/c", "content": f"password: {MASK}"}, {"path": "/t", "from": "MetricTargets"}],
+        "command": [MASK, MASK],
+    }
+
+
+def test_the_engines_view_shows_none_that_is_known_from_elsewhere() -> None:
+    config = {"Env": ["DSN=host=db pass=geheim-12"], "Cmd": ["run", "geheim-12"]}
+    shown = masked_inspection({"Config": config}, ["geheim-12"])
+    assert shown["Config"] == {"Env": [f"DSN=host=db pass={MASK}"], "Cmd": ["run", MASK]}

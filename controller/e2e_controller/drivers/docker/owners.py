@@ -10,6 +10,7 @@ from docker import APIClient
 from docker.errors import NotFound
 
 _TEXT_BYTES = 2**20
+_DIGITS = 10
 
 
 def names_somebody(user: str) -> bool:
@@ -21,9 +22,15 @@ def owner_of(user: str, passwd: str = "", group: str = "") -> tuple[int, int]:
     """Numbers of a user and its group, names by those files of the image; root's where they are not known."""
     name, _, group_name = user.partition(":")
     entry = _entry(passwd, name, 4)
-    uid = name if name.isdigit() else entry[2]
-    gid = group_name if group_name.isdigit() else _entry(group, group_name, 3)[2] if group_name else entry[3]
-    return (int(uid) if uid.isdigit() else 0, int(gid) if gid.isdigit() else 0)
+    uid = name if _is_number(name) else entry[2]
+    of_group = _entry(group, group_name, 3)[2] if group_name else entry[3]
+    gid = group_name if _is_number(group_name) else of_group
+    return (int(uid) if _is_number(uid) else 0, int(gid) if _is_number(gid) else 0)
+
+
+def _is_number(text: str) -> bool:
+    """Whether it can be a user's number; an image may have anything there."""
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
 
 
 def _entry(text: str, name: str, fields: int) -> Sequence[str]:
