@@ -102,6 +102,19 @@ def json_schema(out: Path) -> None:
     (out / "manifest.schema.json").write_text(text + "\n")
 
 
+def policy_schema(out: Path) -> None:
+    """Writes the schema that editors check policies with."""
+    from e2e_controller.policy.model import json_schema
+
+    (out / "policy.schema.json").write_text(json.dumps(json_schema(), indent=2, sort_keys=True) + "\n")
+
+
+def schemas(out: Path) -> None:
+    """Both."""
+    json_schema(out)
+    policy_schema(out)
+
+
 def sync_sdk(out: Path) -> None:
     """Turns the asynchronous client into the synchronous one; `_transport.py` is written twice by hand."""
     sync_twin(ROOT / "sdk/e2e/aio", out, SYNC_PACKAGE)
@@ -167,7 +180,7 @@ TARGETS = {
     "image": image_locks,
     "examples/manifests/standalone": standalone_manifests,
     "proto/e2e_api/v1": protobuf_code,
-    "proto": json_schema,
+    "proto": schemas,
     "sdk/e2e/_sync": sync_sdk,
     "e2edb/_sync": sync_systems,
 }

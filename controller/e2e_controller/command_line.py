@@ -32,6 +32,7 @@ _METAVARS = {
     "health_socket": "PATH",
     "engine": "ADDRESS",
     "image_mirror": "REGISTRY",
+    "policy": "POLICY",
     "address_pool": "RANGE",
     "subnet_prefix": "LENGTH",
     "controller_id": "NAME",

@@ -9,15 +9,15 @@ from e2e_api.conditions import Reason
 from e2e_api.errors import Conflict, E2EError
 from e2e_api.manifests import Environment, Manifest, environment_of, to_document
 from e2e_api.parsing import Document
+from e2e_controller.admission import MAX_MESSAGE, Claim
 from e2e_controller.atomic_file import replace_file
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import FILE, Rejection, Source
 from e2e_controller.sources import FolderSource, SourceFile
 from e2e_controller.sources.scan import environment_of as folder_environment
-from e2e_controller.store import Claim, Store
+from e2e_controller.store import Store
 
-MAX_MESSAGE = 4_000
 _UNLIKE_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """Characters of JSON's texts that YAML refuses, or takes for the end of a line."""
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from e2e_api.errors import Conflict
+from e2e_api.errors import Conflict, PolicyDenied
 from e2e_controller.deletions import Deletions
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Key
@@ -91,6 +91,8 @@ class Leases:
         if fresh and self._held.get(environment):
             message = f"environment {environment} is held by another client; use another name, or wait"
             raise Conflict(message, reason="Held")
+        if denials := self._store.admission.environment_denials(environment):
+            raise PolicyDenied(str(denials[0]), violations=[(denials[0].rule, str(denials[0]))])
         self._held[environment] = self._held.get(environment, 0) + 1
         self._ends.stop(environment)
         try:

@@ -29,6 +29,7 @@ from e2e_api.manifests import DnsLabel
 from e2e_api.places import default_state_folder
 from e2e_api.quantities import parse_duration
 from e2e_controller.exposure import check_address
+from e2e_controller.policy import load_policy
 from e2e_controller.settings_file import find_settings_file, read_settings_file
 
 
@@ -110,6 +111,11 @@ class Settings(BaseSettings):
         None,
         description="YAML file with several: a list of name, token, tokenFile or sha256, environments "
         "(prefixes of names), readOnly.",
+    )
+    policy: str = Field(
+        "",
+        description="What manifests may ask for: permissive, restricted, or a YAML file with rules. Default: "
+        "restricted where it listens on TCP or runs in a container, else permissive.",
     )
     listen: Annotated[list[str], NoDecode, BeforeValidator(_list)] = Field(
         [],
@@ -231,6 +237,13 @@ class Settings(BaseSettings):
     def _beside_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if value is not None and info.data.get("tls_cert") is None:
             raise ValueError("certificates of clients are for TLS: give --tls-cert and --tls-key")
+        return value
+
+    @field_validator("policy")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        if value:
+            load_policy(value)
         return value
 
     @field_validator("listen", "http")

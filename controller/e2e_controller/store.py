@@ -5,10 +5,10 @@ Whatever changes is told to the queue (desired state only) and to the subscriber
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from e2e_api.conditions import Reason
-from e2e_api.manifests import Manifest
+from e2e_controller.admission import Admission, Claim, is_denied, keep_last_good, merged
 from e2e_controller.dependants import Dependants
 from e2e_controller.drivers.base import Key
 from e2e_controller.events import EventLog
@@ -23,25 +23,23 @@ from e2e_controller.objects import (
     acceptance,
     environment_key,
 )
+from e2e_controller.policy import Judge
 from e2e_controller.subscription import Subscription
 from e2e_controller.targets import TargetReaders
 from e2e_controller.veil import Veil
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What one document says: a manifest for a key, or why it is none."""
-
-    key: Key
-    source: Source
-    manifest: Manifest | None = None
-    rejection: Rejection | None = None
-
-
 class Store:
     """All objects of one controller."""
 
-    def __init__(self, enqueue: Callable[[Key], None], events: EventLog, veil: Veil | None = None) -> None:
+    def __init__(
+        self,
+        enqueue: Callable[[Key], None],
+        events: EventLog,
+        veil: Veil | None = None,
+        judge: Judge | None = None,
+    ) -> None:
+        """Without a judge, all that is valid is accepted."""
         self._veil = veil or Veil()
         self._enqueue = enqueue
         self._events = events
@@ -54,6 +52,7 @@ class Store:
         self._readers = TargetReaders(enqueue)
         self._relations = (Dependants(enqueue), self._readers, self._veil)
         self._pinned: dict[str, int] = {}  # environments that somebody holds
+        self.admission = Admission(judge, self._objects, self.is_implied)
         self._subscriptions: set[Subscription] = set()
         self._version = 0
 
@@ -114,11 +113,11 @@ class Store:
         for claim in claims:
             new.setdefault(claim.key, claim)
         old = self._files.get(path, {})
-        self._files[path] = {key: _keep_last_good(claim, old.get(key)) for key, claim in new.items()}
+        self._files[path] = {key: keep_last_good(claim, old.get(key)) for key, claim in new.items()}
         self._file_keys[path] = file_key
         for key in old.keys() - new.keys():
             self._release(key, path)
-        for key in new:
+        for key in sorted(new, key=lambda key: key.kind != ENVIRONMENT):  # whose defaults others have
             claimants = self._claimants.setdefault(key, [])
             if path not in claimants:
                 claimants.append(path)
@@ -128,6 +127,7 @@ class Store:
             self._update_conflict(rival)
         if not new:
             del self._files[path], self._file_keys[path]
+        self._judge_again()
 
     def remove_file(self, path: str) -> None:
         """The file is gone, and with it all that it defined."""
@@ -151,6 +151,7 @@ class Store:
         if not self._pinned[environment]:
             del self._pinned[environment]
         self._update_desired(environment_key(environment))
+        self._judge_again()
 
     def is_pinned(self, environment: str) -> bool:
         """Whether somebody has it there by a `pin`."""
@@ -185,6 +186,7 @@ class Store:
         if current is None or not current.deleting or current.generation != generation:
             return
         self._drop(key)
+        self._judge_again()
 
     # Inner workings
 
@@ -199,9 +201,10 @@ class Store:
     def _update_desired(self, key: Key) -> None:
         """Brings the object in line with its first claim."""
         path = next(iter(self._claimants.get(key, ())), None)
-        claim = _merged(self._files[path][key] if path is not None else None, self._conflicts.get(key))
+        claim = merged(self._files[path][key] if path is not None else None, self._conflicts.get(key))
         current = self._objects.get(key)
-        if claim is None and not self._is_implied(key):
+        claim = self.admission.admitted(claim, current) if claim else None
+        if claim is None and not self.is_implied(key):
             self._unwant(key, current)
             return
         base = current or Object(key)
@@ -236,7 +239,17 @@ class Store:
         self._put(replace(current, deleting=True, rejection=None, generation=current.generation + 1))
         self._enqueue(key)
 
-    def _is_implied(self, key: Key) -> bool:
+    def _judge_again(self) -> None:
+        """What is counted may be less by now: what was denied has its chance, in the order of coming."""
+        if self.admission.counts:
+            for key in [key for key, object_ in self._objects.items() if is_denied(object_)]:
+                self._update_desired(key)
+
+    def counts(self, object_: Object) -> bool:
+        """Whether there is a manifest, or another object, that asks for it."""
+        return object_.manifest is not None or self.is_implied(object_.key)
+
+    def is_implied(self, key: Key) -> bool:
         """Whether an Environment must be there though no file defines it."""
         if key.kind != ENVIRONMENT:
             return False
@@ -250,6 +263,8 @@ class Store:
         old, new = (object_.manifest and object_.manifest.spec for object_ in (before, after))
         for key in tuple(self._by_environment.get(after.key.environment, ())):
             if key.kind in CONTAINER_KINDS:
+                if old != new:
+                    self._update_desired(key)  # the policy judges them together with their defaults
                 other = self._objects[key]
                 if old != new and other.manifest is not None:
                     self._put(replace(other, generation=other.generation + 1))
@@ -296,18 +311,3 @@ class Store:
         else:
             self._conflicts.pop(file_key, None)
         self._update_desired(file_key)
-
-
-def _keep_last_good(claim: Claim, old: Claim | None) -> Claim:
-    """A rejected claim leaves the version before it in force."""
-    if claim.rejection is not None and claim.manifest is None and old is not None:
-        return replace(claim, manifest=old.manifest)
-    return claim
-
-
-def _merged(claim: Claim | None, conflict: Claim | None) -> Claim | None:
-    """What is said of a File: why it counts for nothing, and what another file had first."""
-    if claim is None or conflict is None or claim.rejection is None or conflict.rejection is None:
-        return claim or conflict
-    message = f"{claim.rejection.message}; {conflict.rejection.message}"
-    return replace(claim, rejection=replace(claim.rejection, message=message))

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     PARSE_ERROR = "ParseError"  # the file is no YAML, or may still be being written
     READ_ERROR = "ReadError"  # the file cannot be read
     CONFLICT = "Conflict"  # another file defines this object already
+    POLICY_DENIED = "PolicyDenied"  # the policy does not allow it
     # ImageReady
     PRESENT = "Present"
     PULLING = "Pulling"
@@ -88,7 +89,7 @@ _FIX_MANIFEST = frozenset(
     {
         *("Rejected", "ParseError", "ReadError", "Conflict", "CreateFailed", "StartFailed", "MountFailed"),
         *("ImagePullFailed", "ImageBuildFailed", "OOMKilled", "NotAsked", "DependencyCycle"),
-        *("NoHealthcheck", "SecretNotFound", "SecretDenied"),
+        *("NoHealthcheck", "PolicyDenied", "SecretNotFound", "SecretDenied"),
     }
 )
 _FIX_MACHINE = frozenset(

@@ -148,6 +148,16 @@ class LimitExceeded(E2EError):  # noqa: N818
     _action = "fix-manifest"
 
 
+class PolicyDenied(E2EError):  # noqa: N818
+    """The controller's policy does not allow what the manifest asks for: mend it, or the policy.
+
+    `violations` has the rule's name, and why, for each thing that is denied.
+    """
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    _action = "fix-manifest"
+
+
 def _failed_objects(details: Sequence[Message]) -> Iterator[object_pb2.Object]:
     for detail in details:
         if isinstance(detail, wait_service_pb2.WaitFailure):
@@ -171,6 +181,8 @@ _CLASSES: dict[int, type[E2EError]] = {
         LimitExceeded,
     )
 }
+_BY_REASON: dict[str, type[E2EError]] = {"PolicyDenied": PolicyDenied}
+"""Where the status alone does not tell."""
 
 
 def to_status(error: E2EError) -> Any:
@@ -247,6 +259,8 @@ def from_rpc_error(error: grpc.RpcError) -> E2EError:
             if packed.Is(evidence.DESCRIPTOR):
                 details.append(evidence())
                 packed.Unpack(details[-1])
-    cls = _CLASSES.get(status.code, E2EError)
+    cls = _BY_REASON.get(reason, E2EError)
+    if cls.code.value[0] != status.code:  # a wait fails with the same reason
+        cls = _CLASSES.get(status.code, E2EError)
     fallback = code_pb2.Code.Name(status.code)
     return cls(status.message or fallback, reason=reason, violations=violations, details=details)

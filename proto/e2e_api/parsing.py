@@ -71,7 +71,7 @@ def _document(node: yaml.Node) -> Document:
     try:
         manifest = model.model_validate(value, context={FROM_MANIFEST: True}, by_alias=True, by_name=False)
     except ValidationError as error:
-        return Document(line, **known, problems=tuple(_field_problems(node, model, error)))
+        return Document(line, **known, problems=tuple(field_problems(node, model, error)))
     return Document(line, **known, manifest=manifest)
 
 
@@ -90,7 +90,8 @@ def _envelope_problems(node: yaml.Node, value: dict[str, Any]) -> tuple[Problem,
     return (problem_at(node, ("kind",), message + _suggestion(str(kind), list(KINDS))),)
 
 
-def _field_problems(node: yaml.Node, model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
+def field_problems(node: yaml.Node, model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
+    """What is wrong with a document, in our words, each with its place."""
     for item in error.errors(include_url=False, include_context=True):
         location = tuple(part for part in item["loc"] if part != "[key]")
         if item["type"] == FIELD_ERROR:

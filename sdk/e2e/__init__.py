@@ -49,7 +49,7 @@ _HOMES = {
     "e2e_api.conditions": ("Action", "Condition", "ConditionType", "Reason", "Status"),
     "e2e_api.errors": (
         *("Conflict", "E2EError", "InvalidArgument", "LimitExceeded", "NotFound", "NotRunning"),
-        *("PermissionDenied", "Unauthenticated", "Unavailable", "WaitFailed", "WaitTimeout"),
+        *("PermissionDenied", "PolicyDenied", "Unauthenticated", "Unavailable", "WaitFailed", "WaitTimeout"),
     ),
     "e2e_api.manifests": (
         *(

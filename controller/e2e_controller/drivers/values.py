@@ -237,6 +237,10 @@ class EngineInfo:
     """Whether it runs as a user that is not root."""
     is_remote: bool = False
     """Whether it is on another machine, as far as its address tells."""
+    socket: str = ""
+    """Path of the engine's socket on this machine; empty where it is not on one."""
+    published_on: str = "127.0.0.1"
+    """The address of the engine's machine that published ports bind to."""
 
 
 NAME_IS_FREE = "name is free"

@@ -53,6 +53,9 @@ class EnvironmentReconciler:
             if object_ is None or object_.deleting:
                 await self._remove(key, object_)
                 return None
+            if not self._store.counts(object_):
+                await self._leave(object_)
+                return None
             if self._folders.available:
                 make_open_directory(self._directories.shared(key.environment))
             began = self._now()
@@ -74,6 +77,15 @@ class EnvironmentReconciler:
     def _is_probed(self, environment: str) -> bool:
         """Whether anything in it is asked over the network."""
         return any(is_asked_over_network(object_.manifest) for object_ in self._store.select(environment))
+
+    async def _leave(self, object_: Object) -> None:
+        """Of one whose manifest was rejected, and that nothing else asks for: it gets nothing."""
+        if object_.status.network_id:
+            await self._remove(object_.key, object_)
+        current = self._store.get(object_.key)
+        if current is not None and current.generation == object_.generation:
+            known = replace(current.status, observed_generation=current.generation, summary="Rejected")
+            self._store.set_status(object_.key, known)
 
     async def _remove(self, key: Key, object_: Object | None) -> None:
         there = await self._driver.list_containers()
@@ -101,7 +113,7 @@ class EnvironmentReconciler:
     def _is_wanted_again(self, key: Key) -> bool:
         """Whether it has come back since the removal began; it is looked at anew then."""
         current = self._store.get(key)
-        wanted = current is not None and not current.deleting
+        wanted = current is not None and not current.deleting and self._store.counts(current)
         if wanted:
             self._queue.add(key)
         return wanted

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
-from e2e_api.errors import Conflict, InvalidArgument
+from e2e_api.errors import Conflict, InvalidArgument, PolicyDenied
 from e2e_api.manifests import ContainerFields, Job, Manifest, dependency_names
 from e2e_api.parsing import parse_documents
 from e2e_api.problems import UnreadableError
@@ -58,6 +58,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             manifests = await asyncio.to_thread(self._parse, request)
         else:
             manifests = self._parse(request)
+        self._check_policy(manifests)
         if request.dry_run:
             return pb.ApplyResponse(objects=await self._planning.of_changes(manifests))
         for key in manifests:
@@ -164,6 +165,23 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
             text = "\n".join(description for _, description in violations)
             raise InvalidArgument(text, reason="Rejected", violations=violations[:50])
         return manifests
+
+    def _check_policy(self, manifests: Mapping[Key, Manifest]) -> None:
+        """Raises `PolicyDenied` that lists all that the policy denies, were these applied together."""
+        admission, allowed = self._store.admission, dict[Key, Manifest]()
+        violations: list[tuple[str, str]] = []
+        for key in in_order(manifests):
+            old = self._store.get(key)
+            counts = old is not None and not old.deleting and old.rejection is None
+            if old is not None and counts and as_known(old, manifests[key]) == old.manifest:
+                continue
+            denials = admission.denials(key, manifests[key], None, allowed)
+            violations += [(denial.rule, f"{key}: {denial}") for denial in denials]
+            if not denials:
+                allowed[key] = manifests[key]
+        if violations:
+            text = "\n".join(description for _, description in violations)
+            raise PolicyDenied(text, violations=violations[:50])
 
     def _cycles(self, manifests: Mapping[Key, Manifest]) -> Iterator[tuple[Key, str]]:
         """Objects that would wait for themselves, once these manifests are applied."""

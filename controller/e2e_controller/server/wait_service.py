@@ -262,6 +262,8 @@ def _why(object_: Object | None, goal: "pb.WaitGoal.ValueType", in_it: Iterable[
         return "it was deleted"
     if goal == pb.WAIT_GOAL_DELETED:
         return _why_still_there(object_, [other for other in in_it if other is not object_])
+    if object_.rejection is not None and object_.rejection.reason is Reason.POLICY_DENIED:
+        return f"its manifest is denied: {object_.rejection.message[:500]}"
     if object_.rejection is not None:
         return f"its manifest was rejected: {object_.rejection.message[:500]}"
     failed = object_.status.condition(ConditionType.FAILED)

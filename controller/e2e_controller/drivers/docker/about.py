@@ -29,6 +29,8 @@ async def engine_info(engine: Engine, own: Guest | None = None) -> EngineInfo:
         program="Podman" if engine.is_podman else "Docker",
         is_rootless=is_rootless(info),
         is_remote=not engine.endpoint.is_local,
+        socket=engine.endpoint.socket_path,
+        published_on=engine.publish_address,
     )
 
 

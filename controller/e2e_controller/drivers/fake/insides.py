@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from e2e_controller.drivers.base import (
+    LABEL_ENVIRONMENT,
     ContainerGone,
     ContainerNotRunning,
     ContainerPhase,
@@ -33,8 +34,23 @@ class Insides(Control):
         """As much as the fake knows."""
         container = await self.enter_container("describe", container_id)
         env = [f"{name}={value}" for name, value in container.spec.env.items()]
-        labels = dict(container.spec.labels)
-        return {"Id": container_id, "Config": {"Env": env, "Labels": labels, "Image": container.spec.image}}
+        spec, environment = container.spec, container.view.key.environment
+        labels = {**spec.labels, LABEL_ENVIRONMENT: environment}
+        mounts = [
+            {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+            for mount in spec.mounts
+            if mount.is_host_path
+        ]
+        return {
+            "Id": container_id,
+            "Config": {"Env": env, "Labels": labels, "Image": spec.image},
+            "HostConfig": {
+                "Privileged": spec.privileged,
+                "CapAdd": list(spec.capabilities),
+                "UsernsMode": spec.userns,
+                "Mounts": mounts,
+            },
+        }
 
     async def exec(
         self,

@@ -1,0 +1,179 @@
+"""Which manifests count: those that the policy allows, among all that are there."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from e2e_api.conditions import Reason
+from e2e_api.manifests import EnvironmentSpec, Manifest
+from e2e_controller.drivers.base import Key
+from e2e_controller.objects import (
+    CONTAINER_KINDS,
+    ENVIRONMENT,
+    Object,
+    Rejection,
+    Source,
+    environment_key,
+)
+from e2e_controller.policy import Denial, Judge, Wanted, wanted_of_manifest
+
+ROUNDING = 1e-9
+"""By which a sum of cores may be more than its parts are."""
+MAX_MESSAGE = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one document says: a manifest for a key, or why it is none."""
+
+    key: Key
+    source: Source
+    manifest: Manifest | None = None
+    rejection: Rejection | None = None
+
+
+def keep_last_good(claim: Claim, old: Claim | None) -> Claim:
+    """A rejected claim leaves the version before it in force."""
+    if claim.rejection is not None and claim.manifest is None and old is not None:
+        return replace(claim, manifest=old.manifest)
+    return claim
+
+
+def merged(claim: Claim | None, conflict: Claim | None) -> Claim | None:
+    """What is said of a File: why it counts for nothing, and what another file had first."""
+    if claim is None or conflict is None or claim.rejection is None or conflict.rejection is None:
+        return claim or conflict
+    message = f"{claim.rejection.message}; {conflict.rejection.message}"
+    return replace(claim, rejection=replace(claim.rejection, message=message))
+
+
+def is_denied(object_: Object) -> bool:
+    """Whether the policy denies its newest manifest."""
+    return object_.rejection is not None and object_.rejection.reason is Reason.POLICY_DENIED
+
+
+class Admission:
+    """Judges manifests among the objects that there are; the store keeps `objects`, this only reads it.
+
+    What is counted is counted of all that has a container or may have one: what is being deleted counts until
+    it is gone. Who was there first stays.
+    """
+
+    def __init__(
+        self, judge: Judge | None, objects: Mapping[Key, Object], is_implied: Callable[[Key], bool]
+    ) -> None:
+        self._judge = judge or Judge.permissive()
+        self._policy = self._judge.policy
+        self._objects = objects
+        self._is_implied = is_implied
+
+    @property
+    def counts(self) -> bool:
+        """Whether it matters to some objects that others go."""
+        return self._policy.has_caps
+
+    def admitted(self, claim: Claim, current: Object | None) -> Claim:
+        """The claim as it counts: what is denied leaves the version before in force, if that is allowed."""
+        if claim.manifest is None:
+            return claim
+        denials = self.denials(claim.key, claim.manifest, claim.source)
+        if not denials:
+            return claim
+        message = f"{claim.source}: {'; '.join(map(str, denials))}"[:MAX_MESSAGE]
+        rejection = claim.rejection or Rejection(Reason.POLICY_DENIED, message, claim.source)
+        return replace(claim, manifest=self._last_good(claim, current), rejection=rejection)
+
+    def _last_good(self, claim: Claim, current: Object | None) -> Manifest | None:
+        """The version that is in force, as long as the same file defines it."""
+        if current is None or current.deleting or current.source is None or current.manifest is None:
+            return None
+        if current.source.path != claim.source.path:
+            return None
+        denied = self.denials(claim.key, current.manifest, current.source)
+        return None if denied else current.manifest
+
+    def denials(
+        self,
+        key: Key,
+        manifest: Manifest,
+        source: Source | None,
+        others: Mapping[Key, Manifest] | None = None,
+    ) -> tuple[Denial, ...]:
+        """What is denied of a manifest; `others` are as if they were there already."""
+        proposed = others or {}
+        wanted = self._wanted(key, manifest, source, proposed)
+        return (*self._judge.judge(wanted), *self._counted(key, manifest, wanted, proposed))
+
+    def environment_denials(self, environment: str) -> tuple[Denial, ...]:
+        """What is denied of there being the environment, were it not there yet."""
+        return tuple(self._of_environments(environment, {}))
+
+    def _wanted(
+        self, key: Key, manifest: Manifest, source: Source | None, proposed: Mapping[Key, Manifest]
+    ) -> Wanted:
+        own = environment_key(key.environment)
+        there = self._objects.get(own)
+        above = proposed.get(own) or (there.manifest if there else None)
+        defaults = above.spec if above and isinstance(above.spec, EnvironmentSpec) else EnvironmentSpec()
+        folder = Path(source.path).parent if source else Path("/")
+        watched = source is not None and not source.managed
+        return wanted_of_manifest(manifest, key.environment, folder, defaults, watched=watched)
+
+    def _counted(
+        self, key: Key, manifest: Manifest, wanted: Wanted, proposed: Mapping[Key, Manifest]
+    ) -> Iterator[Denial]:
+        if not self.counts:
+            return
+        yield from self._of_environments(key.environment, proposed)
+        others = {k: m for k, m in self._containers(proposed) if k != key}
+        beside = {k: m for k, m in others.items() if k.environment == key.environment}
+        if key.kind not in CONTAINER_KINDS:
+            yield from self._sums(replace(wanted, memory=0, cpus=0.0), beside, {**proposed, key: manifest})
+            return
+        for rule, count, most in (
+            ("total", len(others), self._policy.objects.total),
+            ("perEnvironment", len(beside), self._policy.objects.per_environment),
+        ):
+            if most is not None and count >= most:
+                message = f"there are {count} workloads and jobs, and there may be {most}; delete one first"
+                yield Denial(f"objects.{rule}", "metadata.name", message)
+        yield from self._sums(wanted, beside, proposed)
+
+    def _sums(
+        self, wanted: Wanted, beside: Mapping[Key, Manifest], proposed: Mapping[Key, Manifest]
+    ) -> Iterator[Denial]:
+        limits = self._policy.resources.per_environment
+        if limits.memory is None and limits.cpus is None:
+            return
+        there = [self._wanted(key, manifest, None, proposed) for key, manifest in beside.items()]
+        for name, most in (("memory", limits.memory), ("cpus", limits.cpus)):
+            given = getattr(wanted, name)
+            used = sum(getattr(other, name) or 0 for other in there)
+            if most is not None and given is not None and used + given > most + ROUNDING:
+                message = f"{given:g} beside the {used:g} of others is more than the environment's {most:g}"
+                yield Denial("resources.perEnvironment", f"spec.resources.{name}", f"{message}; ask for less")
+
+    def _of_environments(self, environment: str, proposed: Mapping[Key, Manifest]) -> Iterator[Denial]:
+        most = self._policy.environments
+        if most is None:
+            return
+        there = {key.environment for key in self._objects if key.kind == ENVIRONMENT and self._is_real(key)}
+        there = (there | {key.environment for key in proposed}) - {environment}
+        if len(there) >= most:
+            message = f"there are {len(there)} environments, and there may be {most}; delete one first"
+            yield Denial("environments", "metadata.environment", message)
+
+    def _is_real(self, key: Key) -> bool:
+        """Whether the environment is more than a manifest that does not count."""
+        object_ = self._objects[key]
+        made = object_.deleting or bool(object_.status.network_id)
+        return made or object_.manifest is not None or self._is_implied(key)
+
+    def _containers(self, proposed: Mapping[Key, Manifest]) -> Iterable[tuple[Key, Manifest]]:
+        there = {
+            key: object_.manifest
+            for key, object_ in self._objects.items()
+            if key.kind in CONTAINER_KINDS and object_.manifest is not None
+        }
+        new = {key: manifest for key, manifest in proposed.items() if key.kind in CONTAINER_KINDS}
+        return (there | new).items()
