@@ -13,7 +13,7 @@ from e2e_controller.atomic_file import sweep
 from e2e_controller.claims import attend
 from e2e_controller.collector import Collector
 from e2e_controller.directories import Directories
-from e2e_controller.drivers.base import Driver, EngineInfo, Key
+from e2e_controller.drivers.base import Driver, Key
 from e2e_controller.drivers.docker import DockerDriver
 from e2e_controller.events import EventLog
 from e2e_controller.garbage import Garbage
@@ -23,7 +23,7 @@ from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
 from e2e_controller.logs import without_secrets
 from e2e_controller.metrics import Scraper
-from e2e_controller.policy import Judge, OwnMounts, SameMachine, View, choose_policy, guarded, make_judge
+from e2e_controller.policy import guarded
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.reconcile.secrets import Secrets
@@ -45,7 +45,7 @@ from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
 from e2e_controller.shared_folders import SharedFolders
 from e2e_controller.sources import FolderSource
-from e2e_controller.starting import StartError, connect
+from e2e_controller.starting import StartError, connect, policing
 from e2e_controller.state_folder import (
     StateFolderError,
     StateLock,
@@ -321,32 +321,6 @@ class Manager:
             with suppress(BrokenPipeError):  # whoever started it is gone
                 os.write(descriptor, b"ready\n")
             os.close(descriptor)
-
-
-def policing(settings: Settings, info: EngineInfo) -> Judge:
-    """The judge of what manifests ask for. Raises `StartError`."""
-    try:
-        policy = choose_policy(
-            settings.policy,
-            settings.addresses,
-            in_container=info.own is not None,
-            embedded=settings.ready_fd >= 0,
-        )
-    except ValueError as error:  # the file was another one when the settings were read
-        raise StartError(f"--policy: {error}") from error
-    view: View = SameMachine()
-    if info.own is not None:
-        view = OwnMounts(tuple((mount.source, mount.target) for mount in info.own.mounts))
-    elif info.is_remote or not info.local_files:
-        view = OwnMounts()
-    return make_judge(
-        policy,
-        settings.state_dir.absolute(),
-        [folder.absolute() for folder in settings.folder],
-        engine_socket=info.socket,
-        published_on=info.published_on,
-        view=view,
-    )
 
 
 def docker_driver(settings: Settings, identity: str, instruments: Instruments) -> Driver:

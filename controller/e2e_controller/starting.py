@@ -3,6 +3,8 @@
 import asyncio
 
 from e2e_controller.drivers.base import Driver, EngineInfo, EngineUnavailable
+from e2e_controller.policy import Judge, OwnMounts, SameMachine, View, choose_policy, make_judge
+from e2e_controller.settings import Settings
 
 ENGINE_PATIENCE = 15.0
 """Seconds in which the engine has to say what it is; a client waits for half a minute at most."""
@@ -26,3 +28,29 @@ async def connect(driver: Driver) -> EngineInfo:
         raise StartError(str(error)) from error
     except TimeoutError as error:
         raise StartError(_ENGINE_HANGS) from error
+
+
+def policing(settings: Settings, info: EngineInfo) -> Judge:
+    """The judge of what manifests ask for. Raises `StartError`."""
+    try:
+        policy = choose_policy(
+            settings.policy,
+            settings.addresses,
+            in_container=info.own is not None,
+            embedded=settings.ready_fd >= 0,
+        )
+    except ValueError as error:  # the file was another one when the settings were read
+        raise StartError(f"--policy: {error}") from error
+    view: View = SameMachine()
+    if info.own is not None:
+        view = OwnMounts(tuple((mount.source, mount.target) for mount in info.own.mounts))
+    elif info.is_remote or not info.local_files:
+        view = OwnMounts()
+    return make_judge(
+        policy,
+        settings.state_dir.absolute(),
+        [folder.absolute() for folder in settings.folder],
+        engine_socket=info.socket,
+        published_on=info.published_on,
+        view=view,
+    )

@@ -134,6 +134,15 @@ class PermissionDenied(E2EError):  # noqa: N818
     _action = "fix-machine"
 
 
+class PolicyDenied(PermissionDenied):  # noqa: N818
+    """The controller's policy does not allow what the manifest asks for: mend it, or the policy.
+
+    `violations` has the rule's name, and why, for each thing that is denied.
+    """
+
+    _action = "fix-manifest"
+
+
 class Unavailable(E2EError):  # noqa: N818
     """The controller or the engine does not answer: mend the machine, or try again."""
 
@@ -145,16 +154,6 @@ class LimitExceeded(E2EError):  # noqa: N818
     """A bound of size or number was reached."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
-    _action = "fix-manifest"
-
-
-class PolicyDenied(E2EError):  # noqa: N818
-    """The controller's policy does not allow what the manifest asks for: mend it, or the policy.
-
-    `violations` has the rule's name, and why, for each thing that is denied.
-    """
-
-    code = grpc.StatusCode.PERMISSION_DENIED
     _action = "fix-manifest"
 
 
