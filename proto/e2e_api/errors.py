@@ -131,10 +131,10 @@ class PermissionDenied(E2EError):  # noqa: N818
     """The caller's token does not reach so far: another environment, or a change with one that only reads."""
 
     code = grpc.StatusCode.PERMISSION_DENIED
-    _action = "fix-machine"
+    _action: ClassVar[Action | None] = "fix-machine"
 
 
-class PolicyDenied(PermissionDenied):  # noqa: N818
+class PolicyDenied(PermissionDenied):
     """The controller's policy does not allow what the manifest asks for: mend it, or the policy.
 
     `violations` has the rule's name, and why, for each thing that is denied.
