@@ -22,6 +22,7 @@ EXIT_START = 3
 
 def main() -> None:
     """Runs until a signal comes; the exit codes are explained by `--help`."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else each failed handshake of a stranger is a line
     settings = _settings(sys.argv[1:])
     set_up_logging(settings.log_level, settings.log_format)
     lock = StateLock(settings.state_dir.absolute(), _about(settings))

@@ -48,21 +48,30 @@ def _with_tls(target: "Target", connection: socket.socket) -> str:
     try:
         with context.wrap_socket(connection, server_hostname=host) as secure:
             secure.settimeout(_ANSWER_SECONDS)
-            secure.recv(1)
+            if not secure.recv(1):  # gRPC has something to say at once
+                return _client_trouble(target)
     except ssl.SSLCertVerificationError as error:
         return _certificate_trouble(target, error)
     except ssl.SSLError as error:
         reason = error.reason or ""
-        if "CERTIFICATE_REQUIRED" in reason or ("ALERT" in reason and not target.credentials.client_cert):
-            return f"it asks for a client's certificate: set {CLIENT_CERT} and {CLIENT_KEY}"
         if "ALERT" in reason:
-            return f"it does not accept the client's certificate ({CLIENT_CERT}): {reason.lower()}"
+            return _client_trouble(target)
         if "VERSION" in reason or "PACKET" in reason:
             return f"it speaks no TLS there: unset {CA_FILE}, or name it grpc://host:port"
         return f"TLS fails: {reason.lower() or error}"
-    except OSError:  # silence included: it has no complaint
+    except ConnectionError:
+        return _client_trouble(target)
+    except OSError:  # silence: it has no complaint
         return ""
     return ""
+
+
+def _client_trouble(target: "Target") -> str:
+    if target.credentials.client_cert:
+        return (
+            f"it does not accept the client's certificate: {CLIENT_CERT} is not signed by its --tls-client-ca"
+        )
+    return f"it asks for a client's certificate: set {CLIENT_CERT} and {CLIENT_KEY}"
 
 
 def _context(target: "Target") -> ssl.SSLContext:

@@ -1,5 +1,6 @@
 """The `e2e` command as a whole: its verbs, its global options, and how errors end it."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -88,6 +89,7 @@ def main() -> NoReturn:
         if reconfigure is not None:
             reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
     signal.signal(signal.SIGTERM, _terminate)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it has to say is in our errors
     sys.exit(run(sys.argv[1:]))
 
 

@@ -59,6 +59,7 @@ class FakeController(
         self.objects: dict[tuple[str, str, str], object_pb2.Object] = {}
         self.held: list[str] = []
         self.deadlines: list[float] = []
+        self.metadata: list[dict[str, str]] = []
         self._shared_directory = shared_directory
         self._left = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(max_workers=16))
@@ -72,6 +73,15 @@ class FakeController(
         self._server.start()
         return f"unix://{socket}"
 
+    def start_on_tcp(self, credentials: grpc.ServerCredentials | None = None) -> str:
+        """Serves on loopback, with TLS where there are credentials; gives `host:port`."""
+        if credentials is None:
+            port = self._server.add_insecure_port("127.0.0.1:0")
+        else:
+            port = self._server.add_secure_port("127.0.0.1:0", credentials)
+        self._server.start()
+        return f"localhost:{port}"
+
     def stop(self) -> None:
         self._left.set()
         self._server.stop(None).wait()
@@ -82,6 +92,7 @@ class FakeController(
 
     def _answer(self, method: str, request: Any, context: Any, default: Answer) -> Iterator[Any]:
         self.requests.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
         if context.time_remaining() is not None:
             self.deadlines.append(context.time_remaining())
         try:
