@@ -1,6 +1,5 @@
 """MinIO, and what Thanos has to know of it."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Unpack
@@ -21,6 +20,8 @@ MINIO_IMAGE = "quay.io/minio/minio:RELEASE.2021-04-22T15-44-28Z"
 _PORT = 9000
 _DATA = "/data"
 _CERTIFICATES = "/etc/minio/certs"
+_BUCKETS_FIRST = 'while [ "$1" != -- ]; do mkdir -p "$1" || exit; shift; done; shift; exec "$@"'
+"""Makes the buckets, which are folders, and becomes what comes after them."""
 _USER, _PASSWORD = "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"
 
 
@@ -77,10 +78,12 @@ def minio(
         "MINIO_PROMETHEUS_AUTH_TYPE": "public",
         "MINIO_UPDATE": "off",  # it would ask its maker's servers at each start
     }
+    folders = [f"{_DATA}/{bucket}" for bucket in buckets]
     return env.workload(
         name,
         image=image,
-        entrypoint=["sh", "-c", _script(buckets, command_line(own_flags, flags))],
+        entrypoint=["sh", "-c", _BUCKETS_FIRST, "sh", _DATA, *folders, "--"],
+        command=["minio", "server", *command_line(own_flags, flags), _DATA],
         ports={port: _PORT},
         readiness=HttpProbe(port=port, path="/minio/health/ready", scheme="HTTPS" if secure else "HTTP"),
         metrics=Metrics(port=port, path="/minio/v2/metrics/cluster", scheme="https" if secure else "http"),
@@ -95,12 +98,6 @@ def _certificate_files(certificate: Certificate | None) -> Sequence[File]:
         File(path=f"{_CERTIFICATES}/public.crt", content=certificate.certificate),
         File(path=f"{_CERTIFICATES}/private.key", content=certificate.key, mode=0o600),
     )
-
-
-def _script(buckets: Sequence[str], flags: Sequence[str]) -> str:
-    """Makes the buckets, which are folders, and becomes the server."""
-    folders = [f"{_DATA}/{bucket}" for bucket in buckets]
-    return f"mkdir -p {shlex.join([_DATA, *folders])} && exec minio server {shlex.join([*flags, _DATA])}"
 
 
 def objstore_config(minio: Defined, bucket: str = "thanos", *, ca_file: str = "") -> Mapping[str, Any]:

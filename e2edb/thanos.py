@@ -41,7 +41,7 @@ def thanos_sidecar(
     """
     own_flags = {
         "--prometheus.url": f"http://{prometheus.internal_endpoint('http')}",
-        "--tsdb.path": "/tmp/tsdb",  # noqa: S108 - in the container; only read to upload
+        "--tsdb.path": "/tmp/tsdb",  # noqa: S108 - in the container; only read to upload  # nosec B108
         # Also what it waits before it asks again a Prometheus that was not up yet: 30 s by default.
         "--prometheus.get_config_interval": "500ms",
     }

@@ -44,7 +44,7 @@ def thanos_receive(
     """
     own_flags: dict[str, FlagValue] = {
         "--remote-write.address": f"0.0.0.0:{_REMOTE_WRITE}",
-        "--tsdb.path": "/tmp/receive",  # noqa: S108 - in the container
+        "--tsdb.path": "/tmp/receive",  # noqa: S108 - in the container  # nosec B108
         "--label": _label_flags({"receive": name} if external_labels is None else external_labels),
     }
     if hashring:
@@ -96,7 +96,7 @@ def thanos_rule(
         "--eval-interval": "1s",
         "--alertmanagers.url": [f"http://{address}" for address in addresses_of(alertmanagers, "http")],
         "--label": _label_flags({"rule": name} if external_labels is None else external_labels),
-        "--data-dir": "/tmp/rule",  # noqa: S108 - in the container
+        "--data-dir": "/tmp/rule",  # noqa: S108 - in the container  # nosec B108
     }
     if objstore_config is not None:
         own_flags["--objstore.config"] = as_yaml(objstore_config)

@@ -33,7 +33,7 @@ def thanos_store(
     """
     own_flags = {
         "--objstore.config": as_yaml(objstore_config),
-        "--data-dir": "/tmp/store",  # noqa: S108 - in the container
+        "--data-dir": "/tmp/store",  # noqa: S108 - in the container  # nosec B108
         "--sync-block-duration": "3s",
         "--consistency-delay": "0s",
     }
@@ -67,7 +67,7 @@ def thanos_compact(
     """
     own_flags = {
         "--objstore.config": as_yaml(objstore_config),
-        "--data-dir": "/tmp/compact",  # noqa: S108 - in the container
+        "--data-dir": "/tmp/compact",  # noqa: S108 - in the container  # nosec B108
         "--wait": "",
         "--wait-interval": "3s",
         "--consistency-delay": "0s",

@@ -249,7 +249,7 @@ def compose_file(order: Order) -> Mapping[str, Any]:
     page = f"http://127.0.0.1:{order.port}{order.page}"
     service: dict[str, Any] = {
         "image": order.image,
-        "command": list(order.command),
+        "command": [word.replace("$", "$$") for word in order.command],
         "ports": [f"127.0.0.1::{order.port}"],
         "healthcheck": {
             "test": ["CMD", "wget", "-q", "-O", "/dev/null", page],

@@ -18,9 +18,11 @@ def folder(shared: Path) -> Path:
 
 def serving(path: Path) -> tuple[str, ...]:
     """A server of the folder; it leaves a mark just before it listens."""
-    return ("sh", "-c", f"touch {path}/{LISTENS} && exec httpd -f -p {PORT} -h {path}")
+    script = 'touch "$1" && exec httpd -f -p "$2" -h "$3"'
+    return ("sh", "-c", script, "sh", str(path / LISTENS), str(PORT), str(path))
 
 
 def ending(path: Path, seconds: float, code: int) -> tuple[str, ...]:
     """A program that never serves: it leaves a mark just before it ends."""
-    return ("sh", "-c", f"sleep {seconds:g}; touch {path}/{ENDED}; exit {code}")
+    script = 'sleep "$1"; touch "$2"; exit "$3"'
+    return ("sh", "-c", script, "sh", f"{seconds:g}", str(path / ENDED), str(code))

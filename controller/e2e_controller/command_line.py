@@ -22,7 +22,7 @@ _METAVARS = {
     "tls_cert": "FILE",
     "tls_key": "FILE",
     "tls_client_ca": "FILE",
-    "token_file": "FILE",
+    "token_file": "FILE",  # nosec B105
     "tokens": "FILE",
     "folder": "FOLDER",
     "state_dir": "FOLDER",

@@ -74,8 +74,8 @@ class Reason(StrEnum):
     NO_HEALTHCHECK = "NoHealthcheck"
     DEPENDENCY_FAILED = "DependencyFailed"
     DEPENDENCY_CYCLE = "DependencyCycle"
-    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105
-    SECRET_DENIED = "SecretDenied"  # noqa: S105 - it is not where secrets may be, or cannot be one
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  # nosec B105
+    SECRET_DENIED = "SecretDenied"  # noqa: S105 - it is not where secrets may be, or cannot be one  # nosec B105
     ENGINE_UNAVAILABLE = "EngineUnavailable"
     ENGINE_ERROR = "EngineError"
     INTERNAL_ERROR = "InternalError"

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
+import subprocess  # nosec B404
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -83,7 +83,7 @@ def _start(command: Sequence[str], address: str) -> bool:
     """Starts it on its own: neither the terminal nor an interrupt here is for it."""
     quiet = subprocess.DEVNULL
     try:
-        process = subprocess.Popen(  # noqa: S603 - what the user, or the desktop, chose
+        process = subprocess.Popen(  # noqa: S603 - what the user, or the desktop, chose  # nosec B603
             command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
         )
     except OSError:

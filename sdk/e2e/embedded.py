@@ -10,7 +10,7 @@ import os
 import select
 import socket
 import stat
-import subprocess
+import subprocess  # nosec B404
 import sys
 import threading
 import time
@@ -49,14 +49,14 @@ class Place:
         path = state / "controller.sock"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
             digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
-            runtime = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"  # noqa: S108 - made private, and checked
+            runtime = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"  # noqa: S108 - made private, and checked  # nosec B108
             path = Path(runtime, f"e2e-{os.getuid()}-{digest}", "controller.sock")
         return cls(state, path)
 
     @classmethod
     def of(cls, target: Target) -> "Place":
         """Where the controller lives that `ensure` gave."""
-        assert target.log is not None  # noqa: S101 - it is an embedded one's
+        assert target.log is not None  # noqa: S101 - it is an embedded one's  # nosec B101
         return cls(target.log.parent, Path(target.address.removeprefix("unix:")))
 
     @property
@@ -180,7 +180,7 @@ def _spawn(place: Place) -> None:
         try:
             with place.log.open("ab") as log:
                 offset = log.tell()
-                process = subprocess.Popen(  # noqa: S603
+                process = subprocess.Popen(  # noqa: S603  # nosec B603
                     _command(place, ready),
                     stdin=subprocess.DEVNULL,
                     stdout=log,

@@ -11,7 +11,7 @@ PORT = 7070
 SECONDS = 5
 """Between the profiles of a workload, unless told otherwise."""
 _CONFIG, _TARGETS = "/etc/parca/parca.yaml", "/etc/parca/targets.json"
-_STORAGE = {"type": "FILESYSTEM", "config": {"directory": "/tmp/parca"}}  # noqa: S108 - in the container
+_STORAGE = {"type": "FILESYSTEM", "config": {"directory": "/tmp/parca"}}  # noqa: S108 - in the container  # nosec B108
 
 
 def options(image: str, scrape_interval: int) -> WorkloadOptions:

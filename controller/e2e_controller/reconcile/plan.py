@@ -198,7 +198,7 @@ def _start_again(
     desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime, pause: tuple[Step, ...]
 ) -> Plan:
     container = observed.container
-    assert container is not None  # noqa: S101 - the caller has looked
+    assert container is not None  # noqa: S101 - the caller has looked  # nosec B101
     if observed.rested:
         return Plan((Start(f"state is {desired.state} again", container.id), *pause))
     if not will_restart(desired.restart_policy, container.exit_code):
@@ -220,7 +220,7 @@ def _ran_long(container: Container) -> bool:
 
 def _after_attempt(desired: Desired, observed: Observed, previous: ObjectStatus, now: datetime) -> Plan:
     container = observed.container
-    assert container is not None  # noqa: S101 - the caller has looked
+    assert container is not None  # noqa: S101 - the caller has looked  # nosec B101
     if container.exit_code == 0 or container.attempt >= desired.retries:
         return Plan()
     left = _until_due(restart_delay(container.attempt), container, previous, now)

@@ -141,7 +141,7 @@ class Guard(grpc.aio.ServerInterceptor):
     def _underway(self, caller: Caller) -> Iterator[None]:
         set_caller(caller)
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - gRPC runs each call as one
+        assert task is not None  # noqa: S101 - gRPC runs each call as one  # nosec B101
         self._tasks[task] = caller
         try:
             with self._limits.underway(caller.name):

@@ -32,7 +32,7 @@ VERBS = {
     "diff": "Show what applying manifests would change.",
     "trace": "Show where the time of an environment's start went.",
     "certs": "Make or renew certificates for a controller and its clients.",
-    "token": "Make a token for a controller and its clients.",
+    "token": "Make a token for a controller and its clients.",  # nosec B105
     "doctor": "Look for what is missing on this machine.",
 }
 

@@ -101,7 +101,7 @@ class Benchmark:
         from e2e_api.errors import InvalidArgument
 
         file = self._free(self._file if name == self._test else f"{self._file}-{name}")
-        assert self._folder is not None  # noqa: S101 - asked before
+        assert self._folder is not None  # noqa: S101 - asked before  # nosec B101
         try:
             return f"written: {measured.write(self._folder, file).with_suffix('.html')}"
         except InvalidArgument as error:

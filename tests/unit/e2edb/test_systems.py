@@ -80,8 +80,9 @@ def test_an_alertmanager_is_alone_unless_told_otherwise(env: e2e.Environment) ->
 
 def test_minio_and_what_thanos_knows_of_it(env: e2e.Environment) -> None:
     minio = e2edb.minio(env, "minio", buckets=["one", "two"], access_key="me", secret_key="it's secret")
-    (_, _, script) = minio.manifest.spec.entrypoint or ()
-    assert script.startswith("mkdir -p /data /data/one /data/two && exec minio server --address=:9000 ")
+    shell, command = minio.manifest.spec.entrypoint or (), minio.manifest.spec.command or ()
+    assert shell[3:] == ("sh", "/data", "/data/one", "/data/two", "--")
+    assert (command[:3], command[-1]) == (("minio", "server", "--address=:9000"), "/data")
     assert e2edb.objstore_config(minio, "two") == {
         "type": "S3",
         "config": {
@@ -97,11 +98,7 @@ def test_minio_and_what_thanos_knows_of_it(env: e2e.Environment) -> None:
 def test_minio_with_a_certificate(env: e2e.Environment) -> None:
     minio = e2edb.minio(env, "minio", certificate=e2edb.Certificate("the certificate", "the key"))
     assert set(minio.manifest.spec.ports) == {"https"}
-    (folder,) = [
-        word.partition("=")[2]
-        for word in (minio.manifest.spec.entrypoint or ())[2].split()
-        if "certs-dir" in word
-    ]
+    (folder,) = [word.partition("=")[2] for word in minio.manifest.spec.command or () if "certs-dir" in word]
     assert file_of(minio, f"{folder}/public.crt").content == "the certificate"
     key = file_of(minio, f"{folder}/private.key")
     assert (key.content, key.mode) == ("the key", 0o600)

@@ -18,7 +18,7 @@ def names_somebody(user: str) -> bool:
     return any(part and not part.isdigit() for part in user.split(":"))
 
 
-def owner_of(user: str, passwd: str = "", group: str = "") -> tuple[int, int]:
+def owner_of(user: str, passwd: str = "", group: str = "") -> tuple[int, int]:  # nosec B107
     """Numbers of a user and its group, names by those files of the image; root's where they are not known."""
     name, _, group_name = user.partition(":")
     entry = _entry(passwd, name, 4)

@@ -34,7 +34,7 @@ class PortChooser:
         self._ports = ports
         self._clock = clock
         self._binds = binds or functools.partial(binds_on, LOOPBACK)
-        self._next = random.randrange(len(ports))  # noqa: S311 - only spreads, hides nothing
+        self._next = random.randrange(len(ports))  # noqa: S311 - only spreads, hides nothing  # nosec B311
         self._recent: dict[int, float] = {}
 
     def choose(self, protocol: str, taken: Iterable[int]) -> int:

@@ -162,7 +162,7 @@ class Tunnel:
         self._process = None
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stderr is not None  # noqa: S101 - it was asked for
+        assert process.stderr is not None  # noqa: S101 - it was asked for  # nosec B101
         with suppress(ValueError):  # a line without end
             async for line in process.stderr:
                 if text := line.decode(errors="replace").strip():

@@ -20,4 +20,4 @@ def command(arguments: tuple[str, ...]) -> None:
     # In place of this process, so that signals reach it. -P: what lies in the working directory must not
     # stand in for a module of the controller's.
     command = [sys.executable, "-P", "-m", "e2e_controller", *arguments, *claim_start(arguments)]
-    os.execv(sys.executable, command)  # noqa: S606
+    os.execv(sys.executable, command)  # noqa: S606  # nosec B606
