@@ -127,6 +127,11 @@ async def test_one_that_can_be_in_no_other_network(
             with pytest.raises(SpecRefused, match="network of its own"):
                 await docker_bench.driver.admit(docker_bench.environment, second)
             await docker_bench.driver.admit(docker_bench.environment, found.network_of)
+    with (
+        foreign(docker_client, docker_bench, network_mode="none") as alone,
+        pytest.raises(SpecRefused, match="network of its own"),
+    ):
+        await docker_bench.driver.admit(docker_bench.environment, alone)
     with foreign(docker_client, docker_bench, network_mode="host") as third:
         found = await docker_bench.driver.find_guest([third])
         assert found is not None

@@ -123,9 +123,12 @@ class Standpoints:
 
     def _stranger(self, place: CallerPlace, peer: str) -> Standpoint:
         """One in a container that the engine does not know."""
-        beside_engine = not peer or ipaddress.ip_address(peer).is_loopback
-        if self._info.own is None and beside_engine:
+        own = self._info.own
+        near = not peer or ipaddress.ip_address(peer).is_loopback
+        if near and own is None:
             return Standpoint(self._guests)  # in the same container as the engine itself, or as this process
+        if not place.ids and (near or (own is not None and peer in own.gateways)):
+            return Standpoint(self._guests)  # a machine that was made of a container's files
         name = place.ids[0][:12] if place.ids else f"at {peer}"
         problem = (
             f"the caller's container {name} is none of the engine {self._info.name} that runs the workloads, "

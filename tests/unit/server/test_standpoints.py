@@ -198,6 +198,16 @@ class TestOverTcp:
         assert f"{STRANGER[:12]} is none of the engine builder" in found.problem
         assert "--network host" in found.problem
 
+    @pytest.mark.parametrize("peer", ["unix:", "ipv4:127.0.0.1:1", "ipv4:172.18.0.1:4711"])
+    async def test_a_machine_that_was_made_of_a_containers_files(self, peer: str) -> None:
+        own = replace(TEST, gateways=frozenset({"172.18.0.1"}))
+        found = await self.standpoint(peer, "container", own)
+        assert (found.guest, found.problem) == (None, "")
+
+    async def test_a_container_of_which_nothing_is_known(self) -> None:
+        found = await self.standpoint("ipv4:192.0.2.7:1", "container", TEST)
+        assert "container at 192.0.2.7 is none of the engine builder" in found.problem
+
     async def test_on_the_hosts_network(self) -> None:
         found = await self.standpoint("ipv4:127.0.0.1:1", f"container {ON_HOST.id}")
         assert (found.guest, found.problem) == (ON_HOST, "")

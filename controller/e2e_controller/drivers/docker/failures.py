@@ -121,7 +121,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
             ),
         ),
         (
-            r"sharing network namespace",
+            r"sharing network namespace|in private \(none\) mode",
             lambda message: SpecRefused(message, remedy="run it in a network of its own, or on the host's"),
         ),
         (

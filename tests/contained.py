@@ -1,0 +1,111 @@
+"""Controllers in containers, as users run them in CI, and programs in others that talk to them."""
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from docker.models.containers import Container
+from docker.models.networks import Network
+
+from tests.controller_image import SECONDS, controller_container, controller_image, until
+from tests.engine import docker_client
+
+PORT = 7000
+PYTHON = "/opt/e2e/bin/python"
+MINE = f"{os.getuid()}:{os.getgid()}"
+
+
+class Contained:
+    """A controller's container in a network of its own, with a folder that has the same path here."""
+
+    def __init__(self, base: Path, network: Network, container: Container) -> None:
+        self.base = base
+        self.network = network
+        self.container = container
+        self.socket = f"unix://{base}/controller.sock"
+        self.address = f"{container.name}:{PORT}"
+        """Where containers in its network reach it."""
+
+    def wait_serving(self) -> None:
+        """Waits until it serves; fails with its log where it has ended."""
+        ready = self.base / "controller.sock"
+        until(lambda: ready.exists() or self._ended(), self.container)
+        assert not self._ended(), self.container.logs().decode()
+
+    def kill(self) -> None:
+        """As where the machine lacks memory."""
+        self.container.kill()
+        self.container.wait(timeout=SECONDS)
+        (self.base / "controller.sock").unlink()
+
+    def networks(self) -> set[str]:
+        """Names of the networks that it is in."""
+        self.container.reload()
+        return set(self.container.attrs["NetworkSettings"]["Networks"])
+
+    def run(self, program: str, *arguments: str, **options: Any) -> tuple[int, str]:
+        """A Python program in a container of its own in the same network: exit code and output.
+
+        `options` are docker-py's. It has the SDK, and the shared folder unless `volumes` say otherwise.
+        """
+        given = {
+            "volumes": {str(self.base): {"bind": str(self.base)}},
+            "environment": {"E2E_CONTROLLER": self.address},
+            "network": self.network.name,
+            "user": MINE,
+            **options,
+        }
+        with docker_client() as engine:
+            container = engine.containers.create(
+                controller_image(), ["-c", program, *arguments], entrypoint=[PYTHON], **given
+            )
+            try:
+                container.start()
+                code = container.wait(timeout=SECONDS)["StatusCode"]
+                return code, container.logs().decode()
+            finally:
+                container.remove(force=True, v=True)
+
+    def _ended(self) -> bool:
+        self.container.reload()
+        return str(self.container.status) == "exited"
+
+
+@contextmanager
+def contained(*arguments: str, **options: Any) -> Iterator[Contained]:
+    """One that serves on its Unix socket and in its network; all that it has made goes with it.
+
+    `options` are docker-py's.
+    """
+    name = f"e2e-contained-{os.getpid()}-{secrets.token_hex(3)}"
+    base = Path(tempfile.mkdtemp(prefix="e2e-"))
+    places = {str(base): {"bind": str(base)}}
+    listen = [f"--listen=unix://{base}/controller.sock", f"--listen=0.0.0.0:{PORT}", "--insecure"]
+    environment = {"E2E_STATE_DIR": str(base / "state"), "E2E_HEALTH_SOCKET": str(base / "health.sock")}
+    with docker_client() as engine:
+        network = engine.networks.create(name)
+        try:
+            given = {"volumes": places, "environment": environment, "network": name, "user": MINE, **options}
+            command = [*listen, f"--folder={base}/manifests", "--delete-on-exit", *arguments]
+            (base / "manifests").mkdir()
+            with controller_container(name, *command, **given) as container:
+                made = Contained(base, network, container)
+                made.wait_serving()
+                yield made
+                container.start()  # where a test has ended it: it is to remove what it made
+                container.stop(timeout=int(SECONDS))
+                assert container.wait(timeout=SECONDS)["StatusCode"] == 0, container.logs().decode()
+        finally:
+            network.remove()
+            shutil.rmtree(base, ignore_errors=True)
+
+
+def answer(output: str) -> Any:
+    """What a program has printed last, as JSON."""
+    return json.loads(output.splitlines()[-1])
