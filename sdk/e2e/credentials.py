@@ -66,7 +66,7 @@ class Credentials:
         """What each call carries. Raises InvalidArgument where the token cannot be had."""
         if not self.has_token:
             return ()
-        where = self.token_file or TOKEN
+        where = f"{self.token_file} ({TOKEN_FILE})" if self.token_file else TOKEN
         token = self.token or _read(self.token_file, TOKEN_FILE).decode("utf-8", "replace").strip()
         if not _TOKEN_TEXT.fullmatch(token):
             raise InvalidArgument(f"{where} has no token: visible ASCII characters without spaces")

@@ -127,9 +127,7 @@ def test_when_tls_is_used(text: str, credentials: Credentials, expected: Target)
 )
 def test_no_token_is_sent_in_the_clear(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2E_TOKEN", TOKEN)
-    with pytest.raises(
-        InvalidArgument, match=r"is not sent to .* without TLS"
-    ) as refused:
+    with pytest.raises(InvalidArgument, match=r"is not sent to .* without TLS") as refused:
         resolve(address)
     assert TOKEN not in str(refused.value)
     assert resolve("grpcs://ci.example:1").tls
