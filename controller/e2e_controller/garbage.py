@@ -190,6 +190,8 @@ def folders_of(owner: Owner, state: OwnerState, environments: set[str]) -> Itera
     is_its_own = is_own(owner)
     if state is OwnerState.STOPPED and not is_its_own:
         return  # the folder is another controller's by now
+    if not is_its_own and not (Path(owner.state_dir) / "lock").is_file():
+        return  # the engine's labels alone, which anybody may give, make no state folder of it
     for path in _subfolders(directories.environments):
         if is_its_own or path.name in environments:
             yield _folder(owner, path)

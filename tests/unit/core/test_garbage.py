@@ -136,6 +136,16 @@ async def test_manifests_of_what_a_client_held_go_too_unless_it_is_kept(world: W
     ]
 
 
+async def test_labels_alone_make_no_state_folder(world: World) -> None:
+    """Anybody may give a container, or an image, labels of a controller that never was."""
+    await world.add("forged", "one")
+    for name in ("controller-id", "lock"):
+        (world.state("forged") / name).unlink()
+    await world.clean(OwnerState.ORPHANED)
+    assert (world.state("forged") / "environments" / "one").exists()
+    assert (world.state("forged") / "manifests" / "one").exists()
+
+
 async def test_an_orphan_is_one_whose_folder_says_no_more_whose_it_is(world: World) -> None:
     await world.add("orphan", "one")
     (world.state("orphan") / "controller-id").unlink()

@@ -276,3 +276,13 @@ def test_private_files() -> None:
 @pytest.mark.parametrize(("name", "environment"), [("e2e-a-b", "a-b"), ("bridge", ""), ("e2e-", "")])
 def test_environments_of_networks(name: str, environment: str) -> None:
     assert containers.environment_of_network(name) == environment
+
+
+@pytest.mark.parametrize(
+    ("label", "attempt"), [("", 0), ("2", 2), ("x", 0), ("²", 0), ("-1", 0), ("9" * 5000, 0)]
+)
+def test_an_image_may_have_any_label(label: str, attempt: int) -> None:
+    document = inspected()
+    document["Config"]["Labels"] = {"io.e2e.attempt": label, "io.e2e.chosen-ports": f"1,{label}"}
+    assert containers.to_container(KEY, document).attempt == attempt
+    assert 1 in containers.chosen_ports(document)

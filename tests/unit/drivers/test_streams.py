@@ -157,7 +157,9 @@ def test_likely_images() -> None:
     images = [
         {"Id": "big", "RepoTags": ["x:1"], "Size": 100},
         {"Id": "small", "RepoTags": None, "Size": 1},
-        {"Id": "python", "RepoTags": ["quay.io/python:3"], "Size": 1000},
+        {"Id": "python", "RepoTags": ["docker.io/library/python:3"], "Size": 1000},
         {"Id": "busybox", "RepoTags": ["x/y:1", "busybox:1"], "Size": 2},
+        {"Id": "by its name only", "RepoTags": ["evil.example/busybox:1"], "Size": 3},
+        {"Id": "built", "RepoTags": ["e2e-build/busybox.web:0123456789ab"], "Size": 1},
     ]
-    assert likely_images(images) == ["busybox", "python", "small", "big"]
+    assert likely_images(images) == ["busybox", "python", "small", "by its name only", "big"]

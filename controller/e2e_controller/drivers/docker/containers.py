@@ -205,7 +205,7 @@ def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int, controller_id
 def chosen_ports(inspected: Mapping[str, Any]) -> frozenset[int]:
     """Host ports of a container that the driver chose."""
     text = (inspected["Config"]["Labels"] or {}).get(LABEL_CHOSEN_PORTS, "")
-    return frozenset(int(number) for number in text.split(",") if number.isdigit())
+    return frozenset(int(number) for number in text.split(",") if re.fullmatch("[0-9]{1,5}", number))
 
 
 def is_half_made(inspected: Mapping[str, Any]) -> bool:
@@ -242,7 +242,7 @@ def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
         image=inspected["Config"]["Image"],
         phase=phase,
         created_at=_time(inspected["Created"]) or _NEVER,
-        attempt=int((inspected["Config"]["Labels"] or {}).get(LABEL_ATTEMPT, 0)),
+        attempt=_attempt((inspected["Config"]["Labels"] or {}).get(LABEL_ATTEMPT, "")),
         started_at=_time(state["StartedAt"]),
         finished_at=None if running else _time(state["FinishedAt"]),
         exit_code=state["ExitCode"] if phase in _ENDED else None,
@@ -254,6 +254,11 @@ def to_container(key: Key, inspected: Mapping[str, Any]) -> Container:
         address=network.get("IPAddress", "") if running else "",
         host_ports=_host_ports(inspected["HostConfig"].get("PortBindings") or {}),
     )
+
+
+def _attempt(label: str) -> int:
+    """Where we gave none, an image may have any."""
+    return int(label) if re.fullmatch("[0-9]{1,6}", label) else 0
 
 
 def _health_output(health: Mapping[str, Any]) -> str:

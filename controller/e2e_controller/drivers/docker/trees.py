@@ -1,9 +1,9 @@
 """Removal of directories in which containers left files that this user may not remove."""
 
-import posixpath
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from e2e_controller.drivers.base import LABEL_KIND, DriverError
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.own_paths import OwnPaths
 from e2e_controller.drivers.inventory import Owner
+from e2e_controller.drivers.labels import environment_of_tag
 
 REMOVAL = "Removal"
 """The kind of the containers that do it."""
@@ -40,6 +41,8 @@ class Trees:
         tree = tree.parent.resolve() / tree.name
         if not tree.is_relative_to(root) or tree == root or tree.name in ("", "..", "."):
             raise DriverError(f"{path} is not below {root}, so it is not removed", retry=False)
+        if tree.is_symlink():
+            raise DriverError(f"{path} is a link, so it is not removed", retry=False)
         try:
             await self._engine.in_thread(lambda: _remove(tree))
         except PermissionError:
@@ -50,7 +53,7 @@ class Trees:
             raise DriverError(message, reason="DirectoryFailed", remedy=remedy) from error
 
     async def remove_as_root(self, tree: Path) -> None:
-        """Lets a container of root's do it, of any image at hand that has `rm`."""
+        """Lets a container of root's do it, of any image at hand that has `rm`. It sees nothing else."""
         if not self._engine.endpoint.is_local:  # the same path there is another directory
             raise DriverError(
                 f"{tree} has files that this user may not remove", remedy=f"`sudo rm -rf {tree}`"
@@ -58,7 +61,7 @@ class Trees:
         images = await self._engine.call("list images", lambda client: client.images())
         for image in likely_images(images)[:_TRIES]:
             await self._engine.call("remove tree", self._remover(image, tree), f"remove {tree}")
-            if not await self._engine.in_thread(tree.exists):
+            if await self._engine.in_thread(lambda: _is_gone(tree)):
                 return
         raise DriverError(
             f"{tree} has files that this user may not remove, and no image here could do it",
@@ -66,17 +69,22 @@ class Trees:
         )
 
     def _remover(self, image: str, tree: Path) -> Callable[[APIClient], None]:
-        parent = self._paths.on_host(str(tree.parent))
+        # Whatever the image is, it cannot do more than it is asked to; the mounted folder itself stays.
+        mount = {"Type": "bind", "Source": self._paths.on_host(str(tree)), "Target": _INSIDE}
         body = {
             "Image": image,
             "Entrypoint": ["rm"],
-            "Cmd": ["-rf", "--", posixpath.join(_INSIDE, tree.name)],
+            "Cmd": ["-rf", "--", _INSIDE],
             "User": "0:0",
             "Labels": {**self._owner.labels, LABEL_KIND: REMOVAL},
             "HostConfig": {
                 "NetworkMode": "none",
                 "AutoRemove": True,
-                "Mounts": [{"Type": "bind", "Source": parent, "Target": _INSIDE}],
+                "Mounts": [mount],
+                "ReadonlyRootfs": True,
+                "CapDrop": ["ALL"],
+                "CapAdd": ["DAC_OVERRIDE", "FOWNER"],
+                "SecurityOpt": ["no-new-privileges"],
             },
         }
 
@@ -112,11 +120,23 @@ def _remove(tree: Path) -> None:
             shutil.rmtree(tree)
 
 
+def _is_gone(tree: Path) -> bool:
+    """Whether nothing is left of it, once its content is gone."""
+    with suppress(OSError):
+        tree.rmdir()
+    return not tree.exists()
+
+
 def likely_images(images: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Ids of images, those first that are known to have `rm`, then the small ones."""
+    """Ids of images, those first that are known to have `rm`, then the small ones; none that we built."""
 
     def rank(image: Mapping[str, Any]) -> tuple[bool, int]:
-        names = [tag.rsplit("/", 1)[-1] for tag in image.get("RepoTags") or ()]
-        return not any(name.startswith(_LIKELY) for name in names), int(image["Size"])
+        names = (tag.removeprefix("docker.io/").removeprefix("library/") for tag in _tags(image))
+        return not any(name.partition(":")[0] in _LIKELY for name in names), int(image["Size"])
 
-    return [str(image["Id"]) for image in sorted(images, key=rank)]
+    others = (image for image in images if not any(map(environment_of_tag, _tags(image))))
+    return [str(image["Id"]) for image in sorted(others, key=rank)]
+
+
+def _tags(image: Mapping[str, Any]) -> Iterable[str]:
+    return image.get("RepoTags") or ()
