@@ -102,7 +102,15 @@ def registry_page(registry: "CollectorRegistry | None") -> Page:
     import prometheus_client
 
     chosen = prometheus_client.REGISTRY if registry is None else registry
-    page: Page = prometheus_client.make_wsgi_app(chosen)
+    application = prometheus_client.make_wsgi_app(chosen)
+
+    def page(environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        # In OpenMetrics, prometheus_client 0.26 takes the colons out of the names of samples.
+        accepted = str(environ.get("HTTP_ACCEPT", "")).split(",")
+        plain = ",".join(kind for kind in accepted if "openmetrics" not in kind)
+        answer: Iterable[bytes] = application({**environ, "HTTP_ACCEPT": plain}, start_response)
+        return answer
+
     return page
 
 

@@ -206,6 +206,9 @@ class AsyncMonitoring(AsyncCompanion, AsyncQueries):
         lines += [f"target {target.url} is {target.health}: {target.last_error}" for target in found]
         if not found:
             lines.append(f"Prometheus has no target of job {job} yet")
+        if any(target.last_scrape is None for target in found):
+            interval = f"{self._setup.scrape_interval:g}"
+            lines.append(f"it is scraped for the first time within the scrape interval of {interval} s")
         if any("deadline" in target.last_error for target in found):
             lines.append("a firewall may stand between the environment's network and this machine")
         return lines

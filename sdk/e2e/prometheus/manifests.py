@@ -10,7 +10,7 @@ from e2e.prometheus.configuration import PROCESS_FILE, WORKLOADS_FILE, configura
 from e2e_api.errors import InvalidArgument
 from e2e_api.manifests import File, HttpProbe
 
-_LEAST_INTERVAL = 0.05
+_LEAST_INTERVAL, _LONGEST_INTERVAL = 0.05, 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Setup:
 
     def __post_init__(self) -> None:
         given = self.scrape_interval
-        if not isinstance(given, int | float) or not given >= _LEAST_INTERVAL:
-            raise InvalidArgument(
-                f"scrape_interval: expected seconds, {_LEAST_INTERVAL:g} or more, not {given!r}"
-            )
+        is_number = isinstance(given, int | float) and not isinstance(given, bool)
+        if not is_number or not _LEAST_INTERVAL <= given <= _LONGEST_INTERVAL:
+            expected = f"{_LEAST_INTERVAL:g} to {_LONGEST_INTERVAL}"
+            raise InvalidArgument(f"scrape_interval: expected seconds, {expected}, not {given!r}")
 
     def options(self, targets: str = "[]") -> WorkloadOptions:
         """The options of the workload; `targets` has those of the process, as `file_sd` takes them."""

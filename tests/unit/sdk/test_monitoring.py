@@ -195,12 +195,10 @@ def test_options(controller: FakeController, prometheus: Prometheus) -> None:
 
 def test_wrong_options_start_nothing(controller: FakeController) -> None:
     with Environment("env") as env:
-        with pytest.raises(
-            e2e.InvalidArgument, match=r"scrape_interval: expected seconds, 0\.05 or more, not 0"
-        ):
-            e2e.monitoring.start(env, scrape_interval=0)
-        with pytest.raises(e2e.InvalidArgument, match=r"expected seconds, 0\.05 or more, not '1s'"):
-            e2e.monitoring.start(env, scrape_interval="1s")  # type: ignore[arg-type]
+        for wrong in (0, -1, float("inf"), float("nan"), 1e9, True, None, "1s"):
+            expected = f"scrape_interval: expected seconds, 0.05 to 86400, not {wrong!r}"
+            with pytest.raises(e2e.InvalidArgument, match=expected):
+                e2e.monitoring.start(env, scrape_interval=wrong)  # type: ignore[arg-type]
         with pytest.raises(e2e.InvalidArgument, match="current_process_as_container needs cAdvisor"):
             e2e.monitoring.start(env, cadvisor=False, current_process_as_container=True)
         with pytest.raises(TypeError, match="nonsense"):
@@ -293,6 +291,24 @@ def test_what_never_gets_ready_is_told_and_removed(
         with pytest.raises(e2e.WaitFailed, match="ImageFailed: no such"):
             e2e.monitoring.start(env, cadvisor=False)
         assert deleted(controller) == ["monitoring"]
+
+
+def test_a_first_scrape_that_is_far_off_is_told(controller: FakeController, prometheus: Prometheus) -> None:
+    prometheus.is_scraped = False
+    prometheus.targets = [
+        {
+            "labels": {"job": "test-process", "instance": "test-process"},
+            "discoveredLabels": {},
+            "scrapeUrl": "http://10.0.0.1:1/metrics",
+            "lastError": "",
+            "lastScrape": "0001-01-01T00:00:00Z",
+            "lastScrapeDuration": 0,
+            "health": "unknown",
+        }
+    ]
+    far_off = pytest.raises(e2e.WaitTimeout, match="the first time within the scrape interval of 3600 s")
+    with Environment("env") as env, far_off:
+        e2e.monitoring.start(env, cadvisor=False, scrape_interval=3600, timeout=0.3)
 
 
 async def test_the_asynchronous_twin(controller: FakeController, prometheus: Prometheus) -> None:

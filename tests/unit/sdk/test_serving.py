@@ -33,12 +33,14 @@ def server(registry: CollectorRegistry) -> Iterator[MetricsServer]:
     server.close()
 
 
-def get(server: MetricsServer, path: str = "/metrics", peer: str = PEER) -> tuple[int, str, str]:
+def get(
+    server: MetricsServer, path: str = "/metrics", peer: str = PEER, **headers: str
+) -> tuple[int, str, str]:
     """Code, type and body, as somebody at that address is answered."""
     host, _, port = server.address.partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=10, source_address=(peer, 0))
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return response.status, response.getheader("Content-Type", ""), response.read().decode()
     finally:
@@ -51,6 +53,22 @@ def test_a_peer_reads_the_registry(server: MetricsServer) -> None:
     assert (code, kind.partition(";")[0]) == (200, "text/plain")
     assert "tests_run_total 3.0\n" in body
     assert get(server, "/other") == (404, "text/plain", "pages: /metrics\n")
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8,text/plain;version=1.0.0;q=0.4",
+    ],
+)
+def test_names_keep_their_colons_whatever_the_scraper_likes_best(
+    server: MetricsServer, registry: CollectorRegistry, accept: str
+) -> None:
+    Counter("job:tests_run", "As rules name it.", registry=registry).inc()
+    code, kind, body = get(server, Accept=accept)
+    assert (code, kind.partition(";")[0]) == (200, "text/plain")
+    assert "\njob:tests_run_total 1.0\n" in body
 
 
 @pytest.mark.parametrize("peer", [STRANGER, "127.0.0.1"])
