@@ -22,7 +22,7 @@ SOAK := E2E_SOAK_KILLS=50 E2E_SOAK_DELETE_KILLS=20 E2E_SOAK_STRIKES=100 E2E_SOAK
 SOAK_ARGS ?=
 IMAGE_ARGS ?=
 
-.PHONY: help demo run-example test soak bench bench-peers bench-compare lint generate schema images image engine environment clean
+.PHONY: help demo run-example test test-image soak bench bench-peers bench-compare lint generate schema images image engine environment clean
 
 help: ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,6 +37,10 @@ run-example: engine ## Thanos, monitored and traced, with its pages in the brows
 
 test: images image ## all tests, on the real engine (WORKERS=4, PYTEST_ARGS=-x)
 	$(BIN)/pytest -n $(WORKERS) tests $(PYTEST_ARGS)
+
+test-image: images ## the scenarios with the controller in a container, from here and from a container (PYTEST_ARGS=-x)
+	$(BIN)/python -m tests.contained host -n $(WORKERS) tests/scenarios $(PYTEST_ARGS)
+	$(BIN)/python -m tests.contained beside -n $(WORKERS) tests/scenarios $(PYTEST_ARGS)
 
 soak: images ## the fault suite for longer (SOAK_ARGS="-k kills", E2E_SOAK_SEED=...)
 	$(SOAK) $(BIN)/pytest -n $(WORKERS) --timeout 3600 tests/faults tests/contract/test_many_environments.py $(SOAK_ARGS)

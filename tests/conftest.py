@@ -21,6 +21,17 @@ import pytest
 asyncio.set_event_loop(None)
 
 LABEL = "io.e2e.controller"
+CONTAINED = "E2E_TEST_CONTROLLER"
+"""Names a controller in a container that the scenarios are to use; see `tests/contained.py`."""
+NOT_CONTAINED = {
+    "test_contained.py": "has controllers of its own in containers",
+    "test_image.py": "has controllers of its own in containers",
+    "test_sdk_embedded.py": "is about the controller that the SDK starts",
+    "test_readme.py": "is about the controller that the SDK starts",
+    "test_process_container.py": "is about this process, and the controller that it starts",
+    "test_demo.py": "starts a controller of its own: `make demo` takes a container by `--contained`",
+}
+"""Scenarios that are about another way to run the controller, and why."""
 SECONDS_TO_SETTLE = 20.0
 ENGINE_SECONDS = 20
 _state = pytest.StashKey[Path]()
@@ -31,10 +42,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_left] = []
     # Whoever runs the tests in the background may have told them to ignore interrupts, as do their children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if not hasattr(config, "workerinput"):  # xdist's workers inherit the variable
+    if not hasattr(config, "workerinput") and CONTAINED not in os.environ:  # xdist's workers inherit it
         config.stash[_state] = Path(tempfile.mkdtemp(prefix="e2e-"))  # short: a socket's path is
         os.environ["E2E_STATE_DIR"] = str(config.stash[_state])
         os.environ.pop("E2E_CONTROLLER", None)
+    if CONTAINED in os.environ:
+        os.environ["E2E_CONTROLLER"] = os.environ[CONTAINED]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items if CONTAINED in os.environ else ():
+        for start, reason in NOT_CONTAINED.items():
+            if item.nodeid.removeprefix("tests/scenarios/").startswith(start):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(trylast=True)  # after xdist's workers have ended

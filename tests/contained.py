@@ -1,11 +1,18 @@
-"""Controllers in containers, as users run them in CI, and programs in others that talk to them."""
+"""Controllers in containers, as users run them in CI, and programs in others that talk to them.
+
+As a program it runs the scenarios so: `python -m tests.contained host ...` on this machine, with a controller
+in a container; `python -m tests.contained beside ...` in a container, too, in a network that both share. All
+else goes to pytest.
+"""
 
 import json
 import os
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +20,13 @@ from typing import Any
 from docker.models.containers import Container
 from docker.models.networks import Network
 
-from tests.controller_image import SECONDS, controller_container, controller_image, until
+from tests.conftest import CONTAINED
+from tests.controller_image import ROOT, SECONDS, SOCKET, controller_container, controller_image, until
 from tests.engine import docker_client
 
 PORT = 7000
 PYTHON = "/opt/e2e/bin/python"
+TEST_IMAGE = "python:3.11-slim"
 MINE = f"{os.getuid()}:{os.getgid()}"
 
 
@@ -109,3 +118,53 @@ def contained(*arguments: str, **options: Any) -> Iterator[Contained]:
 def answer(output: str) -> Any:
     """What a program has printed last, as JSON."""
     return json.loads(output.splitlines()[-1])
+
+
+def run_on_host(arguments: Sequence[str]) -> int:
+    """The scenarios on this machine; the exit code of pytest."""
+    with contained("--policy=permissive") as controller:
+        variables = {**os.environ, CONTAINED: controller.socket}
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=variables
+        ).returncode
+
+
+def run_beside(arguments: Sequence[str]) -> int:
+    """The scenarios in a container that has this repository and this Python; the exit code of pytest."""
+    with contained("--policy=permissive") as controller, docker_client() as engine:
+        shared = [str(controller.base), str(SOCKET)]
+        own = [sys.base_prefix, str(ROOT)]
+        modes = {**dict.fromkeys(shared, "rw"), **dict.fromkeys(own, "ro")}
+        folder = controller.base / "tmp"
+        folder.mkdir()
+        variables = {
+            CONTAINED: controller.address,
+            "TMPDIR": str(folder),
+            "HOME": str(folder),
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        container = engine.containers.run(
+            TEST_IMAGE,
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            name=f"{controller.container.name}-tests",
+            detach=True,
+            working_dir=str(ROOT),
+            user=MINE,
+            group_add=[SOCKET.stat().st_gid],
+            network=controller.network.name,
+            environment=variables,
+            volumes={path: {"bind": path, "mode": mode} for path, mode in modes.items()},
+        )
+        try:
+            for line in container.logs(stream=True, follow=True):
+                sys.stdout.write(line.decode(errors="replace"))
+                sys.stdout.flush()
+            return int(container.wait(timeout=SECONDS)["StatusCode"])
+        finally:
+            container.remove(force=True, v=True)
+
+
+if __name__ == "__main__":
+    how, *rest = sys.argv[1:]
+    sys.exit({"host": run_on_host, "beside": run_beside}[how](rest))

@@ -40,7 +40,8 @@ async def collect(controller: str, *, remove: bool) -> dict[str, Any]:
         return {"error": f"the controller's settings, from the environment: {text}"}
     parallelism, timeout = settings.engine_parallelism, settings.engine_timeout
     engine = Engine(settings.engine or None, parallelism, timeout, None)
-    garbage = Garbage(DockerInventory(engine), host_identity(), [settings.state_dir.absolute()])
+    state = settings.state_dir.absolute()
+    garbage = Garbage(DockerInventory(engine), host_identity(state), [state])
     try:
         survey = await garbage.find()
         if refusal := _refusal(survey, controller):

@@ -242,7 +242,7 @@ class Manager:
             self._tasks.spawn(attend(self._lock, identity))
         mode = self._settings.collect_garbage
         if mode != "none":
-            garbage = Garbage(driver.inventory, host_identity())
+            garbage = Garbage(driver.inventory, host_identity(self._settings.state_dir))
             self._tasks.spawn(Collector(garbage, identity, instruments, self._began).collect(mode))
         if self._settings.idle_timeout:
             self._tasks.spawn(self._stop_when_unused(self._server, self._leases))
@@ -329,7 +329,7 @@ def docker_driver(settings: Settings, identity: str, instruments: Instruments) -
         identity,
         engine=settings.engine or None,
         state_dir=settings.state_dir.absolute(),
-        host=host_identity(),
+        host=host_identity(settings.state_dir),
         parallelism=settings.engine_parallelism,
         call_timeout=settings.engine_timeout,
         address_pool=settings.address_pool,

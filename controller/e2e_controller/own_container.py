@@ -17,7 +17,12 @@ class OwnHints:
     upper_layer: str = ""
     """The folder on the engine's host that the container writes to; "" where that cannot be seen."""
     in_container: bool = False
-    """Whether this is a container, of whichever engine."""
+    """Whether this seems to be a container, of whichever engine; a machine may be made of one's files."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether an engine has set this up as a container for certain."""
+        return any(len(id_) == 64 for id_ in self.ids)
 
 
 def own_hints(root: Path = Path("/")) -> OwnHints:
@@ -29,6 +34,18 @@ def own_hints(root: Path = Path("/")) -> OwnHints:
     return OwnHints(ids, layer, marked or any(len(id_) == 64 for id_ in ids))
 
 
+def mount_of(path: Path, root: Path = Path("/")) -> str:
+    """What a folder is mounted from, as no other folder of the machine is; `root` is for tests."""
+    found = ("", "")
+    for line in _text(root, MOUNTS_FILE).splitlines():
+        fields = line.split()
+        covers = len(fields) > 4 and path.is_relative_to(fields[4]) and len(fields[4]) >= len(found[0])
+        if covers:
+            inner = path.relative_to(fields[4])
+            found = fields[4], f"{fields[2]}:{fields[3]}:{inner}:{_layer(line)}"
+    return found[1]
+
+
 def _text(root: Path, path: str) -> str:
     with suppress(OSError):
         return (root / path.lstrip("/")).read_text(errors="replace")
@@ -36,10 +53,11 @@ def _text(root: Path, path: str) -> str:
 
 
 def _upper_layer(mounts: str) -> str:
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        if before.split()[4:5] == ["/"]:
-            options = after.split()[-1].split(",") if after else []
-            layers = [option.partition("=")[2] for option in options if option.startswith("upperdir=")]
-            return layers[0] if layers else ""
-    return ""
+    roots = (line for line in mounts.splitlines() if line.split()[4:5] == ["/"])
+    return next(map(_layer, roots), "")
+
+
+def _layer(mount: str) -> str:
+    """The folder that an overlay writes to; "" of any other mount."""
+    options = mount.split()[-1].split(",")
+    return next((option.partition("=")[2] for option in options if option.startswith("upperdir=")), "")

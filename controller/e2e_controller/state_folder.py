@@ -14,6 +14,7 @@ from typing import IO, Self
 
 from e2e_controller.atomic_file import replace_file
 from e2e_controller.drivers.inventory import Owner
+from e2e_controller.own_container import mount_of, own_hints
 
 CONTROLLER_ID = "[a-z0-9-]{1,40}"
 _MACHINE = Path("/etc/machine-id")
@@ -61,11 +62,15 @@ def controller_id(state: Path) -> str:
     return hashlib.sha256(f"{platform.node()}:{state.resolve()}".encode()).hexdigest()[:12]
 
 
-def host_identity(machine: Path = _MACHINE) -> str:
-    """The machine whose file system this process sees.
+def host_identity(state: Path, machine: Path = _MACHINE, root: Path = Path("/")) -> str:
+    """The machine whose file system this process sees; `root` is for tests.
 
-    The host's name is part of it, since containers of one image may all have the same machine id.
+    The host's name is part of it, since containers of one image may all have the same machine id. In a
+    container it is what the state folder is mounted from: another container with the same volume sees the
+    same folder there, and one with another volume, or none, another folder of the same name.
     """
+    if own_hints(root).is_certain:
+        return hashlib.sha256(mount_of(state, root).encode()).hexdigest()[:12]
     try:
         identity = machine.read_text().strip()
     except (OSError, ValueError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import e2e, engine_has
-from controllers import Controller
+from controllers import Controller, start_controller
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def options() -> list[str]:
 def controller(options: list[str]) -> Iterator[Controller]:
     """A controller on an empty folder; what it made goes with it."""
     with tempfile.TemporaryDirectory(prefix="e2e-") as base:
-        controller = Controller(Path(base), options)
+        controller = start_controller(Path(base), options)
         try:
             yield controller
         finally:

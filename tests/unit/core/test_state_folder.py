@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -153,10 +154,32 @@ def test_looking_does_not_hinder_a_start(state: Path, owner: Owner) -> None:
 def test_the_host_is_more_than_its_machine_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Containers of one image may have the same machine id."""
     machine = tmp_path / "machine-id"
-    without = host_identity(machine)
+    here_and_now = partial(host_identity, tmp_path, machine, tmp_path)
+    without = here_and_now()
     machine.write_text("0123456789abcdef\n")
-    here = host_identity(machine)
-    assert here == host_identity(machine) != without
+    here = here_and_now()
+    assert here == here_and_now() != without
     assert len(here) == 12
     monkeypatch.setattr("platform.node", lambda: "another")
-    assert host_identity(machine) != here
+    assert here_and_now() != here
+
+
+CONTAINER = "a1" * 32
+MOUNTS = """72 48 0:39 / / rw - overlay overlay rw,lowerdir=/a,upperdir=/layers/{layer}/diff
+90 72 254:0 /containers/{container}/hostname /etc/hostname rw - ext4 /dev/vda rw
+91 72 254:0 /volumes/{volume}/_data /var/lib/e2e rw - ext4 /dev/vda rw
+"""
+
+
+def test_in_a_container_it_is_what_the_state_folder_is_mounted_from(tmp_path: Path) -> None:
+    def identity(state: str = "/var/lib/e2e", **parts: str) -> str:
+        process = tmp_path / "proc/self"
+        process.mkdir(parents=True, exist_ok=True)
+        given = {"container": CONTAINER, "volume": "mine", "layer": "one", **parts}
+        (process / "mountinfo").write_text(MOUNTS.format(**given))
+        return host_identity(Path(state), tmp_path / "machine-id", tmp_path)
+
+    assert identity() == identity(container="b2" * 32, layer="two")
+    assert identity(volume="yours") != identity()
+    assert identity("/elsewhere") == identity("/elsewhere", volume="yours")
+    assert identity("/elsewhere", layer="two") != identity("/elsewhere")
