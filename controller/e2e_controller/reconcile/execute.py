@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -181,11 +182,18 @@ class Execution:
 
 
 def make_open_directory(directory: Path) -> None:
-    """Makes a directory that containers of any user may write to. Raises `DriverError`."""
+    """Makes a directory that containers of any user may write to. Raises `DriverError`.
+
+    They may put links where it is to be: none is followed.
+    """
     try:
         if not directory.is_dir():
             directory.mkdir(parents=True, exist_ok=True)
-            directory.chmod(0o777)
+            handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fchmod(handle, 0o777)
+            finally:
+                os.close(handle)
     except OSError as error:
         raise DriverError(
             f"cannot make directory {directory}: {error.strerror}", reason="DirectoryFailed"

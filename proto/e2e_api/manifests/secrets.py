@@ -10,7 +10,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from e2e_api.manifests.base import Model
 from e2e_api.manifests.files import FileMode, FilePath
@@ -19,6 +19,7 @@ from e2e_api.quantities import FROM_MANIFEST
 
 VARIABLE_PREFIX = "E2E_SECRET_"
 """What begins the names of those variables of the controller that manifests may ask for."""
+_NO_TEXT = "expected text; if it is meant as text, put quotes around it"
 _ONE_OF = "expected exactly one of file, variable and value"
 
 
@@ -26,7 +27,7 @@ def _kept_to_itself(value: Any) -> Any:
     """Before pydantic has its say: what is no text may be the secret all the same."""
     if value is None or isinstance(value, str):
         return value
-    raise ValueError("expected text; if it is meant as text, put quotes around it")
+    raise ValueError(_NO_TEXT)
 
 
 class Secret(Model):
@@ -74,8 +75,8 @@ def _text_or_source(value: Any, info: ValidationInfo) -> str | ValueFrom:
     """Of the two, the one that was meant tells what is wrong with it."""
     if isinstance(value, str):
         return value
-    if not isinstance(value, dict | ValueFrom):
-        raise PydanticKnownError("string_type")
+    if not isinstance(value, dict | ValueFrom):  # what it is may be the secret
+        raise ValueError(_NO_TEXT)
     in_manifest = bool((info.context or {}).get(FROM_MANIFEST))
     return ValueFrom.model_validate(value, by_alias=True, by_name=not in_manifest)
 
