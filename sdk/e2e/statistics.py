@@ -63,6 +63,11 @@ class Change:
     least: float = 0.0
     most: float = math.inf
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether there is an interval."""
+        return self.least > 0 or self.most < math.inf
+
     def verdict(self, tolerance: float) -> Verdict:
         """A change that is sure, and that matters: by more than the tolerance."""
         if self.least > 1 and self.ratio > 1 + tolerance:
@@ -73,12 +78,18 @@ class Change:
 
 
 def change(old: Sequence[float], new: Sequence[float]) -> Change:
-    """Of samples that are above 0."""
-    ratios = sorted(after / before for after in new for before in old)
+    """Of samples that are 0 or more; of two that are 0 the ratio is 1, of one that was 0 infinite."""
+    ratios = sorted(_ratio(after, before) for after in new for before in old)
     outside = critical_count(len(old), len(new))
     if not outside:
         return Change(median(ratios))
     return Change(median(ratios), ratios[outside - 1], ratios[-outside])
+
+
+def _ratio(after: float, before: float) -> float:
+    if before > 0:
+        return after / before
+    return math.inf if after > 0 else 1.0
 
 
 def critical_count(old: int, new: int) -> int:

@@ -14,7 +14,7 @@ from e2e.benchmark.report import Report
 from e2e.benchmark.usage import SELECTORS, TARGETS, Unseen, never_within, unseen_after, usages
 from e2e.cgroups.hierarchies import own_paths
 from e2e.prometheus.results import QueryResult
-from e2e_api.errors import InvalidArgument, NotFound
+from e2e_api.errors import E2EError, InvalidArgument, NotFound, Unavailable
 
 _BEFORE = 30.0
 """Seconds before a phase whose looks are asked for too: one of them is the last before it began."""
@@ -35,8 +35,11 @@ class MeasuredPhase:
         step: float | None,
         settle: float,
     ) -> None:
+        if step is not None and not step > 0:
+            raise InvalidArgument(f"step: expected seconds above 0, not {step}")
         self.name = name
         self._monitoring = monitoring
+        self._environment: str = monitoring._prometheus._session.environment
         self._queries = dict(queries)
         self._step = step
         self._settle = settle
@@ -54,11 +57,12 @@ class MeasuredPhase:
         return self._report
 
     def __enter__(self) -> Self:
+        self._report = None
         for name, promql in self._queries.items():
             try:
                 self._monitoring.query(in_phase(promql, _LOOK_SECONDS))
-            except InvalidArgument as error:
-                raise InvalidArgument(f"query {name!r}: {error.message}", reason=error.reason) from None
+            except (InvalidArgument, Unavailable) as error:
+                raise type(error)(f"query {name!r}: {error.message}", reason=error.reason) from None
         before = time.monotonic()
         (curve,) = curves_of(self._monitoring.query("time()"))
         self._clock = curve.points[0][1] - before
@@ -79,15 +83,25 @@ class MeasuredPhase:
         # The second look tells what is used when nothing is measured.
         series, unseen = self._looked_after(start, end, looks=2)
         used = usages(series, start, end, own_paths())
-        queries = [self._ask(name, promql, start, end) for name, promql in self._queries.items()]
+        notes = [*self._notes, *_notes(unseen, never_within(series, start, end), bool(used))]
+        queries = []
+        for name, promql in self._queries.items():
+            try:
+                queries.append(self._ask(name, promql, start, end))
+            except E2EError as error:  # what was measured is not lost by it
+                queries.append(QueryFigures(name, promql, ()))
+                notes.append(f"query {name}: {error.message}")
+            else:
+                if not queries[-1].series:
+                    notes.append(f"query {name}: no value in the phase")
         return Report(
             name=self.name,
-            environment=self._monitoring._prometheus._session.environment,
+            environment=self._environment,
             started=datetime.fromtimestamp(start, UTC),
             seconds=end - start,
             usage=used,
             queries=tuple(queries),
-            notes=(*self._notes, *_notes(unseen, never_within(series, start, end), bool(used))),
+            notes=tuple(notes),
         )
 
     def _looked_after(self, start: float, end: float, *, looks: int) -> tuple[list[Curve], Unseen]:
@@ -109,7 +123,9 @@ class MeasuredPhase:
     def _told(self, selectors: Iterable[str], now: float, span: str = "") -> list[Curve]:
         """All looks in a span, such as `[5s]`; without one, what is there now."""
         found = [self._monitoring.query(selector + span, now) for selector in selectors]
-        return [curve for result in found for curve in curves_of(result)]
+        curves = [curve for result in found for curve in curves_of(result)]
+        ours = self._environment  # a Prometheus may know those of others
+        return [curve for curve in curves if curve.labels.get("environment", ours) == ours]
 
     def _ask(self, name: str, promql: str, start: float, end: float) -> QueryFigures:
         asked = in_phase(promql, end - start)
@@ -164,6 +180,7 @@ def measure(
         step: seconds between two values of a query; None is a hundredth of the phase, a second at least.
         settle: seconds to wait, at the begin and at the end, until everything has been looked at again.
 
-    Entering raises InvalidArgument for a wrong query; leaving raises what `monitoring.query` does.
+    Entering raises InvalidArgument for a wrong query; leaving raises what `monitoring.query` does, but a note
+    tells of a given query that fails then.
     """
     return MeasuredPhase(monitoring, name, queries or {}, step, settle)

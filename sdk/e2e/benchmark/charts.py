@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from e2e_api.errors import InvalidArgument
@@ -25,8 +26,10 @@ def lines(
 ) -> Spec:
     """A line for each of the curves; `across` names what goes from left to right."""
     alt = _altair()
-    rows = [{"name": name, "x": x, "y": y} for name, points in curves.items() for x, y in points]
-    wide = logarithmic and _wide([value for points in curves.values() for point in points for value in point])
+    rows: list[dict[str, Any]] = [
+        {"name": name, "x": x, "y": y} for name, points in curves.items() for x, y in points if isfinite(y)
+    ]
+    wide = logarithmic and _wide([row[axis] for row in rows for axis in "xy"])
     scale = alt.Scale(type="log") if wide else alt.Scale()
     chart = (
         alt.Chart(alt.Data(values=rows), title=title, width=_WIDTH, height=_HEIGHT)
@@ -44,8 +47,10 @@ def lines(
 def boxes(title: str, samples: Mapping[str, Sequence[float]]) -> Spec:
     """A box for each of the names: the middle half in it, its whiskers all."""
     alt = _altair()
-    rows = [{"name": name, "x": value} for name, values in samples.items() for value in values]
-    wide = _wide([value for values in samples.values() for value in values])
+    rows: list[dict[str, Any]] = [
+        {"name": name, "x": value} for name, values in samples.items() for value in values if isfinite(value)
+    ]
+    wide = _wide([row["x"] for row in rows])
     chart = (
         alt.Chart(alt.Data(values=rows), title=title, width=_WIDTH, height=_ROW * max(2, len(samples)))
         .mark_boxplot(extent="min-max", size=12)

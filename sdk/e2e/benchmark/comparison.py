@@ -15,6 +15,7 @@ Run = Mapping[str, float]
 """The figures of one repetition, by name."""
 TOLERANCE = 0.05
 SECONDS = "seconds"
+_MANY = "each verdict is 95 % sure by itself: of twenty figures that are the same, one may differ by chance"
 _OPPOSITE: Mapping[Verdict, Verdict] = {"faster": "slower", "slower": "faster", "cannot tell": "cannot tell"}
 
 
@@ -27,7 +28,7 @@ class Compared:
     """Of each repetition, in the order in which they were made."""
     b: tuple[float, ...]
     change: Change | None
-    """The ratio of b to a; None where a value is not above 0, or no number, so that there is no ratio."""
+    """The ratio of b to a; None where a value is below 0, or no number, so that there is no ratio."""
     noise: float
     """How far the middle half of the repetitions lies from their median, as a part of it; of a or of b, the
     greater."""
@@ -37,9 +38,9 @@ class Compared:
     def __str__(self) -> str:
         """In one line."""
         if self.change is None:
-            return f"{self.name}: cannot tell, as a value is not above 0, or no number"
+            return f"{self.name}: cannot tell, as a value is below 0, or no number"
         interval = "too few repetitions to be sure of anything"
-        if self.change.least > 0:
+        if self.change.is_sure:
             interval = f"95 %: {self.change.least:.2f}-{self.change.most:.2f}"
         return f"{self.name}: {self.verdict}: {self.change.ratio:.2f} x, {interval}; noise {self.noise:.0%}"
 
@@ -65,6 +66,7 @@ class Comparison:
         names: tuple[str, str] = ("a", "b"),
         tolerance: float = TOLERANCE,
         higher_is_better: Collection[str] = (),
+        about: str = "",
     ) -> "Comparison":
         """Of repetitions that were made; they should have been made by turns, as `compare` makes them.
 
@@ -75,9 +77,13 @@ class Comparison:
             tolerance: a change by no more than this part does not matter.
             higher_is_better: figures of which more is better, such as requests per second; a query's name
                 stands for all of its series.
+            about: the figure that the verdict is about, such as `web: cpu_seconds`; otherwise the seconds,
+                where there are such, else the first.
 
-        Raises InvalidArgument where there are none, or they have no figure in common.
+        Raises InvalidArgument where there are none, or they have no figure in common, or not that one.
         """
+        if names[0] == names[1]:
+            raise InvalidArgument(f"names: expected two that differ, not {names[0]!r} twice")
         runs = [[run.figures if isinstance(run, Report) else run for run in side] for side in (a, b)]
         if not all(runs):
             raise InvalidArgument("a comparison needs at least one repetition of both")
@@ -87,8 +93,15 @@ class Comparison:
         seen = dict.fromkeys(name for side in runs for run in side for name in run)
         lacking = [name for name in seen if name not in common]
         notes = [f"not in every repetition, so left out: {', '.join(lacking)}"] if lacking else []
+        if len(common) > 1:
+            notes.append(_MANY)
+        main = about or (SECONDS if SECONDS in common else common[0])
+        if main not in common:
+            raise InvalidArgument(
+                f"about: no figure {main!r} is in every repetition of both; there are {common}"
+            )
         compared = {}
-        for name in common:
+        for name in (main, *(other for other in common if other != main)):
             of_a, of_b = ([run[name] for run in side] for side in runs)
             found = _compared(name, of_a, of_b, tolerance)
             better = name in higher_is_better or name.partition(" (")[0] in higher_is_better
@@ -97,8 +110,8 @@ class Comparison:
 
     @property
     def main(self) -> Compared:
-        """The figure that the verdict is about: the seconds, where there are such."""
-        return self.figures.get(SECONDS) or next(iter(self.figures.values()))
+        """The figure that the verdict is about."""
+        return next(iter(self.figures.values()))
 
     @property
     def verdict(self) -> Verdict:
@@ -156,7 +169,7 @@ def figures_of(result: Any, seconds: float) -> Run:
 
 
 def _compared(name: str, a: Sequence[float], b: Sequence[float], tolerance: float) -> Compared:
-    if not all(math.isfinite(sample) and sample > 0 for sample in (*a, *b)):
+    if not all(math.isfinite(sample) and sample >= 0 for sample in (*a, *b)):
         return Compared(name, tuple(a), tuple(b), None, 0.0, "cannot tell")
     found = change(a, b)
     noise = max(_noise(a), _noise(b))
@@ -165,4 +178,5 @@ def _compared(name: str, a: Sequence[float], b: Sequence[float], tolerance: floa
 
 def _noise(samples: Sequence[float]) -> float:
     spread = Spread.of(samples)
-    return (spread.third_quartile - spread.first_quartile) / 2 / spread.median
+    width = (spread.third_quartile - spread.first_quartile) / 2
+    return width / spread.median if spread.median else math.inf if width else 0.0

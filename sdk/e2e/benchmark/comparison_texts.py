@@ -30,7 +30,7 @@ def _row(found: Compared) -> Sequence[str]:
     middles = [markdown.amount(found.name, median(samples)) for samples in (found.a, found.b)]
     if found.change is None:
         return [found.name, *middles, *[markdown.NOTHING] * 3, found.verdict]
-    interval = f"{found.change.least:.2f}-{found.change.most:.2f}" if found.change.least > 0 else "too few"
+    interval = f"{found.change.least:.2f}-{found.change.most:.2f}" if found.change.is_sure else "too few"
     return [
         found.name,
         *middles,

@@ -19,6 +19,7 @@ def compare(
     tolerance: float = TOLERANCE,
     names: tuple[str, str] = ("a", "b"),
     higher_is_better: Collection[str] = (),
+    about: str = "",
 ) -> Comparison:
     """Does `a` and `b` by turns, and says whether `b` is faster, slower, or that nobody can tell.
 
@@ -35,17 +36,21 @@ def compare(
         tolerance: a change by no more than this part does not matter.
         names: what to call them.
         higher_is_better: figures of which more is better; a query's name stands for all of its series.
+        about: the figure that the verdict is about, such as `web: cpu_seconds`; otherwise the seconds, where
+            there are such, else the first.
 
     Raises InvalidArgument for what gives no figures, and whatever `a` and `b` raise.
     """
-    ways, runs = (a, b), _new_runs(repetitions)
+    ways, runs = (a, b), _new_runs(repetitions, warmup)
     for way, counts in order(repetitions, warmup):
         started = time.perf_counter()
         result = ways[way]()
         figures = figures_of(result, time.perf_counter() - started)
         if counts:
             runs[way].append(figures)
-    return Comparison.of(*runs, names=names, tolerance=tolerance, higher_is_better=higher_is_better)
+    return Comparison.of(
+        *runs, names=names, tolerance=tolerance, higher_is_better=higher_is_better, about=about
+    )
 
 
 async def compare_async(
@@ -57,16 +62,19 @@ async def compare_async(
     tolerance: float = TOLERANCE,
     names: tuple[str, str] = ("a", "b"),
     higher_is_better: Collection[str] = (),
+    about: str = "",
 ) -> Comparison:
     """As `compare`, of what has to be awaited."""
-    ways, runs = (a, b), _new_runs(repetitions)
+    ways, runs = (a, b), _new_runs(repetitions, warmup)
     for way, counts in order(repetitions, warmup):
         started = time.perf_counter()
         result = await ways[way]()
         figures = figures_of(result, time.perf_counter() - started)
         if counts:
             runs[way].append(figures)
-    return Comparison.of(*runs, names=names, tolerance=tolerance, higher_is_better=higher_is_better)
+    return Comparison.of(
+        *runs, names=names, tolerance=tolerance, higher_is_better=higher_is_better, about=about
+    )
 
 
 def order(repetitions: int, warmup: int) -> Iterator[tuple[int, bool]]:
@@ -77,7 +85,9 @@ def order(repetitions: int, warmup: int) -> Iterator[tuple[int, bool]]:
             yield way, repetition >= 0
 
 
-def _new_runs(repetitions: int) -> tuple[list[Run], list[Run]]:
+def _new_runs(repetitions: int, warmup: int) -> tuple[list[Run], list[Run]]:
     if repetitions < 1:
         raise InvalidArgument(f"repetitions: expected at least 1, not {repetitions}")
+    if warmup < 0:
+        raise InvalidArgument(f"warmup: expected 0 or more, not {warmup}")
     return [], []

@@ -29,7 +29,7 @@ _MARKER_HELP = (
     "with `--dist loadgroup`, one xdist worker does them all"
 )
 _LONGEST_NAME = 120
-_MARKER_OPTIONS = {"repetitions", "warmup", "tolerance", "names", "higher_is_better"}
+_MARKER_OPTIONS = {"repetitions", "warmup", "tolerance", "names", "higher_is_better", "about"}
 
 
 class Benchmark:

@@ -71,6 +71,8 @@ class Known:
 
     def query_range(self, promql: str, start: Any, end: Any, step: Any) -> Matrix:
         self.asked.append(f"{promql} {start:.0f} {end:.0f} {step:.1f}")
+        if promql not in self.over_time:
+            raise InvalidArgument("too many points", reason="BadQuery")
         return self.over_time[promql]
 
     def _selected(self, names: list[str], start: float, end: float) -> Matrix:

@@ -52,10 +52,36 @@ def test_three_repetitions_show_nothing() -> None:
     assert "too few repetitions" in str(found)
 
 
-def test_what_is_not_above_0_has_no_ratio() -> None:
-    found = Comparison.of([{"bytes": 0.0}] * 5, [{"bytes": 1.0}] * 5)
-    assert found.verdict == "cannot tell"
-    assert "not above 0" in str(found)
+def test_nothing_beside_something_and_what_has_no_ratio() -> None:
+    def beside(a: float, b: float) -> Comparison:
+        return Comparison.of([{"bytes": a}] * 5, [{"bytes": b}] * 5)
+
+    assert beside(0, 0).verdict == "cannot tell"
+    assert str(beside(0, 1)).endswith("bytes: slower: inf x, 95 %: inf-inf; noise 0%")
+    assert str(beside(1, 0)).endswith("bytes: faster: 0.00 x, 95 %: 0.00-0.00; noise 0%")
+    assert "0.00-0.00 | 0% | faster |" in beside(1, 0).to_markdown()
+    assert beside(-1, 1).verdict == "cannot tell"
+    assert "below 0" in str(beside(-1, 1))
+    assert Comparison.of([{"errors": float(n)} for n in (0, 0, 3)], [{"errors": 0.0}] * 3).noise == math.inf
+
+
+def test_the_verdict_is_about_the_figure_that_is_named() -> None:
+    both = [{"seconds": 5.0, "web: cpu_seconds": value} for value in STEADY]
+    more = [{"seconds": 5.0, "web: cpu_seconds": 1.2 * value} for value in STEADY]
+    assert Comparison.of(both, more).verdict == "cannot tell"
+    found = Comparison.of(both, more, about="web: cpu_seconds")
+    assert (found.verdict, list(found.figures)) == ("slower", ["web: cpu_seconds", "seconds"])
+    assert "by chance" in found.notes[0]
+    assert Comparison.of(runs(), runs()).notes == ()
+    with pytest.raises(e2e.InvalidArgument, match="no figure 'cpu' is"):
+        Comparison.of(both, more, about="cpu")
+
+
+def test_two_of_one_name_and_a_warmup_below_0_are_refused() -> None:
+    with pytest.raises(e2e.InvalidArgument, match="two that differ"):
+        Comparison.of(runs(), runs(), names=("a", "a"))
+    with pytest.raises(e2e.InvalidArgument, match="warmup"):
+        compare(lambda: 1, lambda: 2, warmup=-1)
 
 
 def test_the_time_counts_where_nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

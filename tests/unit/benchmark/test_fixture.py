@@ -102,4 +102,7 @@ def test_the_marker_leaves_them_out(tmp_path: Path) -> None:
 def test_a_wrong_marker_is_an_error(tmp_path: Path, arguments: str) -> None:
     tests = f"import pytest\n@pytest.mark.e2e_benchmark({arguments})\ndef test_it(e2e_benchmark):\n    pass\n"
     told = run(tmp_path, tests=tests, code=1)
-    assert f"@pytest.mark.e2e_benchmark({arguments.replace('=4', '=...')}): it takes higher_is_better" in told
+    assert (
+        f"@pytest.mark.e2e_benchmark({arguments.replace('=4', '=...')}): it takes about, higher_is_better"
+        in told
+    )

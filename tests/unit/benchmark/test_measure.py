@@ -136,6 +136,30 @@ def test_a_wrong_query_is_told_before_the_phase(known: Known) -> None:
         pytest.fail("the phase began")
 
 
+def test_a_query_that_fails_or_has_no_values_loses_nothing(known: Known, clock: FakeTime) -> None:
+    known.now["x"] = known.now["y"] = known.now["z"] = vector(1)
+    known.over_time |= {"x": matrix(ok=1), "y": matrix()}
+    with measure(FakeMonitoring(known), queries={"x": "x", "none": "y", "broken": "z"}) as phase:
+        clock.pass_by(2)
+    assert phase.report.of("web").cpu_seconds == pytest.approx(1)
+    assert [len(query.series) for query in phase.report.queries] == [1, 0, 0]
+    assert phase.report.notes == ("query none: no value in the phase", "query broken: too many points")
+
+
+def test_another_environment_s_workload_of_the_same_name_is_not_ours(known: Known, clock: FakeTime) -> None:
+    cpu = "container_cpu_usage_seconds_total"
+    known.tell(cpu, lambda at: at / 4, workload="db", environment="shop", id="/docker/ours")
+    known.tell(cpu, lambda at: at, workload="db", environment="bank", id="/docker/theirs")
+    with measure(FakeMonitoring(known)) as phase:
+        clock.pass_by(2)
+    assert phase.report.of("db").cpu_seconds == pytest.approx(0.5)
+
+
+def test_a_step_of_nothing_is_refused(known: Known) -> None:
+    with pytest.raises(e2e.InvalidArgument, match="step"):
+        measure(FakeMonitoring(known), step=0)
+
+
 def test_there_is_no_report_of_a_phase_that_failed(known: Known) -> None:
     phase = measure(FakeMonitoring(known), "load")
     with pytest.raises(e2e.NotFound, match="phase load"):

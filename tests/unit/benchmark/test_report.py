@@ -10,6 +10,7 @@ import pytest
 
 import e2e
 from e2e.benchmark import charts
+from e2e.benchmark.asked import QueryFigures, SeriesFigures
 from e2e.benchmark.comparison import Comparison
 from e2e.benchmark.markdown import amount, number
 from tests.unit.benchmark.reports import report
@@ -70,6 +71,15 @@ def test_the_page_needs_nothing_else() -> None:
     assert "vegaEmbed=" in page
     assert "&lt;web&gt;" in page
     assert "&lt;/script&gt;" in page
+
+
+def test_what_is_infinite_is_not_drawn() -> None:
+    endless = SeriesFigures({}, math.inf, 1.0, math.inf, math.inf, ((0.0, 1.0), (1.0, math.inf)))
+    told = replace(report(), queries=(QueryFigures("ratio", "a / b", (endless,)),))
+    assert '"values": [{"name": "ratio", "x": 0.0, "y": 1.0}]' in told.to_html()
+    assert "| ratio |  | +Inf | 1 |" in told.to_markdown()
+    drawn = charts.boxes("ratio", {"a": [1.0, math.inf]})
+    assert drawn["data"]["values"] == [{"name": "a", "x": 1.0}]
 
 
 def test_three_files_are_written(tmp_path: Path) -> None:
