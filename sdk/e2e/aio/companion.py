@@ -16,6 +16,7 @@ class AsyncCompanion:
     """It ends with its block, with `close`, and with the environment; a failure that is kept keeps it."""
 
     _env: AsyncEnvironment
+    _closed = False
 
     async def end(self, *, remove: bool) -> None:
         """Ends what runs in this process; with `remove`, also what nobody else will remove."""
@@ -23,10 +24,17 @@ class AsyncCompanion:
 
     async def close(self) -> None:
         """Removes what was added, with all that it has gathered; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         companions = self._env._session.companions
         if self in companions:
             companions.remove(self)
-        await self.end(remove=True)
+        try:
+            await self.end(remove=True)
+        except BaseException:
+            self._closed = False  # it may be tried again
+            raise
 
     async def __aenter__(self) -> Self:
         return self

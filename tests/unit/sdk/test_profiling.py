@@ -13,6 +13,7 @@ from e2e import (
     Environment,
     InvalidArgument,
     NotRunning,
+    Unavailable,
     WaitFailed,
     WaitTimeout,
 )
@@ -37,7 +38,24 @@ def test_a_parca_watches_the_file_of_targets(controller: FakeController) -> None
             assert ("env", "Workload", "profiling") in controller.objects
         assert ("env", "Workload", "profiling") not in controller.objects
         profiling.close()
+        assert len(controller.asked(manifest_service_pb2.DeleteRequest)) == 1
     profiling.close()
+
+
+def test_a_close_that_failed_can_be_tried_again(controller: FakeController) -> None:
+    def refuse(_: Any) -> Iterator[Any]:
+        controller.answers.clear()
+        raise Unavailable("not now")
+        yield
+
+    with Environment("env", timeout=5) as env:
+        profiling = e2e.profiling.start(env)
+        controller.answers["Delete"] = refuse
+        with pytest.raises(Unavailable, match="not now"):
+            profiling.close()
+        assert ("env", "Workload", "profiling") in controller.objects
+        profiling.close()
+        assert ("env", "Workload", "profiling") not in controller.objects
 
 
 def test_an_environment_of_others_is_left_as_it_was(controller: FakeController) -> None:
