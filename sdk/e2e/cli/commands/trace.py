@@ -31,7 +31,8 @@ def command(context: click.Context, environment: str, form: str) -> None:
     with connect(context) as client:
         trace = trace_of(environment, client.list_objects(environment))
     if trace is None:
-        raise NotFound(f"nothing was started in environment {environment}; `e2e get` lists what there is")
+        since = "since its controller runs; `e2e get` lists what there is"
+        raise NotFound(f"nothing was started in environment {environment} {since}")
     if form == "chrome":
         click.echo(json.dumps(chrome_events(trace)))
     elif form == "json":
