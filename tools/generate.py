@@ -1,4 +1,4 @@
-"""Writes all generated files: protobuf code, the manifests' JSON Schema, the synchronous SDK, the locks.
+"""Writes all generated files: protobuf code, the JSON Schemas, the synchronous SDK, the locks.
 
 `--check` writes nothing and fails, naming the files, when what is committed differs.
 """

@@ -164,10 +164,7 @@ class Judge:
             yield f"{found.problem}; mount it into the controller's container at the same path"
             return
         if not covering:
-            yield (
-                "it may not be mounted; use a named volume, `files` or the environment's shared directory, "
-                "or list it under hostPaths in the policy"
-            )
+            yield "it may not be mounted; take a named volume or `files`, or list it in the policy"
             return
         places = [path for _, path in covering]
         for thing in found.holds:

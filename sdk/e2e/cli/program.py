@@ -29,6 +29,7 @@ VERBS = {
     "gc": "Remove what controllers left that do not run.",
     "bundle": "Write all that is known of an environment into one archive.",
     "catalog": "List ready-made systems, or print the manifests of one.",
+    "policy": "Show a policy, or what it says to manifests.",
     "diff": "Show what applying manifests would change.",
     "trace": "Show where the time of an environment's start went.",
     "certs": "Make or renew certificates for a controller and its clients.",

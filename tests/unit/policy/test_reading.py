@@ -1,13 +1,23 @@
 """Policy files: what is wrong with them is told with its place; what is absent is the preset's."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from e2e_controller.policy import PRESETS, choose_policy, load_policy, parse_policy
+from e2e_api.manifests import EnvironmentSpec
+from e2e_api.parsing import parse_documents
+from e2e_controller.policy import (
+    PRESETS,
+    choose_policy,
+    load_policy,
+    make_judge,
+    parse_policy,
+    wanted_of_manifest,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "proto" / "policy.schema.json").read_text())
@@ -97,6 +107,35 @@ def test_the_default(
 ) -> None:
     chosen = choose_policy(given, addresses, in_container=in_container, embedded=embedded)
     assert chosen.extends == expected
+
+
+DOCUMENTED = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "policy.md").read_text(), re.M | re.S)
+
+
+def test_what_the_documentation_gives_is_right() -> None:
+    assert len(DOCUMENTED) == 2
+    for text in DOCUMENTED:
+        assert parse_policy(text.encode())[1] == ()
+        assert list(jsonschema.Draft202012Validator(SCHEMA).iter_errors(yaml.safe_load(text))) == []
+
+
+def test_every_rule_is_documented() -> None:
+    table = (ROOT / "docs" / "policy.md").read_text().partition("## Rules")[2].partition("##")[0]
+    for name, part in SCHEMA["properties"].items():
+        assert name == "extends" or f"`{name}" in table, name
+        for below in SCHEMA["$defs"].get(part.get("$ref", "").rpartition("/")[2], {}).get("properties", {}):
+            assert f"`{name}.{below}`" in table, below
+
+
+def test_cadvisor_is_allowed_by_the_lines_that_are_documented(tmp_path: Path) -> None:
+    manifests = ROOT / "examples/manifests/standalone/monitoring-cadvisor.yaml"
+    for text, expected in (("", ["hostPaths"] * 4), (DOCUMENTED[-1], [])):
+        policy, _ = parse_policy((text or "extends: restricted").encode())
+        judge = make_judge(policy, tmp_path)
+        (document,) = parse_documents(manifests.read_bytes())
+        assert document.manifest is not None
+        wanted = wanted_of_manifest(document.manifest, "e", tmp_path, EnvironmentSpec(), watched=True)
+        assert [denial.rule for denial in judge.judge(wanted)] == expected
 
 
 def test_the_schema_agrees_with_the_models() -> None:
