@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import docker
+from demo_container import ContainedController
 from docker.errors import APIError, DockerException
 from requests import RequestException
 
@@ -20,6 +21,8 @@ from e2e_controller.drivers.base import DriverError
 from e2e_controller.drivers.docker.endpoint import find_endpoint
 
 LABEL = "io.e2e.controller"
+IMAGE_VARIABLE = "E2E_DEMO_IMAGE"
+"""Names an image of the controller, to run it in a container."""
 START_SECONDS = 30.0
 STOP_SECONDS = 60.0
 
@@ -36,13 +39,20 @@ class Stage:
         self._log = self.root / "controller.log"
         self.served = False
         self.folder.mkdir()
+        arguments = ["--delete-on-exit", "--folder", str(self.folder), "--state-dir", str(self.state)]
+        arguments += ["--listen", self.address]
+        self.process: subprocess.Popen[bytes] | ContainedController
+        if image := os.environ.get(IMAGE_VARIABLE):
+            self.process = ContainedController(image, self.root, arguments)
+        else:
+            self.process = self._start(arguments)
+
+    def _start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         receive, ready = os.pipe()
         self._ready = os.fdopen(receive, "rb")
-        command = [sys.executable, "-P", "-m", "e2e_controller", "--delete-on-exit"]
-        command += ["--folder", str(self.folder), "--state-dir", str(self.state)]
-        command += ["--listen", self.address, "--ready-fd", str(ready)]
+        command = [sys.executable, "-P", "-m", "e2e_controller", *arguments, "--ready-fd", str(ready)]
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 stdout=log,
                 stderr=log,
@@ -50,17 +60,25 @@ class Stage:
                 start_new_session=True,  # a Ctrl+C here is not the controller's
             )
         os.close(ready)
+        return process
 
     def wait_serving(self) -> None:
         """Waits until the controller serves. Raises E2EError with what it said."""
-        told = bool(select.select([self._ready], [], [], START_SECONDS)[0]) and self._ready.readline()
+        if isinstance(self.process, ContainedController):
+            told = self.process.serves(self.address.removeprefix("unix://"), START_SECONDS)
+        else:
+            told = bool(select.select([self._ready], [], [], START_SECONDS)[0] and self._ready.readline())
         if not told:
             raise E2EError(self.log_end() or f"the controller did not serve within {START_SECONDS:g} s")
         self.served = True
 
     def log_end(self) -> str:
         """The last lines of the controller's log."""
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
+        if isinstance(self.process, ContainedController):
+            text = self.process.log()
+        else:
+            text = self._log.read_text(errors="replace")
+        return "\n".join(text.splitlines()[-20:])
 
     def drop(self, name: str, text: str) -> None:
         """Puts a manifest into the watched folder, or a new version of it; nobody ever sees a half."""
@@ -103,7 +121,8 @@ class Stage:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self._ready.close()
+        if not isinstance(self.process, ContainedController):
+            self._ready.close()
         left = self._remove_rest() if self.served else []
         shutil.rmtree(self.root, ignore_errors=True)
         return left + ([f"folder {self.root}"] if self.root.exists() else [])

@@ -28,8 +28,9 @@ NOT_CONTAINED = {
     "test_image.py": "has controllers of its own in containers",
     "test_sdk_embedded.py": "is about the controller that the SDK starts",
     "test_readme.py": "is about the controller that the SDK starts",
+    "test_evidence.py::test_a_bundle_of_an": "has the log of the controller that the SDK starts",
     "test_process_container.py": "is about this process, and the controller that it starts",
-    "test_demo.py": "starts a controller of its own: `make demo` takes a container by `--contained`",
+    "test_demo.py": "starts a controller of its own; E2E_DEMO_IMAGE has it in a container",
 }
 """Scenarios that are about another way to run the controller, and why."""
 SECONDS_TO_SETTLE = 20.0

@@ -124,9 +124,9 @@ def run_on_host(arguments: Sequence[str]) -> int:
     """The scenarios on this machine; the exit code of pytest."""
     with contained("--policy=permissive") as controller:
         variables = {**os.environ, CONTAINED: controller.socket}
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=variables
-        ).returncode
+        temporary = f"--basetemp={controller.base}/tmp"  # contexts are built of folders in there
+        command = [sys.executable, "-m", "pytest", temporary, *arguments]
+        return subprocess.run(command, cwd=ROOT, env=variables).returncode
 
 
 def run_beside(arguments: Sequence[str]) -> int:
@@ -146,7 +146,7 @@ def run_beside(arguments: Sequence[str]) -> int:
         }
         container = engine.containers.run(
             TEST_IMAGE,
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={folder}/t", *arguments],
             name=f"{controller.container.name}-tests",
             detach=True,
             working_dir=str(ROOT),

@@ -228,6 +228,27 @@ def test_endpoints(controller: FakeController) -> None:
             web.endpoint("admin")
 
 
+def test_an_endpoint_that_this_process_does_not_reach(controller: FakeController) -> None:
+    with Environment("env") as env:
+        web = env.workload("web", image="x", ports={"http": 80})
+        web.start()
+        endpoints = [{"port": "http", "internal": "web:80", "problem": "is elsewhere; come here"}]
+        controller.objects["env", "Workload", "web"] = ready_object("env", "web", endpoints=endpoints)
+        with pytest.raises(Unavailable, match=r"^web: is elsewhere; come here$") as failed:
+            web.endpoint("http")
+        assert failed.value.reason == "NotReachable"
+
+
+def test_a_directory_that_this_process_does_not_see(controller: FakeController) -> None:
+    answer = environments.HoldResponse(shared_directory_problem="it is not mounted; mount it")
+    controller.answers["Hold"] = lambda _request: iter([answer])
+    with Environment("env") as env:
+        web = env.workload("web", image="x")
+        for look in (lambda: env.shared_dir, lambda: web.dir, lambda: web.write_file("x", "y")):
+            with pytest.raises(Unavailable, match=r"^environment env: it is not mounted; mount it$"):
+                look()
+
+
 def test_update_applies_the_change_and_keeps_the_old_when_refused(controller: FakeController) -> None:
     with Environment("env") as env:
         web = env.workload("web", image="x:1")
