@@ -18,7 +18,7 @@ from e2e_controller.metrics import (
     select,
 )
 
-PAGE = Page("""
+TEXT = """
 # HELP metric_c For the tables below.
 # TYPE metric_c gauge
 metric_c 20
@@ -46,8 +46,8 @@ metric_b_hist_bucket{le="+Inf"} 5
 # TYPE metric_b_summary summary
 metric_b_summary_sum 22
 metric_b_summary_count 1
-""")
-PAGE_WITH_NAN = Page("""
+"""
+TEXT_WITH_NAN = """
 # HELP metric_c For the tables below.
 # TYPE metric_c GAUGE
 metric_c 20
@@ -63,7 +63,8 @@ metric_a{second="value1"} 1
 # HELP metric_b For the tables below.
 # TYPE metric_b GAUGE
 metric_b 1000
-""")
+"""
+PAGE, PAGE_WITH_NAN = Page(TEXT), Page(TEXT_WITH_NAN)
 EQUALS = ExpectationType.EQUALS
 EQUALS_AMONG_TWO = Expectation(ExpectationType.EQUALS_AMONG_TWO)
 GREATER_AMONG_TWO = Expectation(ExpectationType.GREATER_AMONG_TWO)
