@@ -22,7 +22,8 @@ SOAK := E2E_SOAK_KILLS=50 E2E_SOAK_DELETE_KILLS=20 E2E_SOAK_STRIKES=100 E2E_SOAK
 SOAK_ARGS ?=
 IMAGE_ARGS ?=
 
-.PHONY: help demo run-example test test-image soak bench bench-peers bench-compare lint generate schema images image engine environment clean
+.PHONY: help demo run-example test test-image soak bench bench-peers bench-compare lint audit sbom generate schema images image \
+	engine environment clean
 
 help: ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -63,8 +64,15 @@ lint: environment ## style, types, import contracts, generated code, protobuf
 	$(BIN)/mypy
 	MYPYPATH=tools $(BIN)/mypy --package setup
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive proto controller sdk e2edb 2>/dev/null  # there it only warns of `nosec`
 	$(BIN)/python tools/generate.py --check
 	$(BIN)/buf lint proto
+
+audit: image ## known weaknesses: in what is locked, in our code, in the image (where scanners are)
+	@$(BIN)/python tools/audit.py
+
+sbom: image ## what the image is made of: build/e2e-controller.cdx.json
+	@$(BIN)/python tools/sbom.py
 
 generate: environment ## write protobuf code, JSON Schema and the synchronous SDK
 	$(BIN)/python tools/generate.py

@@ -57,7 +57,7 @@ def _ports(host: Mapping[str, Any]) -> Iterator[WantedPort]:
     """Where they are published; which of the host's was judged where it was asked for."""
     for port, bindings in (host.get("PortBindings") or {}).items():
         for binding in bindings or ():
-            yield WantedPort(f"port {port}", None, binding.get("HostIp") or "0.0.0.0")  # noqa: S104
+            yield WantedPort(f"port {port}", None, binding.get("HostIp") or "0.0.0.0")  # noqa: S104 - as the engine does  # nosec B104
 
 
 def _devices(host: Mapping[str, Any]) -> Iterator[str]:
