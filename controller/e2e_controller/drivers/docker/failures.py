@@ -134,6 +134,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
         ),
         (r"is already in use by container|is ambiguous", NameTaken),
         (r"marked for removal", ContainerGone),
+        (r"container state improper", ContainerNotRunning),  # Podman's
         (r"is not running|is (already |not )?paused|start a paused|resume a running", ContainerNotRunning),
     )
 )

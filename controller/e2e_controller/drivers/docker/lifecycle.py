@@ -135,6 +135,13 @@ class Lifecycle:
         """Asks it to end, kills it after the grace period."""
         seconds = math.ceil(grace)
         self._known.killed(container_id)
+        try:
+            await self._stop(container_id, seconds)
+        except ContainerNotRunning:  # Podman does not stop what is paused
+            await self.unpause(container_id)
+            await self._stop(container_id, seconds)
+
+    async def _stop(self, container_id: str, seconds: int) -> None:
         async with self._engine.request(
             "stop",
             "POST",

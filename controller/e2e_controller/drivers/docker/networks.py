@@ -54,11 +54,11 @@ class _Network:
         return self.labels.get(LABEL_ENVIRONMENT, "")
 
     @classmethod
-    def of(cls, found: Mapping[str, Any]) -> "_Network":
+    def of(cls, found: Mapping[str, Any], identity: str) -> "_Network":
         members = (found["Containers"] or {}).items()
-        names = {identity: str(member["Name"] or identity) for identity, member in members}
+        names = {member_id: str(member["Name"] or member_id) for member_id, member in members}
         subnet = next(map(str, subnets_of([found])), "")
-        return cls(str(found["Id"]), str(found["Name"]), found["Labels"] or {}, names, subnet)
+        return cls(identity, str(found["Name"]), found["Labels"] or {}, names, subnet)
 
 
 class Networks:
@@ -120,13 +120,13 @@ class Networks:
         ours = {"label": f"{LABEL_CONTROLLER}={self._controller_id}"}
 
         def look(client: APIClient) -> dict[str, Mapping[str, Any]]:
-            found = [item for item in client.networks(filters=ours) if item["Id"] not in self._stuck]
+            found = [it for it in client.networks(filters=ours) if self._identity(it) not in self._stuck]
             named = {(item["Labels"] or {}).get(LABEL_ENVIRONMENT, ""): item for item in found}
             return {name: item for name, item in named.items() if name}
 
         found = await self._engine.call("list networks", look)
         self._known.subnets |= {name: next(map(str, subnets_of([it])), "") for name, it in found.items()}
-        return {name: str(item["Id"]) for name, item in found.items()}
+        return {name: self._identity(item) for name, item in found.items()}
 
     def subnet(self, environment: str) -> str:
         """The network's address range, as last seen."""
@@ -164,8 +164,8 @@ class Networks:
 
         found = await self._engine.call("list networks", look, environment=environment)
         known, _ = self._known.networks.get(environment, ("", 0.0))
-        for item in sorted(found, key=lambda item: (item["Id"] != known, item["Created"]))[1:]:
-            await self._remove_network(_Network.of(item))
+        for item in sorted(found, key=lambda item: (self._identity(item) != known, item["Created"]))[1:]:
+            await self._remove_network(_Network.of(item, self._identity(item)))
 
     async def _look_for(self, environment: str) -> _Network | None:
         """The network with the environment's name."""
@@ -178,11 +178,16 @@ class Networks:
     async def _look(self, name: str, environment: str = "") -> _Network | None:
         def look(client: APIClient) -> _Network | None:
             try:
-                return _Network.of(client.inspect_network(name))
+                found = client.inspect_network(name)
+                return _Network.of(found, self._identity(found))
             except NotFound:
                 return None
 
         return await self._engine.call("inspect network", look, environment=environment)
+
+    def _identity(self, found: Mapping[str, Any]) -> str:
+        """What containers know it by: for Podman its name, of which there is one."""
+        return str(found["Name" if self._engine.is_podman else "Id"])
 
     def _is_ours(self, labels: Mapping[str, str] | None) -> bool:
         return (labels or {}).get(LABEL_CONTROLLER) == self._controller_id
@@ -238,7 +243,7 @@ class Networks:
             made = client.create_network(
                 name, driver="bridge", check_duplicate=True, labels=labels, ipam=ipam
             )
-            return str(made["Id"])
+            return name if self._engine.is_podman else str(made["Id"])
 
         what = f"create network {name}"
         made = await self._engine.call("create network", create, what, environment=environment)
@@ -290,7 +295,7 @@ class Networks:
 
         def look(client: APIClient) -> Mapping[str, str]:
             try:
-                return _Network.of(client.inspect_network(network.id)).containers
+                return _Network.of(client.inspect_network(network.id), network.id).containers
             except NotFound:
                 return {}
 

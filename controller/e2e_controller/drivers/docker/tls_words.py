@@ -69,4 +69,6 @@ def _folder(endpoint: Endpoint) -> str:
     files = endpoint.tls
     found = next((path for path in (files.ca, files.certificate, files.key) if path), "") if files else ""
     folder = found.rpartition("/")[0]
-    return f"{folder} (DOCKER_CERT_PATH, or the context)" if folder else "the folder DOCKER_CERT_PATH"
+    return (
+        f"{folder} (DOCKER_CERT_PATH, or the context)" if folder else "the folder that DOCKER_CERT_PATH names"
+    )
