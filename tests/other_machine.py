@@ -74,7 +74,7 @@ class OtherMachine:
         with (self.base / "sshd.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
-            _wait_for(self.address, 22, self.base / "sshd.log")
+            wait_for(self.address, 22, self.base / "sshd.log")
             yield self.base / "bin"
         finally:
             process.terminate()
@@ -99,6 +99,19 @@ class OtherMachine:
 @contextmanager
 def other_machine(base: Path, image: bytes) -> Iterator[OtherMachine]:
     """One that runs an engine with that image (a saved busybox); skips the test where none can."""
+    with cable() as (address, enter):
+        authority = Authority(base)
+        authority.issue("server", address)
+        authority.issue("", "client")
+        tls = (f"--tlscacert={base}/ca.pem", f"--tlscert={base}/server-cert.pem")
+        listen = (f"--host=tcp://{address}:2376", "--tlsverify", *tls, f"--tlskey={base}/server-key.pem")
+        with own_dockerd(base, image, *listen, enter=enter) as dockerd:
+            yield OtherMachine(base, address, authority, dockerd, enter)
+
+
+@contextmanager
+def cable() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """A network of its own: the address by which it is reached, and the command that goes into it."""
     if os.geteuid() != 0 or not all(shutil.which(name, path=SEARCH_PATH) for name in ("ip", "nsenter")):
         pytest.skip("a second machine needs root, and the programs ip and nsenter")
     command = ["unshare", "--net", sys.executable, "-c", _UNTIL_THE_END]
@@ -108,18 +121,9 @@ def other_machine(base: Path, image: bytes) -> Iterator[OtherMachine]:
         try:
             if not holder.stdout.readline():
                 pytest.skip("network namespaces cannot be made here")
-            address = _connect(holder.pid)
-            authority = Authority(base)
-            authority.issue("server", address)
-            authority.issue("", "client")
-            enter = ("nsenter", f"--net=/proc/{holder.pid}/ns/net")
-            tls = (f"--tlscacert={base}/ca.pem", f"--tlscert={base}/server-cert.pem")
-            key = f"--tlskey={base}/server-key.pem"
-            listen = (f"--host=tcp://{address}:2376", "--tlsverify", *tls, key)
-            with own_dockerd(base, image, *listen, enter=enter) as dockerd:
-                yield OtherMachine(base, address, authority, dockerd, enter)
+            yield _connect(holder.pid), ("nsenter", f"--net=/proc/{holder.pid}/ns/net")
         finally:
-            holder.stdin.close()  # with the last of its processes the network goes, and the cable's other end
+            holder.stdin.close()  # with the last of its processes the network goes, and this end of the cable
 
 
 def _connect(process: int) -> str:
@@ -144,7 +148,8 @@ def _connect(process: int) -> str:
     return far
 
 
-def _wait_for(address: str, port: int, log: Path) -> None:
+def wait_for(address: str, port: int, log: Path) -> None:
+    """Until something listens there; else fails with what its log says."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

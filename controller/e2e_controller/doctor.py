@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from e2e_controller.drivers.base import DriverError
-from e2e_controller.drivers.docker.about import engine_info
+from e2e_controller.drivers.docker.about import engine_info, is_rootless
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.images import Images
 from e2e_controller.settings import Settings, describe
@@ -38,7 +38,9 @@ async def examine(images: list[str]) -> dict[str, Any]:
         settings = Settings()
     except ValidationError as error:
         return {"error": f"not looked for, as a setting is wrong: {describe(error)}"}
-    engine = Engine(settings.engine or None, _PARALLELISM, _CALL_SECONDS, None)
+    engine = Engine(
+        settings.engine or None, _PARALLELISM, _CALL_SECONDS, None, publish_address=settings.publish_address
+    )
     here = Images(engine, mirror=settings.image_mirror)
     try:
         about = await _about(engine)
@@ -63,6 +65,10 @@ async def _about(engine: Engine) -> dict[str, Any]:
         "api_version": info.api_version,
         "operating_system": info.operating_system,
         "local_files": info.local_files,
+        "program": info.program,
+        "is_rootless": info.is_rootless,
+        "is_remote": info.is_remote,
+        "publish_address": engine.publish_address,
         "data_folder": folder,
         "free_bytes": _free_bytes(folder) if info.local_files else None,
         "accounting": _accounting(told, folder if info.local_files else None),
@@ -77,7 +83,7 @@ def _accounting(told: Mapping[str, Any], folder: str | None) -> dict[str, Any]:
         "cpu": bool(told.get("CPUShares", True)),
         "memory": bool(told.get("MemoryLimit", True)),
         "swap": bool(told.get("SwapLimit", True)),
-        "rootless": any("rootless" in str(option) for option in told.get("SecurityOptions") or ()),
+        "rootless": is_rootless(told),
         "storage": driver,
         "containerd_store": "containerd" in str(details.get("driver-type", "")),
         "layers": _is_there(Path(folder, "image", driver, "layerdb")) if folder else None,

@@ -9,8 +9,9 @@ from e2e_controller.settings import Settings
 ENGINE_PATIENCE = 15.0
 """Seconds in which the engine has to say what it is; a client waits for half a minute at most."""
 _ENGINE_HANGS = (
-    f"the engine takes calls but did not answer within {ENGINE_PATIENCE:g}s: it hangs or is overloaded; "
-    "restart it (Docker Engine before 23.0 can deadlock when containers of one network end at once)"
+    f"the engine did not answer within {ENGINE_PATIENCE:g}s: it hangs or is overloaded, or its machine is "
+    "not reached; restart it (Docker Engine before 23.0 can deadlock when containers of one network end at "
+    "once)"
 )
 
 

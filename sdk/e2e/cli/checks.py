@@ -67,18 +67,39 @@ def check_engine(answer: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(Mark.BAD, f"engine: {answer['error']}")
         return
     engine = answer["engine"]
+    program = f"{'rootless ' if engine['is_rootless'] else ''}{engine['program']}"
     yield Finding(
         Mark.GOOD,
-        f"engine: {engine['address']} ({engine['source']}), version {engine['version']}, "
+        f"engine: {engine['address']} ({engine['source']}), {program}, version {engine['version']}, "
         f"API {engine['api_version']}, on {engine['operating_system']}",
     )
-    if not engine["local_files"]:
-        yield Finding(
-            Mark.WARNING,
-            "engine: its files may be on another machine: shared directories and host paths are not mounted",
-        )
+    yield from _limits(engine)
     if engine["free_bytes"] is not None:
         yield _space(f"engine's data in {engine['data_folder']}", engine["free_bytes"])
+
+
+def _limits(engine: Mapping[str, Any]) -> Iterator[Finding]:
+    """What does not work with such an engine, or not as with Docker's on this machine."""
+    address = engine["publish_address"]
+    if not engine["local_files"]:
+        where = "are" if engine["is_remote"] else "may be"
+        text = (
+            f"engine: its files {where} on another machine: shared directories and host paths are not mounted"
+        )
+        yield Finding(Mark.WARNING, text)
+    if engine["is_remote"] and not engine["address"].startswith("ssh://"):
+        text = f"engine: workloads' ports bind to {address} there, open to all who reach that address"
+        yield Finding(
+            Mark.WARNING, text, "set E2E_PUBLISH_ADDRESS to another one, or reach the engine by ssh://"
+        )
+    elif not address.startswith("127.") and not engine["is_remote"]:
+        yield Finding(Mark.WARNING, f"engine: workloads' ports bind to {address}, not to loopback")
+    if engine["is_rootless"]:
+        yield Finding(
+            Mark.WARNING, "engine: rootless: workloads are probed through their published ports only"
+        )
+    if engine["program"] != "Docker":
+        yield Finding(Mark.WARNING, f"engine: {engine['program']}: what differs is in docs/engines.md")
 
 
 def check_state() -> Iterator[Finding]:

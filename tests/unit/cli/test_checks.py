@@ -18,6 +18,10 @@ ENGINE = {
     "api_version": "1.41",
     "operating_system": "Debian",
     "local_files": True,
+    "program": "Docker",
+    "is_rootless": False,
+    "is_remote": False,
+    "publish_address": "127.0.0.1",
     "data_folder": "/var/lib/docker",
     "free_bytes": 50 * 10**9,
     "accounting": {
@@ -36,8 +40,37 @@ ENGINE = {
 def test_an_engine_that_answers() -> None:
     first, second = checks.check_engine({"engine": ENGINE})
     assert first.mark is Mark.GOOD
-    assert "unix:///var/run/docker.sock (default), version 20.10.24, API 1.41" in first.text
+    assert "unix:///var/run/docker.sock (default), Docker, version 20.10.24, API 1.41" in first.text
     assert second == Finding(Mark.GOOD, "engine's data in /var/lib/docker: 50.0 GB free")
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"is_rootless": True}, ["rootless Docker, version", "probed through their published ports"]),
+        ({"program": "Podman", "version": "4.3.1"}, ["Podman, version 4.3.1", "docs/engines.md"]),
+        ({"publish_address": "0.0.0.0"}, ["bind to 0.0.0.0, not to loopback"]),
+        (
+            {"address": "ssh://engine", "is_remote": True, "local_files": False},
+            ["its files are on another machine: shared directories and host paths are not mounted"],
+        ),
+        (
+            {
+                "address": "tcp://engine:2376",
+                "is_remote": True,
+                "local_files": False,
+                "publish_address": "192.0.2.1",
+            },
+            ["its files are on another machine", "ports bind to 192.0.2.1 there, open to all who reach"],
+        ),
+    ],
+)
+def test_engines_with_limits(facts: dict[str, Any], words: list[str]) -> None:
+    found = [str(finding) for finding in checks.check_engine({"engine": {**ENGINE, **facts}})]
+    for word in words:
+        assert any(word in text for text in found), found
+    _, *limits, _ = checks.check_engine({"engine": {**ENGINE, **facts}})
+    assert {finding.mark for finding in limits} == {Mark.WARNING}
 
 
 def test_an_engine_that_does_not() -> None:
