@@ -1,11 +1,14 @@
 """Podman's Docker-compatible API, at the other end of a cable; docs/engines.md tells what differs."""
 
+import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import docker
@@ -13,8 +16,9 @@ import pytest
 from docker.errors import APIError
 
 from e2e_controller.drivers.base import ContainerNotRunning, ContainerPhase, FileContent, PortSpec
-from tests.contract.bench import IMAGE, Bench
+from tests.contract.bench import IMAGE, Bench, eventually
 from tests.contract.conftest import docker_bench_on
+from tests.faults.engine import unmount_below
 from tests.other_machine import SEARCH_PATH, cable, wait_for
 
 _PORT = 2375
@@ -27,7 +31,9 @@ runtime = "{runtime}"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 tmp_dir = "{base}/tmp"
+helper_binaries_dir = ["/usr/libexec/podman", "/usr/lib/podman"]
 [network]
+network_backend = "{backend}"
 network_config_dir = "{base}/networks"
 """
 """Limits that nobody refuses; no systemd; and folders of its own."""
@@ -43,7 +49,9 @@ def podman(docker_client: docker.APIClient) -> Iterator[docker.APIClient]:
     image = b"".join(docker_client.get_image(IMAGE))
     with tempfile.TemporaryDirectory(prefix="e2e-", ignore_cleanup_errors=True) as folder:
         base = Path(folder)
-        (base / "containers.conf").write_text(_CONFIGURATION.format(base=base, runtime=Path(runtime).name))
+        (base / "containers.conf").write_text(
+            _CONFIGURATION.format(base=base, runtime=Path(runtime).name, backend=_backend())
+        )
         with cable() as (address, enter):
             url = f"tcp://{address}:{_PORT}"
             places = ("--root", f"{base}/root", "--runroot", f"{base}/run", "--storage-driver", "vfs")
@@ -59,6 +67,24 @@ def podman(docker_client: docker.APIClient) -> Iterator[docker.APIClient]:
             finally:
                 service.terminate()
                 service.wait()
+                _end_what_is_left(str(base))
+
+
+def _end_what_is_left(base: str) -> None:
+    """Each exec leaves a process that waits for five minutes; and there is the server of names."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            program, *words = (entry / "cmdline").read_text(errors="replace").split("\0")
+            ours = Path(program).name in ("conmon", "aardvark-dns") and any(base in word for word in words)
+            if ours:
+                os.kill(int(entry.name), signal.SIGKILL)
+    unmount_below(Path(base))
+
+
+def _backend() -> str:
+    """What gives containers names: netavark with aardvark-dns; Debian's CNI has nothing for that."""
+    folders = ("/usr/libexec/podman", "/usr/lib/podman")
+    return "netavark" if any(Path(folder, "netavark").exists() for folder in folders) else "cni"
 
 
 def _load(client: docker.APIClient, image: bytes) -> None:
@@ -83,6 +109,34 @@ async def bench(
     monkeypatch.setenv("DOCKER_HOST", podman.base_url.replace("http://", "tcp://"))
     async with docker_bench_on(podman, tmp_path) as made:
         yield made
+
+
+async def answer_of(bench: Bench) -> bytes:
+    """What the published port answers, asked from here."""
+    found = await bench.look()
+    address = f"http://{found.host_address}:{found.host_ports['8080/tcp']}/index.html"
+
+    def ask() -> bytes:
+        try:
+            with urllib.request.urlopen(address, timeout=30) as response:
+                return bytes(response.read())
+        except OSError:
+            return b""
+
+    return await asyncio.to_thread(ask)
+
+
+async def test_workloads_find_each_other_by_name(bench: Bench) -> None:
+    if _backend() == "cni":
+        pytest.skip("needs netavark and aardvark-dns")
+    await bench.up("web", command=("httpd", "-f", "-p", "8080", "-h", "/etc"))
+    asking = await bench.up("asking")
+
+    async def ask() -> bytes:
+        answer, _, _ = await bench.run(asking, "wget", "-q", "-O", "-", "http://web:8080/passwd")
+        return answer
+
+    assert b"root" in await eventually(ask, bool)
 
 
 async def test_what_it_is(bench: Bench) -> None:
@@ -111,6 +165,7 @@ async def test_a_life(bench: Bench) -> None:
         b"x y\n",
         3,
     )
+    assert await eventually(lambda: answer_of(bench), bool) == b"hello"
     await bench.driver.pause(container_id)
     assert (await bench.look()).phase is ContainerPhase.PAUSED
     await bench.driver.stop(container_id, 0)

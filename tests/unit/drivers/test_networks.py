@@ -64,6 +64,8 @@ class StubClient:
 
 
 class StubEngine:
+    is_podman = False
+
     def __init__(self, client: StubClient) -> None:
         self.client = client
         self.turns: list[tuple[str, str]] = []

@@ -29,11 +29,14 @@ _CONTAINER_ACTIONS = (
     "rename",
     "health_status",
 )
+_ALIASES = {"remove": "destroy"}
+"""Podman's words."""
 _NETWORK_ACTIONS = ("destroy", "disconnect")
 _FILTERS = json.dumps(
-    {"type": ["container", "network"], "event": sorted({*_CONTAINER_ACTIONS, *_NETWORK_ACTIONS})}
+    {"type": ["container", "network"], "event": sorted({*_CONTAINER_ACTIONS, *_NETWORK_ACTIONS, *_ALIASES})}
 )
 """Not by label: the engine sees no labels on the events of a network, and would drop them all."""
+_SIGKILL = str(int(signal.SIGKILL))
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
 
 
@@ -74,6 +77,7 @@ class Events:
     def _translate(self, document: Mapping[str, Any]) -> ContainerEvent | None:
         actor = document.get("Actor") or {}
         action = str(document.get("Action", "")).partition(":")[0]
+        action = _ALIASES.get(action, action)
         attributes = actor.get("Attributes") or {}
         if document.get("Type") == "network":
             return self._network_event(action, attributes)
@@ -89,7 +93,7 @@ class Events:
         container_id = str(actor.get("ID", ""))
         match action:
             case "kill":
-                if attributes.get("signal") == str(int(signal.SIGKILL)):
+                if attributes.get("signal", _SIGKILL) == _SIGKILL:  # Podman does not say which
                     self._known.killed(container_id)
                 return None  # no more than a wish; a look now would hang until all that follows is over
             case "start":

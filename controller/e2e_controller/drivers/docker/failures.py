@@ -132,7 +132,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
                 remedy="--publish-address has to be an address of the engine's machine, such as 0.0.0.0",
             ),
         ),
-        (r"is already in use by container|is ambiguous", NameTaken),
+        (r"is already in use by|is ambiguous", NameTaken),
         (r"marked for removal", ContainerGone),
         (r"container state improper", ContainerNotRunning),  # Podman's
         (r"is not running|is (already |not )?paused|start a paused|resume a running", ContainerNotRunning),

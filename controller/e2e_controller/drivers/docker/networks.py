@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,9 +33,9 @@ GUEST_ALIAS = "e2e-guest"
 _FRESH = 2.0
 """Seconds."""
 _TRIES = 32
-_IN_USE = "has active endpoints"
+_IN_USE = re.compile("has active endpoints|has associated containers")
 _LOG = logging.getLogger(__name__)
-_OVERLAPS = ("Pool overlaps", "networks have overlapping")
+_OVERLAPS = ("Pool overlaps", "networks have overlapping", "is already used on the host")
 
 Subnet = ipaddress.IPv4Network
 
@@ -257,7 +258,7 @@ class Networks:
         try:
             await self._try_to_remove(network)
         except DriverError as error:
-            if _IN_USE not in str(error):
+            if not _IN_USE.search(str(error)):
                 raise
         else:
             self._stuck.pop(network.id, None)
@@ -266,7 +267,7 @@ class Networks:
         try:
             await self._try_to_remove(network)
         except DriverError as error:
-            if _IN_USE not in str(error) or await self._members(network):
+            if not _IN_USE.search(str(error)) or await self._members(network):
                 raise
             self._retire(network)
 
