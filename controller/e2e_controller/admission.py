@@ -15,7 +15,7 @@ from e2e_controller.objects import (
     Source,
     environment_key,
 )
-from e2e_controller.policy import Denial, Judge, Wanted, wanted_of_manifest
+from e2e_controller.policy import Denial, Judge, Place, Wanted, overlaps, wanted_of_manifest
 
 ROUNDING = 1e-9
 """By which a sum of cores may be more than its parts are."""
@@ -66,11 +66,13 @@ class Admission:
         self._policy = self._judge.policy
         self._objects = objects
         self._is_implied = is_implied
+        self._places: dict[Key, tuple[Manifest, tuple[Place, ...]]] = {}
+        """Where the mounts of manifests led when they were looked at."""
 
     @property
     def counts(self) -> bool:
         """Whether it matters to some objects that others go."""
-        return self._policy.has_caps
+        return self._policy.has_caps or self._judge.lists_writable
 
     def admitted(self, claim: Claim, current: Object | None) -> Claim:
         """The claim as it counts: what is denied leaves the version before in force, if that is allowed."""
@@ -102,7 +104,11 @@ class Admission:
         """What is denied of a manifest; `others` are as if they were there already."""
         proposed = others or {}
         wanted = self._wanted(key, manifest, source, proposed)
-        return (*self._judge.judge(wanted), *self._counted(key, manifest, wanted, proposed))
+        return (
+            *self._judge.judge(wanted),
+            *self._counted(key, manifest, wanted, proposed),
+            *self._beside(key, wanted, proposed),
+        )
 
     def environment_denials(self, environment: str) -> tuple[Denial, ...]:
         """What is denied of there being the environment, were it not there yet."""
@@ -122,7 +128,7 @@ class Admission:
     def _counted(
         self, key: Key, manifest: Manifest, wanted: Wanted, proposed: Mapping[Key, Manifest]
     ) -> Iterator[Denial]:
-        if not self.counts:
+        if not self._policy.has_caps:
             return
         yield from self._of_environments(key.environment, proposed)
         others = {k: m for k, m in self._containers(proposed) if k != key}
@@ -152,6 +158,29 @@ class Admission:
             if most is not None and given is not None and used + given > most + ROUNDING:
                 message = f"{given:g} beside the {used:g} of others is more than the environment's {most:g}"
                 yield Denial("resources.perEnvironment", f"spec.resources.{name}", f"{message}; ask for less")
+
+    def _beside(self, key: Key, wanted: Wanted, proposed: Mapping[Key, Manifest]) -> Iterator[Denial]:
+        if not wanted.mounts or not self._judge.lists_writable:
+            return
+        there = {k: o.manifest for k, o in self._objects.items() if o.manifest is not None}
+        others = [(k, manifest) for k, manifest in (there | dict(proposed)).items() if k != key]
+        places = (place for k, manifest in others for place in self._places_of(k, manifest, proposed))
+        yield from overlaps(self._led(key, wanted), places)
+
+    def _places_of(self, key: Key, manifest: Manifest, proposed: Mapping[Key, Manifest]) -> tuple[Place, ...]:
+        if not manifest.spec.volumes:
+            return ()
+        known = self._places.get(key)
+        if known is None or known[0] is not manifest:
+            object_ = None if key in proposed else self._objects.get(key)
+            wanted = self._wanted(key, manifest, object_.source if object_ else None, proposed)
+            known = self._places[key] = manifest, tuple(self._led(key, wanted))
+        return known[1]
+
+    def _led(self, key: Key, wanted: Wanted) -> Iterator[Place]:
+        for mount in wanted.mounts:
+            path = self._judge.paths.look(mount.path, own=mount.own).path
+            yield Place(f"{key.kind} {key.environment}/{key.name}", mount.field, path, mount.read_only)
 
     def _of_environments(self, environment: str, proposed: Mapping[Key, Manifest]) -> Iterator[Denial]:
         most = self._policy.environments

@@ -3,6 +3,7 @@
 from e2e_controller.policy.choice import choose_policy, make_judge
 from e2e_controller.policy.guard import guarded
 from e2e_controller.policy.model import Policy
+from e2e_controller.policy.overlaps import Place, overlaps
 from e2e_controller.policy.paths import Guarded, HostPaths, OwnMounts, SameMachine, View
 from e2e_controller.policy.presets import PRESETS
 from e2e_controller.policy.reading import load_policy, parse_policy
@@ -16,6 +17,7 @@ __all__ = [
     "HostPaths",
     "Judge",
     "OwnMounts",
+    "Place",
     "Policy",
     "SameMachine",
     "View",
@@ -24,6 +26,7 @@ __all__ = [
     "guarded",
     "load_policy",
     "make_judge",
+    "overlaps",
     "parse_policy",
     "wanted_of_manifest",
     "wanted_of_spec",

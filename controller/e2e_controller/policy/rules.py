@@ -59,6 +59,11 @@ class Judge:
         """Whether no path of the host has to be looked at."""
         return any(item.path == ANY and not item.read_only for item in self.policy.host_paths)
 
+    @property
+    def lists_writable(self) -> bool:
+        """Whether there are listed paths that containers may write to."""
+        return not self.any_host_path and any(not item.read_only for item in self.policy.host_paths)
+
     def judge(self, wanted: Wanted) -> tuple[Denial, ...]:
         """All that the policy denies of it, but for what is counted over several objects."""
         return tuple(self._denials(wanted))

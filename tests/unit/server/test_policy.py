@@ -346,6 +346,31 @@ async def test_a_folder_that_was_swapped_for_a_link_is_not_started_with(harness:
         assert len([c for c in harness.driver.calls if c.startswith("start ")]) == started
 
 
+async def test_what_another_may_swap_for_a_link_is_not_mounted(harness: Harness, data: Path) -> None:
+    def mounting(name: str, path: Path, read_only: bool = False) -> dict[str, Any]:
+        return in_test(name, volumes=[{"source": str(path), "target": "/x", "readOnly": read_only}])
+
+    async with harness.running(policy=policy(harness, f"hostPaths: [{{path: {data}}}]")) as client:
+        await client.apply(mounting("writer", data))
+        with pytest.raises(PolicyDenied, match=rf"Workload test/writer may write to {data}, and so swap"):
+            await client.apply(mounting("below", data / "good", read_only=True))
+        await client.apply(mounting("beside", data))
+        await client.apply(mounting("beside", data, read_only=True))
+        await client.apply(mounting("writer", data, read_only=True))
+        await client.apply(mounting("below", data / "good"))
+        with pytest.raises(PolicyDenied, match=rf"it could swap {data}/good for a link, which Workload"):
+            await client.apply(mounting("writer", data))
+        with pytest.raises(PolicyDenied, match="hostPaths denies"):
+            await client.apply(mounting("one", data), mounting("two", data / "good"))
+        volumes = [{"source": str(data), "target": "/x"}]
+        with pytest.raises(PolicyDenied, match="hostPaths denies"):
+            await client.apply(document("test", "Environment", volumes=volumes))
+        harness.write("late.yaml", mounting("late", data))
+        assert (await refused(client, "late"))[0] == "PolicyDenied"
+        await client.delete(key("below"))
+        await eventually_accepted(client, "late")
+
+
 async def test_permissive_is_the_default_on_a_socket(harness: Harness) -> None:
     async with harness.running() as client:
         await client.apply(document(**PRIVILEGED))
