@@ -79,10 +79,10 @@ class File(Model):
         return self
 
     def _check_configuration(self, content: str) -> None:
-        from e2e_api.prometheus import scrape_jobs  # YAML is slow to load, and most clients need none
+        from e2e_api.prometheus import check_configuration  # YAML is slow to load, and most need none
 
         try:
-            scrape_jobs(content)
+            check_configuration(content)
         except ValueError as error:
             message = f"{self.from_} adds to a configuration of Prometheus: {error}"
             raise field_error("content", message) from None
