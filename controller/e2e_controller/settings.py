@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     health_socket: FolderPath | None = Field(
         None, description="Unix socket that tells whether it can do its work, for a container's health check."
     )
-    max_connections: int = Field(1_000, ge=1, description="Connections at once, of each TCP address.")
+    max_connections: int = Field(500, ge=1, description="Connections at once, of each TCP address.")
     calls_per_client: int = Field(
         1_000,
         ge=1,

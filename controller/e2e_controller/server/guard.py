@@ -27,7 +27,7 @@ _REMEDY = (
     "set E2E_TOKEN, or E2E_TOKEN_FILE to a file with it (`authorization: Bearer ...` in gRPC's metadata)"
 )
 _REVOKED = "e2e: the token of this call is no longer known"
-_REFUSALS_PER_SECOND = 1.0
+_REFUSALS_PER_SECOND = 2.0
 _PATIENCE = 1.0
 """Seconds that wrong tokens wait for their answer, once there are too many of them."""
 

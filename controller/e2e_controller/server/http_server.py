@@ -1,5 +1,6 @@
 """HTTP: /metrics, /healthz, /readyz."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
 _HEALTHZ, _READYZ, _METRICS = "/healthz", "/readyz", "/metrics"
 
 
+MOST_CONNECTIONS = 100
+REAP_SECONDS = 60.0
+_HANDSHAKE_SECONDS = 10.0
+
+
+class _Refusal(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
 class HttpServer:
     """Serves the controller's own metrics and health."""
 
@@ -27,6 +40,8 @@ class HttpServer:
         self._certificates = protection.certificates
         self._not_ready = not_ready
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+        self._reaping: asyncio.Task[None] | None = None
 
     async def start(self, address: str) -> str:
         """Listens on `host:port`; returns it with the real port. Raises OSError."""
@@ -40,14 +55,41 @@ class HttpServer:
         await self._runner.setup()
         host, _, port = address.rpartition(":")
         tls = self._certificates.ssl_context() if self._certificates is not None else None
-        await web.TCPSite(self._runner, host.strip("[]") or "127.0.0.1", int(port), ssl_context=tls).start()
-        bound = self._runner.addresses[0]
+        self._listener = await asyncio.get_running_loop().create_server(
+            self._accept,
+            host.strip("[]") or "127.0.0.1",
+            int(port),
+            ssl=tls,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
+        )
+        self._reaping = asyncio.create_task(self._reap())
+        bound = self._listener.sockets[0].getsockname()
         return f"{bound[0]}:{bound[1]}"
 
     async def stop(self) -> None:
         """Stops listening."""
+        if self._reaping is not None:
+            self._reaping.cancel()
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        server = self._runner.server if self._runner is not None else None
+        if server is None or len(server.connections) >= MOST_CONNECTIONS:
+            return _Refusal()
+        return server()
+
+    async def _reap(self) -> None:
+        """Closes what has been open for long: who asks nothing would hold it for ever."""
+        before: set[web.RequestHandler] = set()
+        while self._runner is not None and self._runner.server is not None:
+            now = set(self._runner.server.connections)
+            for connection in now & before:
+                connection.force_close()  # what was answered is still sent
+            before = now
+            await asyncio.sleep(REAP_SECONDS)
 
     async def _metrics(self, request: "web.Request") -> "web.Response":
         from aiohttp import web

@@ -1,6 +1,7 @@
 """What stands between the controller and whoever reaches it over TCP."""
 
 import logging
+import resource
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_OWN_FILES = 1_000
+"""For what the controller has open itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Protection:
@@ -27,7 +31,7 @@ class Protection:
     renewal: Renewal
     tokens: "Tokens | None" = None
     certificates: Certificates | None = None
-    max_connections: int = 1_000
+    max_connections: int = 500
     max_streams: int = 1_000
     """Of one connection."""
     stall_timeout: float = 120.0
@@ -50,6 +54,8 @@ def protect(settings: Settings, instruments: Instruments) -> Protection:
             instruments.certificate_expires(certificates.not_after.timestamp())
 
     renewed()
+    if settings.tcp_addresses:
+        _make_room(settings)
     parts = [part for part in (tokens, certificates) if part is not None]
     _warn(settings)
     return Protection(
@@ -75,6 +81,22 @@ def _certificates(settings: Settings) -> Certificates | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+
+
+def _make_room(settings: Settings) -> None:
+    """Clients may open connections, and still leave files for the controller's own work."""
+    needed = settings.max_connections * len(settings.tcp_addresses) + _OWN_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < needed:
+        log.warning(
+            "clients may open more connections than this process may open files, %d: raise that limit, "
+            "or give a lower --max-connections than %d",
+            hard,
+            settings.max_connections,
+        )
 
 
 def _warn(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from e2e_api.errors import LimitExceeded, PermissionDenied, Unauthenticated, Unavailable, from_rpc_error
 from e2e_api.v1 import environment_service_pb2 as environments
 from e2e_api.v1 import manifest_service_pb2 as manifests
-from e2e_controller.server import renewal
+from e2e_controller.server import http_server, renewal
 from e2e_controller.settings import Settings, describe
 from e2e_controller.starting import StartError
 
@@ -333,6 +333,28 @@ async def test_connections_are_bounded(harness: Harness) -> None:
         assert closed.count(False) == 2
         for _, writer in opened:
             writer.close()
+
+
+async def test_connections_to_http_are_bounded_and_end(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(http_server, "REAP_SECONDS", 0.3)
+    async with guarded(harness, http="127.0.0.1:0"), aiohttp.ClientSession() as session:
+        host, _, port = harness.manager.http_address.rpartition(":")
+        opened = []
+        for _ in range(2):
+            opened.append(await asyncio.open_connection(host, int(port)))
+            await asyncio.sleep(0.02)
+        opened[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")  # and never its end
+        reader, writer = await asyncio.open_connection(host, int(port))
+        assert await reader.read() == b""  # one too many
+        for reader, _ in opened:
+            assert await asyncio.wait_for(reader.read(), 20) == b""
+        async with session.get(f"http://{harness.manager.http_address}/healthz") as answer:
+            assert answer.status == 200
+        for closed in (writer, *(writer for _, writer in opened)):
+            closed.close()
 
 
 @pytest.mark.parametrize(
