@@ -25,6 +25,7 @@ CONTAINED = "E2E_TEST_CONTROLLER"
 """Names a controller in a container that the scenarios are to use; see `tests/contained.py`."""
 NOT_CONTAINED = {
     "test_contained.py": "has controllers of its own in containers",
+    "test_policy.py": "has policies and folders that only this machine has",
     "test_image.py": "has controllers of its own in containers",
     "test_sdk_embedded.py": "is about the controller that the SDK starts",
     "test_readme.py": "is about the controller that the SDK starts",

@@ -10,12 +10,12 @@ from contextlib import suppress
 
 import pytest
 from commands import engine_has
-from small import BUSYBOX, web_server
+from small import BUSYBOX, until_stopped, web_server
 
 import e2e
-from e2e import equals
+from e2e import Security, Volume, equals
 from tests.contained import Contained, answer, contained
-from tests.controller_image import until
+from tests.controller_image import SOCKET, until
 from tests.engine import docker_client
 
 WEB = """
@@ -170,3 +170,22 @@ def test_on_the_hosts_network(name: str) -> None:
         env.start_and_wait_ready(web)
         assert page(web) == "I am web\n"
         assert controller.networks() == {"host"}
+
+
+def test_it_is_restricted_unless_it_is_told_otherwise(controller: Contained, name: str) -> None:
+    """By what it sees itself: of the host, what is mounted into its own container."""
+    secret = controller.base / "state" / "manifests"
+    with e2e.Environment(name, controller=controller.socket) as env:
+        for path in ("/etc", "/", str(SOCKET), str(secret), str(controller.base)):
+            bad = env.workload("bad", image=BUSYBOX, volumes=[Volume(source=path, target="/x")])
+            with pytest.raises(e2e.PolicyDenied, match="policy rule hostPaths denies"):
+                bad.start()
+        bad = env.workload("bad", image=BUSYBOX, security=Security(privileged=True))
+        with pytest.raises(e2e.PolicyDenied, match="policy rule privileged denies"):
+            bad.start()
+        whole = [Volume(source=str(env.shared_dir), target="/whole")]
+        good = env.workload("good", image=BUSYBOX, command=until_stopped(), volumes=whole)
+        env.start_and_wait_ready(good)
+        assert good.exec(["touch", "/whole/there"]).exit_code == 0
+        assert (env.shared_dir / "there").exists()
+    assert engine_has(name) == []
