@@ -8,7 +8,9 @@ Wherever such a value stands elsewhere, in a log or a command line for one, `Mas
 import base64
 import json
 import re
+from bisect import insort
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -31,6 +33,8 @@ _LEAST_BASE64 = 8
 _LEAST_LINE = 12
 """Characters of a line of a secret that is hidden where it stands alone, as those of keys do in logs."""
 _MOST_LINES = 200
+_MOST_ENCODED = 500
+"""Of so many secrets, more are only looked for as they are: each form costs time with each text."""
 _COMMON = frozenset(
     {
         *("true", "false", "yes", "no", "on", "off", "none", "null", "default", "localhost", "changeme"),
@@ -191,27 +195,48 @@ def masked_inspection(inspected: Mapping[str, Any], secrets: Iterable[str] = ())
 class Mask:
     """Hides secret values in any text: as they are, and as JSON, URLs and base64 have them."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        # The longest first: a secret may be part of another one.
-        forms = {form for value in secrets for form in _forms(value)}
-        self._texts = sorted(forms, key=lambda value: (-len(value), value))
-        self._pieces = [text.encode("utf-8", "surrogateescape") for text in self._texts]
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: set[str] = set()
+        self._forms: list[str] = []
+        """The longest first: a secret may be part of another one."""
+        self._by_head: dict[str, list[str]] = {}
+        """The same by their first characters, which finds them in a short text whatever their number."""
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Hides these, too."""
+        new = set(secrets) - self._secrets
+        forms: set[str] = set()
+        for secret in new:
+            self._secrets.add(secret)
+            few = len(self._secrets) <= _MOST_ENCODED
+            forms |= _forms(secret) if few else {secret, json.dumps(secret)[1:-1]}
+        for form in forms:
+            alike = self._by_head.setdefault(form[:_SHORTEST], [])
+            if form not in alike:
+                insort(alike, form, key=_longest_first)
+                insort(self._forms, form, key=_longest_first)
 
     @property
     def hides_nothing(self) -> bool:
         """Whether no secret is known."""
-        return not self._texts
+        return not self._forms
 
     def hide(self, data: bytes) -> bytes:
         """The data, with each secret in it replaced."""
-        for piece in self._pieces:  # faster than a pattern of them all
-            data = data.replace(piece, MASK.encode())
+        for form in self._forms:  # faster than a pattern of them all
+            data = data.replace(form.encode("utf-8", "surrogateescape"), MASK.encode())
         return data
 
     def hide_text(self, text: str) -> str:
         """The text, with each secret in it replaced."""
-        for secret in self._texts:
-            text = text.replace(secret, MASK)
+        forms = self._forms
+        if len(forms) > len(text):
+            heads = (text[start : start + _SHORTEST] for start in range(len(text) - _SHORTEST + 1))
+            likely = {head for head in heads if head in self._by_head}
+            forms = sorted((form for head in likely for form in self._by_head[head]), key=_longest_first)
+        for form in forms:
+            text = text.replace(form, MASK)
         return text
 
     def hide_words(self, words: Iterable[str]) -> list[str]:
@@ -219,8 +244,17 @@ class Mask:
         return [self.hide_text(word) for word in words]
 
 
-def _forms(secret: str) -> Iterable[str]:
+def _longest_first(form: str) -> tuple[int, str]:
+    return -len(form), form
+
+
+@lru_cache(maxsize=4 * _MOST_ENCODED)
+def _forms(secret: str) -> frozenset[str]:
     """How a text may have it: as it is, a line of it alone, escaped, encoded."""
+    return frozenset(form for form in _made_of(secret) if len(form) >= _SHORTEST)
+
+
+def _made_of(secret: str) -> Iterable[str]:
     lines = [line for line in secret.splitlines()[:_MOST_LINES] if len(line) >= _LEAST_LINE]
     for text in (secret, *lines):
         yield text

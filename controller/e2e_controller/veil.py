@@ -24,9 +24,9 @@ class Veil:
     def changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         """To be called with each change of an object; None: it was, or is, not there."""
         if after is None:
-            self._in_manifests.pop(key, None)
-            self._from_sources.pop(key, None)
-            self._outdated(key)
+            known = self._in_manifests.pop(key, None), self._from_sources.pop(key, None)
+            if any(known):
+                self._outdated(key)
         elif before is None or before.manifest is not after.manifest:
             self._set(key, frozenset(secrets_in_manifest(after.manifest)))
 
@@ -37,7 +37,7 @@ class Veil:
         known = self._from_sources.setdefault(key, deque(maxlen=_KEPT))
         if found and found not in known:
             known.append(found)
-            self._outdated(key)
+            self._add(key, found)
 
     def secrets(self, environment: str = "") -> set[str]:
         """All that is known of an environment, or of all."""
@@ -86,9 +86,19 @@ class Veil:
         )
 
     def _set(self, key: Key, found: frozenset[str]) -> None:
-        if found != self._in_manifests.get(key, frozenset()):
-            self._in_manifests[key] = found
+        before = self._in_manifests.get(key, frozenset())
+        if found == before:
+            return
+        self._in_manifests[key] = found
+        if before <= found:
+            self._add(key, found)
+        else:
             self._outdated(key)
+
+    def _add(self, key: Key, found: Iterable[str]) -> None:
+        for environment in ("", key.environment):
+            if environment in self._masks:
+                self._masks[environment].add(found)
 
     def _outdated(self, key: Key) -> None:
         self._masks.pop(key.environment, None)

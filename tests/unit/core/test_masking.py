@@ -192,3 +192,15 @@ def test_the_engines_view_shows_none_that_is_known_from_elsewhere() -> None:
     config = {"Env": ["DSN=host=db pass=geheim-12"], "Cmd": ["run", "geheim-12"]}
     shown = masked_inspection({"Config": config}, ["geheim-12"])
     assert shown["Config"] == {"Env": [f"DSN=host=db pass={MASK}"], "Cmd": ["run", MASK]}
+
+
+@pytest.mark.parametrize("number", [1, 20, 600])
+def test_many_secrets_are_hidden_as_few_are(number: int) -> None:
+    mask = Mask(f"secret-{index}" for index in range(number))
+    last = f"secret-{number - 1}"
+    assert mask.hide_text(f"x{last}y {last}") == f"x{MASK}y {MASK}"
+    assert mask.hide(f"x{last}y {last}".encode()) == f"x{MASK}y {MASK}".encode()
+    mask.add({f"{last}-longer"})
+    assert mask.hide_text(f"{last}-longer") == MASK
+    assert mask.hide_text("as it is") == "as it is"
+    assert mask.hide_text("x") == "x"
