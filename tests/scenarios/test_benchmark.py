@@ -52,9 +52,9 @@ def test_phases_at_rest_under_load_and_with_an_end(tmp_path: Path) -> None:
             with e2e.benchmark.measure(monitoring, "load", queries=queries) as load:
                 count = put_load_on(web, requests)
             with e2e.benchmark.measure(monitoring, "end", settle=PATIENCE) as end:
-                time.sleep(1.0)
+                looked = 'timestamp(container_cpu_usage_seconds_total{workload="web"})'
+                monitoring.wait_query(f"{looked} > {time.time()}", greater(0))
                 web.kill()
-                time.sleep(3.0)
     assert end.report.notes == ("ended before the phase did: web",)
     assert end.report.of("web").cpu_seconds is not None
     used, idle = load.report.of("web"), rest.report.of("web")

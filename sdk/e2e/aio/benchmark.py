@@ -45,7 +45,7 @@ class AsyncMeasuredPhase:
         self._settle = settle
         self._clock = 0.0
         """What this process' monotonic clock lacks of that of Prometheus, whose machine may be another."""
-        self._started = 0.0
+        self._entered = self._started = 0.0
         self._notes: list[str] = []
         self._report: Report | None = None
 
@@ -67,8 +67,8 @@ class AsyncMeasuredPhase:
         (curve,) = curves_of(await self._monitoring.query("time()"))
         self._clock = curve.points[0][1] - before
         # What was used up to here is not the phase's.
-        now = self._now()
-        _, unseen = await self._looked_after(now, now, looks=1)
+        self._entered = self._now()
+        _, unseen = await self._looked_after(self._entered, looks=1)
         self._notes = [f"not looked at before the phase: {unseen.late}"] if unseen.late else []
         self._started = self._now()
         return self
@@ -81,8 +81,8 @@ class AsyncMeasuredPhase:
 
     async def _measure(self, start: float, end: float) -> Report:
         # The second look tells what is used when nothing is measured.
-        series, unseen = await self._looked_after(start, end, looks=2)
-        used = usages(series, start, end, own_paths())
+        series, unseen = await self._looked_after(end, looks=2)
+        used = usages(series, start, end, own_paths(), self._entered)
         notes = [*self._notes, *_notes(unseen, never_within(series, start, end), bool(used))]
         queries = []
         for name, promql in self._queries.items():
@@ -104,16 +104,19 @@ class AsyncMeasuredPhase:
             notes=tuple(notes),
         )
 
-    async def _looked_after(self, start: float, end: float, *, looks: int) -> tuple[list[Curve], Unseen]:
-        """All that tells of use, once everything was looked at after the end, or the patience is over."""
+    async def _looked_after(self, moment: float, *, looks: int) -> tuple[list[Curve], Unseen]:
+        """All that tells of use, once everything was looked at after that time, or the patience is over."""
         deadline = time.monotonic() + self._settle
         while True:
             is_over = time.monotonic() > deadline
             # The targets alone are the lesser question.
             for selectors in (TARGETS,), (*SELECTORS, TARGETS):
                 now = self._now()
-                series = await self._told(selectors, now, f"[{round((now - start + _BEFORE) * 1000)}ms]")
-                unseen = unseen_after(series, await self._told(selectors, now), start, end, looks)
+                series = await self._told(
+                    selectors, now, f"[{round((now - self._entered + _BEFORE) * 1000)}ms]"
+                )
+                there = await self._told(selectors, now)
+                unseen = unseen_after(series, there, self._entered, moment, looks)
                 if unseen.late and not is_over:
                     break
             else:

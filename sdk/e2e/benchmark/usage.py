@@ -75,17 +75,24 @@ FIGURES = (
 )
 
 
-def usages(series: Iterable[Curve], start: float, end: float, own: Collection[str] = ()) -> tuple[Usage, ...]:
+def usages(
+    series: Iterable[Curve],
+    start: float,
+    end: float,
+    own: Collection[str] = (),
+    since: float = math.inf,
+) -> tuple[Usage, ...]:
     """One for each workload and for the test process, by name. Times are seconds since 1970.
 
-    `own` are the paths of this process' cgroups; other processes in a cgroup of their own are left out.
+    `own` are the paths of this process' cgroups; other processes in a cgroup of their own are left out. What
+    was looked at from `since` on was there when the phase began, and may have ended before the next look.
     """
     found: dict[tuple[str, str], dict[str, list[Curve]]] = {}
     # What cAdvisor tells of a workload is of all its processes, so it goes before what one says of itself.
     told: set[str] = set()
     for curve in series:
         place, whose = _place(curve), _process_group(curve)
-        if place is None or curve.latest < start or (whose and not _is_in(whose, own)):
+        if place is None or curve.latest < min(start, since) or (whose and not _is_in(whose, own)):
             continue
         name, source, what = place
         found.setdefault((name, source), {}).setdefault(what, []).append(curve)

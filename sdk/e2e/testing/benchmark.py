@@ -149,8 +149,8 @@ def e2e_benchmark(request: pytest.FixtureRequest) -> Iterator[Benchmark]:
 def _file_name(test: str) -> str:
     """A name that no other test has; of `tests/test_web.py::test_load` `tests-test_web-test_load`."""
     path, _, within = test.partition("::")
-    path = path.removesuffix(".py").replace("/", "-")
-    name = f"{path}-{re.sub(r'::|[[]', '-', within).removesuffix(']')}"
+    within = re.sub(r"::|\[", "-", within).removesuffix("]")
+    name = f"{path.removesuffix('.py').replace('/', '-')}-{within}"
     safe = re.sub(r"[^\w.-]+", "-", name)
     if safe == name and len(name) <= _LONGEST_NAME:
         return name

@@ -114,6 +114,22 @@ def test_what_ended_in_the_phase_is_told(known: Known, clock: FakeTime) -> None:
     assert clock.now < BEGIN + 6
 
 
+def test_what_ended_before_the_first_look_in_the_phase_is_told_too(known: Known, clock: FakeTime) -> None:
+    killed = BEGIN + 1.2
+    known.tell(
+        "container_cpu_usage_seconds_total",
+        lambda at: at if at < killed else None,
+        workload="killed",
+        id="/docker/killed",
+    )
+    clock.pass_by(0.5)
+    with measure(FakeMonitoring(known)) as phase:
+        assert BEGIN + 1 < clock.now < killed
+        clock.pass_by(2)
+    assert phase.report.notes == ("ended before the phase did: killed",)
+    assert phase.report.of("killed").cpu_seconds == 0
+
+
 def test_what_is_not_looked_at_again_is_told_after_the_patience(known: Known, clock: FakeTime) -> None:
     with measure(FakeMonitoring(known), settle=4.0) as phase:
         known.looks_until = BEGIN + 3
