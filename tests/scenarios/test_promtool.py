@@ -19,7 +19,7 @@ import e2edb
 from e2e.prometheus.manifests import Setup
 
 FOLDER = Path(__file__).parents[2] / "examples"
-EXAMPLES = sorted(FOLDER.rglob("*.yaml"))
+EXAMPLES = sorted((FOLDER / "manifests").rglob("*.yaml"))
 ASKED = """
 import app
 app.REQUESTS.labels("get", "/", "200").inc()
