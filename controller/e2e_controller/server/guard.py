@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from e2e_api.errors import E2EError, Unauthenticated
+from e2e_api.errors import E2EError, InvalidArgument, LimitExceeded, Unauthenticated
 from e2e_controller.server.callers import ANYBODY, Caller, set_caller
 from e2e_controller.server.errors import abort
 from e2e_controller.server.limits import Bucket, Limits
@@ -35,8 +35,14 @@ _PATIENCE = 1.0
 class Guard(grpc.aio.ServerInterceptor):
     """Stands inside of what turns our errors into statuses."""
 
-    def __init__(self, tokens: "Tokens | None", limits: Limits, refused: Callable[[str], None]) -> None:
-        """Without tokens, everybody is let in; `refused` is told the reason of each refusal."""
+    def __init__(
+        self, tokens: "Tokens | None", limits: Limits, refused: Callable[[str], None], patience: float
+    ) -> None:
+        """Without tokens, everybody is let in; `refused` is told the reason of each refusal.
+
+        `patience`: seconds in which a single request must have come whole.
+        """
+        self._patience = patience
         self._tokens = tokens
         self._limits = limits
         self._refused = refused
@@ -103,27 +109,40 @@ class Guard(grpc.aio.ServerInterceptor):
         log.warning("refused a call from %s: %s%s", peer, reason, more)
 
     def _guarded(self, handler: Any, caller: Caller, rule: Rule) -> Any:
-        """The handler with our checks around it, whatever its shape is."""
+        """The handler with our checks around it; as that of a stream, so that we wait for the request."""
         shape = f"{_arity(handler.request_streaming)}_{_arity(handler.response_streaming)}"
         method = getattr(handler, shape)
 
-        def checked(request: Any) -> Any:
-            if handler.request_streaming:
-                return self._checked_each(request, caller, rule)
-            self._check(caller, rule, request)
-            return request
+        async def given(requests: Any) -> Any:
+            checked = self._checked_each(requests, caller, rule)
+            return checked if handler.request_streaming else await self._single(checked)
 
-        async def generate(request: Any, context: Any) -> AsyncIterator[Any]:
+        async def generate(requests: Any, context: Any) -> AsyncIterator[Any]:
             with self._underway(caller):
-                async with aclosing(method(checked(request), context)) as responses:
+                async with aclosing(method(await given(requests), context)) as responses:
                     async for response in responses:
                         yield response
 
-        async def call(request: Any, context: Any) -> Any:
+        async def call(requests: Any, context: Any) -> Any:
             with self._underway(caller):
-                return await method(checked(request), context)
+                return await method(await given(requests), context)
 
-        return handler._replace(**{shape: generate if isasyncgenfunction(method) else call})
+        ours = f"stream_{_arity(handler.response_streaming)}"
+        wrapped = generate if isasyncgenfunction(method) else call
+        return handler._replace(request_streaming=True, **{shape: None} | {ours: wrapped})
+
+    async def _single(self, requests: AsyncIterator[Any]) -> Any:
+        """The request of a call that has one."""
+        try:
+            async with asyncio.timeout(self._patience):
+                request = await anext(requests, None)
+        except TimeoutError:
+            raise LimitExceeded(
+                f"the request has not come whole within {self._patience:g} s", reason="Stalled"
+            ) from None
+        if request is None:
+            raise InvalidArgument("there is no request", reason="NoRequest")
+        return request
 
     async def _checked_each(self, requests: Any, caller: Caller, rule: Rule) -> AsyncIterator[Any]:
         async for request in requests:

@@ -46,7 +46,7 @@ def protect(settings: Settings, instruments: Instruments) -> Protection:
     except RenewalError as error:
         raise ListenError(str(error)) from error
     limits = Limits(settings.call_rate, settings.calls_per_client)
-    guard = Guard(tokens, limits, instruments.refused)
+    guard = Guard(tokens, limits, instruments.refused, settings.stall_timeout)
 
     def renewed() -> None:
         guard.revoke()
@@ -70,7 +70,7 @@ def protect(settings: Settings, instruments: Instruments) -> Protection:
 
 
 def _tokens(settings: Settings) -> "Tokens | None":
-    if not settings.has_tokens:
+    if not (settings.has_tokens and settings.tcp_addresses):  # the variable may be meant for clients
         return None
     from e2e_controller.server.tokens import Tokens  # here: most controllers ask for none
 
@@ -78,7 +78,7 @@ def _tokens(settings: Settings) -> "Tokens | None":
 
 
 def _certificates(settings: Settings) -> Certificates | None:
-    if settings.tls_cert is None or settings.tls_key is None:
+    if settings.tls_cert is None or settings.tls_key is None or not settings.tcp_addresses:
         return None
     return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
@@ -108,7 +108,8 @@ def _warn(settings: Settings) -> None:
     ]
     if exposed and missing:
         log.warning(
-            "--insecure: %s can be reached from other machines without %s; whoever can, owns this machine",
+            "--insecure: %s can be reached from other machines without %s: whoever is on the network may use the "
+            "engine, or listen in",
             ", ".join(exposed),
             " and without ".join(missing),
         )

@@ -316,6 +316,36 @@ async def test_a_client_that_does_not_read_is_cut_off(harness: Harness) -> None:
         assert cut.value.reason == "Stalled"
 
 
+async def test_a_request_that_does_not_come_is_counted_and_ends(harness: Harness) -> None:
+    settings = {"tokens": table(harness), "stall_timeout": 1.0, "calls_per_client": 1}
+    async with guarded(harness, **settings) as served, served.channel() as channel:
+
+        async def never() -> Any:
+            await asyncio.Event().wait()
+            yield b""
+
+        call = channel.stream_unary("/e2e.v1.ManifestService/Get")(never(), metadata=bearer(TEAM))
+        await eventually(lambda: harness.manager._server.calls == 1)
+        async with served.client(TEAM) as client:
+            with pytest.raises(LimitExceeded, match="1 calls under way"):
+                await listed(client)
+        with pytest.raises(LimitExceeded, match="has not come whole within 1 s"):
+            await checked(call)
+
+
+@pytest.mark.parametrize("requests", [[], [b"\xff\xff\xff"]])
+async def test_what_is_no_request_is_refused(harness: Harness, requests: list[bytes]) -> None:
+    async with guarded(harness, tokens=table(harness)) as served, served.channel() as channel:
+        for method in ("ManifestService/Get", "ManifestService/Watch"):
+            call = channel.stream_unary(f"/e2e.v1.{method}")(
+                iter(requests), metadata=bearer(TEAM), timeout=20
+            )
+            with pytest.raises(grpc.RpcError) as refused:
+                await call
+            code = refused.value.code()
+            assert code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL)
+
+
 async def test_connections_are_bounded(harness: Harness) -> None:
     async with guarded(harness, max_connections=2) as served:
         opened = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(6)]
@@ -451,6 +481,15 @@ async def test_tokens_by_digest_and_by_file(harness: Harness) -> None:
             await eventually(lambda: harness.sample("e2e_renewals_total", result="success"))
             with pytest.raises(Unauthenticated):
                 await client.get(environment="team-1")
+
+
+async def test_variables_for_clients_are_no_trouble_on_a_unix_socket(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("E2E_TOKEN_FILE", "/nowhere")
+    monkeypatch.setenv("E2E_TOKEN", "short")
+    async with harness.running() as client:
+        await listed(client)
 
 
 async def test_files_that_others_can_read_are_told_of(
