@@ -23,12 +23,15 @@ asyncio.set_event_loop(None)
 LABEL = "io.e2e.controller"
 CONTAINED = "E2E_TEST_CONTROLLER"
 """Names a controller in a container that the scenarios are to use; see `tests/contained.py`."""
+FOLDER = "E2E_TEST_FOLDER"
+"""Names the folder that such controllers see at the same path."""
 NOT_CONTAINED = {
     "test_contained.py": "has controllers of its own in containers",
     "test_policy.py": "has policies and folders that only this machine has",
     "test_image.py": "has controllers of its own in containers",
     "test_sdk_embedded.py": "is about the controller that the SDK starts",
     "test_readme.py": "is about the controller that the SDK starts",
+    "test_cli.py::test_without_an_engine": "is about the controller that the SDK starts",
     "test_evidence.py::test_a_bundle_of_an": "has the log of the controller that the SDK starts",
     "test_process_container.py": "is about this process, and the controller that it starts",
     "test_demo.py": "starts a controller of its own; E2E_DEMO_IMAGE has it in a container",

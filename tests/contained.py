@@ -20,7 +20,7 @@ from typing import Any
 from docker.models.containers import Container
 from docker.models.networks import Network
 
-from tests.conftest import CONTAINED
+from tests.conftest import CONTAINED, FOLDER
 from tests.controller_image import ROOT, SECONDS, SOCKET, controller_container, controller_image, until
 from tests.engine import docker_client
 
@@ -100,6 +100,7 @@ def contained(*arguments: str, **options: Any) -> Iterator[Contained]:
     with docker_client() as engine:
         network = engine.networks.create(name)
         try:
+            places |= options.pop("volumes", {})
             given = {"volumes": places, "environment": environment, "network": name, "user": MINE, **options}
             command = [*listen, f"--folder={base}/manifests", "--delete-on-exit", *arguments]
             (base / "manifests").mkdir()
@@ -123,7 +124,7 @@ def answer(output: str) -> Any:
 def run_on_host(arguments: Sequence[str]) -> int:
     """The scenarios on this machine; the exit code of pytest."""
     with contained("--policy=permissive") as controller:
-        variables = {**os.environ, CONTAINED: controller.socket}
+        variables = {**os.environ, CONTAINED: controller.socket, FOLDER: str(controller.base)}
         temporary = f"--basetemp={controller.base}/tmp"  # contexts are built of folders in there
         command = [sys.executable, "-m", "pytest", temporary, *arguments]
         return subprocess.run(command, cwd=ROOT, env=variables).returncode
@@ -139,6 +140,7 @@ def run_beside(arguments: Sequence[str]) -> int:
         folder.mkdir()
         variables = {
             CONTAINED: controller.address,
+            FOLDER: str(controller.base),
             "TMPDIR": str(folder),
             "HOME": str(folder),
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",

@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import NoReturn
 
 from pydantic import ValidationError
@@ -29,6 +31,7 @@ def main() -> None:
     try:
         # Before the rest is loaded: of two that are started together, the first one has the folder.
         with lock:
+            _have_temporary_folder(settings.state_dir)
             _run(settings, lock)
     except StateFolderInUse as error:
         _fail(str(error), STATE_FOLDER_IN_USE)
@@ -53,6 +56,14 @@ def _run(settings: Settings, lock: StateLock) -> None:
         _fail(str(error), EXIT_START)
     except LeftBehind as error:
         _fail(str(error), EXIT_LEFT_BEHIND)
+
+
+def _have_temporary_folder(state: Path) -> None:
+    """Where the file system is read-only, as containers' may be, there is only the state folder."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = str(state)
 
 
 def _about(settings: Settings) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from docker.models.containers import Container
 
-from tests.conftest import CONTAINED
+from tests.conftest import CONTAINED, FOLDER
 from tests.contained import MINE
 from tests.controller_image import SECONDS, SOCKET, controller_image, until
 from tests.engine import docker_client
@@ -91,7 +91,7 @@ class ContainedController(Controller):
                 user=MINE,
                 group_add=[SOCKET.stat().st_gid],
                 environment={"E2E_STATE_DIR": str(self.state), "E2E_HEALTH_SOCKET": f"{place}/health.sock"},
-                volumes={str(SOCKET): {"bind": str(SOCKET)}, place: {"bind": place}},
+                volumes={path: {"bind": path} for path in (str(SOCKET), place, os.environ[FOLDER])},
             )
         else:
             self._container.start()

@@ -4,9 +4,11 @@
 """
 
 import os
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from commands import engine_has
@@ -46,6 +48,18 @@ with e2e.Environment.attach(sys.argv[1]) as env:
     except e2e.Unavailable as error:
         directory = error.message
     print(json.dumps([*found, directory]))
+"""
+
+MANIFEST = """
+apiVersion: e2e/v1
+kind: Workload
+metadata: {name: web}
+spec:
+  build: {context: .}
+  command: [httpd, -f, -p, "80", -h, /www]
+  volumes: [{source: ./data, target: /www, readOnly: true}]
+  ports: {http: 80}
+  readiness: {http: {port: http, path: /index.html}}
 """
 
 
@@ -159,6 +173,25 @@ def test_a_network_that_went_while_it_was_down_does_not_keep_it_from_starting(na
             web = env.get("web")
             web.wait_ready()
             assert page(web) == "I am web\n"
+
+
+def test_what_stands_beside_a_manifest_is_found_on_the_host(name: str) -> None:
+    """The folder is mounted at another path, and read-only; the image is built of it, too."""
+    with tempfile.TemporaryDirectory(prefix="e2e-") as folder:
+        place = Path(folder, name)
+        (place / "data").mkdir(parents=True)
+        (place / "data" / "index.html").write_text("I am web\n")
+        (place / "Dockerfile").write_text(f"FROM {BUSYBOX}\nCOPY web.yaml /\n")
+        (place / "web.yaml").write_text(MANIFEST)
+        places = {folder: {"bind": "/manifests", "mode": "ro"}}
+        with (
+            contained("--policy=permissive", "--folder=/manifests", volumes=places) as controller,
+            e2e.Environment.attach(name, controller=controller.socket) as env,
+        ):
+            web = env.get("web", wait=60)
+            web.wait_ready()
+            assert page(web) == "I am web\n"
+            assert "kind: Workload" in web.exec(["cat", "/web.yaml"]).stdout_text
 
 
 def test_on_the_hosts_network(name: str) -> None:
