@@ -41,7 +41,10 @@ class SharedFolders:
 
     def _nowhere(self) -> str:
         if self._own is None:
-            return "there are no shared directories: the engine is on another machine"
+            return (
+                "there are no shared directories: the engine is on another machine; "
+                "give workloads what they need in `files`, or copy it in"
+            )
         return (
             f"there are no shared directories: the state folder {self._state} is in the controller's "
             f"container alone; {_AT_SAME_PATH}"
