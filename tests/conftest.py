@@ -34,6 +34,7 @@ NOT_CONTAINED = {
     "test_cli.py::test_without_an_engine": "is about the controller that the SDK starts",
     "test_evidence.py::test_a_bundle_of_an": "has the log of the controller that the SDK starts",
     "test_process_container.py": "is about this process, and the controller that it starts",
+    "test_other_machine.py": "has an engine of its own, and controllers that reach that",
     "test_demo.py": "starts a controller of its own; E2E_DEMO_IMAGE has it in a container",
 }
 """Scenarios that are about another way to run the controller, and why."""
