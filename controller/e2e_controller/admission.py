@@ -170,6 +170,8 @@ class Admission:
     def _places_of(self, key: Key, manifest: Manifest, proposed: Mapping[Key, Manifest]) -> tuple[Place, ...]:
         if not manifest.spec.volumes:
             return ()
+        if len(self._places) > 2 * len(self._objects) + len(proposed):
+            self._places.clear()  # mostly of what is gone
         known = self._places.get(key)
         if known is None or known[0] is not manifest:
             object_ = None if key in proposed else self._objects.get(key)

@@ -3,7 +3,7 @@
 import asyncio
 
 from e2e_controller.drivers.base import Driver, EngineInfo, EngineUnavailable
-from e2e_controller.policy import Judge, OwnMounts, SameMachine, View, choose_policy, make_judge
+from e2e_controller.policy import Judge, OtherMachine, OwnMounts, SameMachine, View, choose_policy, make_judge
 from e2e_controller.settings import Settings
 
 ENGINE_PATIENCE = 15.0
@@ -46,7 +46,7 @@ def policing(settings: Settings, info: EngineInfo) -> Judge:
     if info.own is not None:
         view = OwnMounts(tuple((mount.source, mount.target) for mount in info.own.mounts))
     elif info.is_remote or not info.local_files:
-        view = OwnMounts()
+        view = OtherMachine()
     return make_judge(
         policy,
         settings.state_dir.absolute(),

@@ -4,7 +4,7 @@ from e2e_controller.policy.choice import choose_policy, make_judge
 from e2e_controller.policy.guard import guarded
 from e2e_controller.policy.model import Policy
 from e2e_controller.policy.overlaps import Place, overlaps
-from e2e_controller.policy.paths import Guarded, HostPaths, OwnMounts, SameMachine, View
+from e2e_controller.policy.paths import Guarded, HostPaths, OtherMachine, OwnMounts, SameMachine, View
 from e2e_controller.policy.presets import PRESETS
 from e2e_controller.policy.reading import load_policy, parse_policy
 from e2e_controller.policy.rules import Denial, Judge
@@ -16,6 +16,7 @@ __all__ = [
     "Guarded",
     "HostPaths",
     "Judge",
+    "OtherMachine",
     "OwnMounts",
     "Place",
     "Policy",

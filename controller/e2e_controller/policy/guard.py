@@ -23,7 +23,7 @@ from e2e_controller.drivers.base import (
 from e2e_controller.policy.made import wanted_of_made
 from e2e_controller.policy.presets import PRESETS
 from e2e_controller.policy.rules import Denial, Judge
-from e2e_controller.policy.wanted import Wanted, WantedBuild, WantedMount, wanted_of_spec
+from e2e_controller.policy.wanted import Wanted, WantedBuild, wanted_of_spec
 
 
 def guarded(driver: Driver, judge: Judge) -> Driver:
@@ -73,7 +73,7 @@ class GuardedDriver:
         The engine follows links in its mounts each time that it starts it: there must be none.
         """
         made = wanted_of_made(await self._driver.describe(container_id))
-        self._refuse([*self._judge.judge(made), *self._moved(made.mounts)])
+        self._refuse([*self._judge.judge(made), *self._moved(made)])
         await self._driver.start_container(container_id)
 
     def _without_links(self, mount: Mount) -> Mount:
@@ -82,11 +82,12 @@ class GuardedDriver:
         found = self._judge.paths.look(mount.source, own=mount.is_own_path)
         return replace(mount, source=found.path, is_own_path=False)
 
-    def _moved(self, mounts: Iterable[WantedMount]) -> Iterator[Denial]:
-        for mount in mounts if not self._judge.any_host_path else ():
+    def _moved(self, made: Wanted) -> Iterator[Denial]:
+        shared = self._judge.paths.shared(made.environment)
+        for mount in made.mounts if not self._judge.any_host_path else ():
             found = self._judge.paths.look(mount.path)
-            if found.path != mount.path:
-                message = f"{mount.path} leads to {found.path} by now; name that"
+            if found.path not in (mount.path, shared):
+                message = f"{mount.path} leads to {found.path} by now; delete it, and apply it again"
                 yield Denial("hostPaths", mount.field, message)
 
     @staticmethod

@@ -45,6 +45,10 @@ class Found:
 class View(Protocol):
     """How the files of the engine's machine are seen from here."""
 
+    @property
+    def blind(self) -> str:
+        """Why a path of the host is not seen from here, and what helps."""
+
     def here(self, path: str) -> str | None:
         """Where this process sees a path of the host; None where it does not."""
 
@@ -54,6 +58,8 @@ class View(Protocol):
 
 class SameMachine:
     """This process sees the engine's machine as the engine does."""
+
+    blind = ""
 
     def here(self, path: str) -> str | None:
         """The same."""
@@ -66,12 +72,17 @@ class SameMachine:
 
 @dataclass(frozen=True, slots=True)
 class OwnMounts:
-    """This process is in a container, and sees what is mounted into it; with none, nothing.
+    """This process is in a container, and sees what is mounted into it.
 
     `mounts` has a pair of paths each: on the host, and here.
     """
 
     mounts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def blind(self) -> str:
+        """Without a mount of it."""
+        return "the controller's container does not see it; mount it there at the same path"
 
     def here(self, path: str) -> str | None:
         """By the mount that is nearest to the path."""
@@ -80,6 +91,20 @@ class OwnMounts:
     def there(self, path: str) -> str | None:
         """By the mount that the path is in."""
         return _moved(path, [(here, there) for there, here in self.mounts])
+
+
+class OtherMachine:
+    """This process sees nothing of the engine's machine."""
+
+    blind = "the engine is on another machine, whose folders cannot be looked at from here"
+
+    def here(self, path: str) -> str | None:  # noqa: ARG002 - one answer for all
+        """Nowhere."""
+        return None
+
+    def there(self, path: str) -> str | None:  # noqa: ARG002
+        """None of its."""
+        return None
 
 
 def _moved(path: str, pairs: Iterable[tuple[str, str]]) -> str | None:
@@ -134,14 +159,14 @@ class HostPaths:
         plain = "/" + path.lstrip("/")
         here = plain if own else self._view.here(plain)
         if here is None:
-            return Found(path, "the controller runs in a container and does not see it")
+            return Found(path, self._view.blind)
         try:
             real = os.path.realpath(here)
         except OSError as error:  # a link of another process's, in /proc
             return Found(path, f"the controller cannot follow it: {error.strerror}")
         there = self._view.there(real)
         if there is None:
-            return Found(path, f"it leads to {real}, out of what is mounted into the controller's container")
+            return Found(path, f"it leads to {real} in the controller's container, which is no mount of its")
         try:
             status: os.stat_result | None = os.lstat(real)
         except FileNotFoundError:

@@ -85,7 +85,7 @@ class Judge:
             yield Denial("privileged", "spec.security.privileged", message)
         allowed = {_bare(name) for name in policy.capabilities}
         for number, name in enumerate(wanted.capabilities):
-            if ANY not in allowed and _bare(name) not in allowed:
+            if not {ANY, "ALL", _bare(name)} & allowed:
                 message = f"{name} may not be added; leave it out, or list it in the policy"
                 yield Denial("capabilities", f"spec.security.capabilities.{number}", message)
         for name in wanted.namespaces:
@@ -166,7 +166,7 @@ class Judge:
     def _mount(self, mount: WantedMount, found: Found) -> Iterator[str]:
         covering = [(item, path) for item, path in self._listed if is_below(found.path, path)]
         if found.problem:
-            yield f"{found.problem}; mount it into the controller's container at the same path"
+            yield found.problem
             return
         if not covering:
             yield "it may not be mounted; take a named volume or `files`, or list it in the policy"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e_controller.policy import OwnMounts
+from e2e_api.manifests import EnvironmentSpec
+from e2e_controller.policy import OtherMachine, OwnMounts, wanted_of_manifest
 
-from .places import Host, denied
+from .places import Host, denied, manifest
 
 
 def mounts(host: Host, *paths: str, read_only: bool = False) -> list[dict[str, object]]:
@@ -196,6 +197,16 @@ def test_in_a_container_the_socket_and_the_shared_directory_are_those_of_the_hos
     assert judged("/srv/state/environments/env") == []
     assert judged("/srv/state/environments/other") == ["hostPaths"]
     assert judged("/var/run/d.sock") == ["hostPaths"]
+
+
+def test_of_another_machine_nothing_is_seen(host: Host) -> None:
+    wanted = wanted_of_manifest(
+        manifest(volumes=mounts(host, "HOST/data")), "env", host.root, EnvironmentSpec(), watched=False
+    )
+    (denial,) = host.judge("hostPaths: [{path: /}]", OtherMachine()).judge(wanted)
+    assert denial.message.endswith(
+        "the engine is on another machine, whose folders cannot be looked at from here"
+    )
 
 
 def test_the_nearest_mount_counts() -> None:

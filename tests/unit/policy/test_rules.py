@@ -37,6 +37,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("capabilities: [CAP_SYS_PTRACE]", security(capabilities=["SYS_PTRACE"]), []),
     ("capabilities: [SYS_PTRACE]", security(capabilities=["CHOWN"]), ["capabilities"]),
     ("capabilities: ['*']", security(capabilities=["ALL"]), []),
+    ("capabilities: [ALL]", security(capabilities=["SYS_ADMIN", "ALL"]), []),
     ("", security(userns="host"), ["hostNamespaces"]),
     ("hostNamespaces: [pid]", security(userns="host"), ["hostNamespaces"]),
     ("hostNamespaces: [userns]", security(userns="host"), []),
