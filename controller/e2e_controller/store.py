@@ -220,7 +220,8 @@ class Store:
         if current is None or new.manifest != base.manifest or base.deleting:
             new = replace(new, generation=base.generation + 1)
         conditions = tuple(c for c in new.status.conditions if c.type != "Accepted")
-        new = replace(new, status=replace(new.status, conditions=(acceptance(new), *conditions)))
+        status = replace(new.status, conditions=(acceptance(new), *conditions))
+        new = replace(new, status=self._veil.hidden(key, status))
         self._put(new)
         if new.rejection is not None and (current is None or current.rejection != new.rejection):
             self._events.record(key, new.rejection.reason, new.rejection.message, warning=True)
