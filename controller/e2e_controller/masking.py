@@ -9,12 +9,12 @@ import base64
 import json
 import re
 from bisect import insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from e2e_api.manifests import Job, Manifest, Workload, to_document
+from e2e_api.manifests import Job, Manifest, ValueFrom, Workload, to_document
 from e2e_api.secrets import MASK
 
 _NAMES = re.compile(
@@ -174,17 +174,24 @@ def variables_of(inspected: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def masked_inspection(inspected: Mapping[str, Any], secrets: Iterable[str] = ()) -> dict[str, Any]:
+def secret_variables(manifest: Manifest | None) -> frozenset[str]:
+    """Names of the variables whose values come from elsewhere."""
+    env = manifest.spec.env if isinstance(manifest, Workload | Job) else {}
+    return frozenset(name for name, value in env.items() if isinstance(value, ValueFrom))
+
+
+def masked_inspection(
+    inspected: Mapping[str, Any], secrets: Iterable[str] = (), names: Container[str] = ()
+) -> dict[str, Any]:
     """The engine's view of a container, as it may be shown; labels are left as they are.
 
-    `secrets`: what else is known to be one, whatever its name.
+    What else is known to be secret, whatever it looks like: `secrets` themselves, and `names` of variables.
     """
     variables, config = variables_of(inspected), dict(inspected.get("Config") or {})
     mask = Mask({*secrets_of(variables), *secrets})
     if variables:
-        config["Env"] = mask.hide_words(
-            f"{name}={value}" for name, value in masked_variables(variables).items()
-        )
+        shown_variables = masked_variables(variables) | {name: MASK for name in variables if name in names}
+        config["Env"] = mask.hide_words(f"{name}={value}" for name, value in shown_variables.items())
     shown: dict[str, Any] = {**inspected, "Config": config}
     for holder, field in ((config, "Cmd"), (config, "Entrypoint"), (shown, "Args")):
         if holder.get(field):

@@ -13,6 +13,9 @@ from e2e_controller.secret_sources import SecretSources
 from e2e_controller.secret_texts import SecretTexts
 from e2e_controller.veil import Veil
 
+SETTLED = 0.1
+"""Seconds for which a secret must be the same: few write it by rename."""
+
 log = logging.getLogger(__name__)
 
 
@@ -59,13 +62,17 @@ class Secrets:
         return replace(object_, secrets=_checked(spec, texts))
 
     async def changed(self, objects: Iterable[Object]) -> list[Key]:
-        """The objects whose secrets are not those of the last reconcile."""
-        found = []
-        for object_ in objects:
-            known = self._told.get(object_.key)
-            if known is not None and (await self.fresh(object_)).secrets != known:
-                found.append(object_.key)
-        return found
+        """The objects whose secrets are not those of the last reconcile, and are not just being written."""
+        changed = [(object_, texts) for object_ in objects if (texts := await self._changed(object_))]
+        if changed:
+            await asyncio.sleep(SETTLED)
+        return [object_.key for object_, texts in changed if await self._changed(object_) == texts]
+
+    async def _changed(self, object_: Object) -> SecretTexts | None:
+        """What they are now; None where that is known."""
+        known = self._told.get(object_.key)
+        found = (await self.fresh(object_)).secrets if known is not None else None
+        return found if found != known else None
 
 
 def _checked(spec: ContainerFields, texts: SecretTexts) -> SecretTexts:

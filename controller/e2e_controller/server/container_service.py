@@ -13,7 +13,7 @@ from e2e_api.errors import InvalidArgument, NotRunning
 from e2e_api.v1 import container_service_pb2 as pb
 from e2e_api.v1 import container_service_pb2_grpc
 from e2e_controller.drivers.base import Container, ExecSession, ExitCode, Key, Output
-from e2e_controller.masking import masked_inspection
+from e2e_controller.masking import masked_inspection, secret_variables
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import key_from_proto
 
@@ -90,9 +90,13 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
                 yield pb.CopyOutResponse(tar=piece)
 
     async def Inspect(self, request: pb.InspectRequest, context: Any) -> pb.InspectResponse:
-        container = await self._container(key_from_proto(request.key))
+        key = key_from_proto(request.key)
+        container = await self._container(key)
+        object_ = self._access.store.get(key)
         inspected = masked_inspection(
-            await self._driver.describe(container.id), self._access.veil.secrets(request.key.environment)
+            await self._driver.describe(container.id),
+            self._access.veil.secrets(key.environment),
+            secret_variables(object_.manifest if object_ else None),
         )
         return pb.InspectResponse(document=json.dumps(inspected, default=str))
 

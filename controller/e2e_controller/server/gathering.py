@@ -15,7 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from e2e_api.manifests import Workload
 from e2e_controller.drivers.base import Container, DriverError, Key
 from e2e_controller.events import EventLog
-from e2e_controller.masking import Mask, masked_inspection, secrets_of, variables_of
+from e2e_controller.masking import Mask, masked_inspection, secret_variables, secrets_of, variables_of
 from e2e_controller.metrics import ScrapeError, Scraper
 from e2e_controller.objects import FILE, WORKLOAD, Object
 from e2e_controller.server.access import Access
@@ -88,8 +88,10 @@ class Gathering:
             yield File(f"status/{name}.json", _json(status))
         kept = [event for event in self.events.kept() if event.key.environment == self.environment]
         yield File("events.json", _json([MessageToDict(event_to_proto(event)) for event in kept]))
-        for key, document in inspected.items():
-            yield File(f"inspect/{_short(key)}.json", _json(masked_inspection(document)))
+        for object_ in objects:
+            if (document := inspected.get(object_.key)) is not None:
+                shown = masked_inspection(document, names=secret_variables(object_.manifest))
+                yield File(f"inspect/{_short(object_.key)}.json", _json(shown))
         limit = self._log_limit(len(inspected))
         for object_ in objects:
             async for file in self._of_container(object_, inspected.get(object_.key), limit):

@@ -108,8 +108,8 @@ def _warn(settings: Settings) -> None:
     ]
     if exposed and missing:
         log.warning(
-            "--insecure: %s can be reached from other machines without %s: whoever is on the network may use the "
-            "engine, or listen in",
+            "--insecure: %s can be reached from other machines without %s: whoever is on the network may "
+            "use the engine, or listen in",
             ", ".join(exposed),
             " and without ".join(missing),
         )

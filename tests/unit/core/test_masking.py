@@ -191,6 +191,8 @@ def test_manifests_point_to_secrets_and_show_none() -> None:
 def test_the_engines_view_shows_none_that_is_known_from_elsewhere() -> None:
     config = {"Env": ["DSN=host=db pass=geheim-12"], "Cmd": ["run", "geheim-12"]}
     shown = masked_inspection({"Config": config}, ["geheim-12"])
+    named = masked_inspection({"Config": {"Env": ["PIN=1", "A=b"]}}, names={"PIN"})
+    assert named["Config"]["Env"] == [f"PIN={MASK}", "A=b"]
     assert shown["Config"] == {"Env": [f"DSN=host=db pass={MASK}"], "Cmd": ["run", MASK]}
 
 

@@ -159,20 +159,18 @@ async def test_nothing_shows_it(
     harness: Harness, secrets_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    value = "sent-by-the-test"
+    value, short = "sent-by-the-test", "pin"
     async with harness.running(secrets_dir=secrets_dir) as client:
         spec = needs(file="db")["spec"]
-        spec["env"] |= {"SENT": {"valueFrom": {"value": value}}, "PLAIN": "x"}
+        spec["env"] |= {name: {"valueFrom": {"value": v}} for name, v in (("SENT", value), ("PIN", short))}
+        spec["env"]["PLAIN"] = "x"
         await client.apply(document(**spec), document("other", readiness=READY))
         await client.wait(key(), key("other"))
         texts = [str(await client.get()), (harness.state / "secret-key").read_bytes().hex()]
         request = container_service_pb2.InspectRequest(key=key())
         inspected = (await client.containers.Inspect(request)).document
-        assert [entry.partition("=")[2] for entry in json.loads(inspected)["Config"]["Env"]] == [
-            MASK,
-            MASK,
-            "x",
-        ]
+        variables = json.loads(inspected)["Config"]["Env"]
+        assert variables == [f"DB={MASK}", f"SENT={MASK}", f"PIN={MASK}", "PLAIN=x"]
         bundle = evidence_service_pb2.CollectEvidenceRequest(environment="test")
         async for piece in client.evidence.CollectEvidence(bundle):
             texts.append(piece.data.decode())
@@ -185,6 +183,7 @@ async def test_nothing_shows_it(
         ]
         texts.append(str(planned))
     everything = "\n".join([*texts, inspected, caplog.text])
+    assert f"PIN={short}" not in everything
     for secret in (SECRET, value, "another-one", json.dumps(SECRET)[1:-1]):
         assert secret not in everything
 
