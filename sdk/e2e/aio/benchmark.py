@@ -9,7 +9,7 @@ from typing import Self
 from e2e.aio._transport import pause
 from e2e.aio.queries import AsyncQueries
 from e2e.benchmark.asked import QueryFigures, in_phase, is_asked_once, query_figures
-from e2e.benchmark.curves import Curve, curves_of
+from e2e.benchmark.curves import Curve, curves_of, longest_interval
 from e2e.benchmark.report import Report
 from e2e.benchmark.usage import SELECTORS, TARGETS, Unseen, never_within, unseen_after, usages
 from e2e.cgroups.hierarchies import own_paths
@@ -21,7 +21,12 @@ _BEFORE = 30.0
 _LOOKS, _LOOK_SECONDS = 100, 1.0
 """A query's values in a phase, and the least seconds between two."""
 _PAUSE = 0.1
-SETTLE = 10.0
+_PATIENCE = 10.0
+"""The least seconds until everything is looked at again."""
+_INTERVALS = 3
+"""The scrape intervals that are waited for, and that tell of what was before a phase."""
+_KNOWN = 300.0
+"""Seconds whose looks tell the scrape interval."""
 
 
 class AsyncMeasuredPhase:
@@ -33,7 +38,7 @@ class AsyncMeasuredPhase:
         name: str,
         queries: Mapping[str, str],
         step: float | None,
-        settle: float,
+        settle: float | None,
     ) -> None:
         if step is not None and not step > 0:
             raise InvalidArgument(f"step: expected seconds above 0, not {step}")
@@ -43,6 +48,8 @@ class AsyncMeasuredPhase:
         self._queries = dict(queries)
         self._step = step
         self._settle = settle
+        self._interval = 0.0
+        """The longest scrape interval, in seconds, as far as it is known."""
         self._clock = 0.0
         """What this process' monotonic clock lacks of that of Prometheus, whose machine may be another."""
         self._entered = self._started = 0.0
@@ -67,6 +74,7 @@ class AsyncMeasuredPhase:
         (curve,) = curves_of(await self._monitoring.query("time()"))
         self._clock = curve.points[0][1] - before
         # What was used up to here is not the phase's.
+        self._interval = longest_interval(await self._told((TARGETS,), self._now(), _KNOWN))
         self._entered = self._now()
         _, unseen = await self._looked_after(self._entered, looks=1)
         self._notes = [f"not looked at before the phase: {unseen.late}"] if unseen.late else []
@@ -106,15 +114,15 @@ class AsyncMeasuredPhase:
 
     async def _looked_after(self, moment: float, *, looks: int) -> tuple[list[Curve], Unseen]:
         """All that tells of use, once everything was looked at after that time, or the patience is over."""
-        deadline = time.monotonic() + self._settle
+        intervals = _INTERVALS * self._interval
+        patience = max(_PATIENCE, intervals) if self._settle is None else self._settle
+        deadline = time.monotonic() + patience
         while True:
             is_over = time.monotonic() > deadline
             # The targets alone are the lesser question.
             for selectors in (TARGETS,), (*SELECTORS, TARGETS):
                 now = self._now()
-                series = await self._told(
-                    selectors, now, f"[{round((now - self._entered + _BEFORE) * 1000)}ms]"
-                )
+                series = await self._told(selectors, now, now - self._entered + max(_BEFORE, intervals))
                 there = await self._told(selectors, now)
                 unseen = unseen_after(series, there, self._entered, moment, looks)
                 if unseen.late and not is_over:
@@ -123,8 +131,9 @@ class AsyncMeasuredPhase:
                 return series, unseen
             await pause(_PAUSE)
 
-    async def _told(self, selectors: Iterable[str], now: float, span: str = "") -> list[Curve]:
-        """All looks in a span, such as `[5s]`; without one, what is there now."""
+    async def _told(self, selectors: Iterable[str], now: float, seconds: float = 0.0) -> list[Curve]:
+        """All looks of the last seconds; for none, what is there now."""
+        span = f"[{round(seconds * 1000)}ms]" if seconds else ""
         found = [await self._monitoring.query(selector + span, now) for selector in selectors]
         curves = [curve for result in found for curve in curves_of(result)]
         ours = self._environment  # a Prometheus may know those of others
@@ -161,7 +170,7 @@ def measure(
     *,
     queries: Mapping[str, str] | None = None,
     step: float | None = None,
-    settle: float = SETTLE,
+    settle: float | None = None,
 ) -> AsyncMeasuredPhase:
     """A block whose workloads are measured.
 
@@ -181,7 +190,8 @@ def measure(
             to its end are in the report, and their mean is what is compared; one with `$__range` in it, which
             stands for the phase's length, is asked once for the whole phase.
         step: seconds between two values of a query; None is a hundredth of the phase, a second at least.
-        settle: seconds to wait, at the begin and at the end, until everything has been looked at again.
+        settle: seconds to wait, at the begin and at the end, until everything has been looked at again; None
+            is three scrape intervals, ten seconds at least.
 
     Entering raises InvalidArgument for a wrong query; leaving raises what `monitoring.query` does, but a note
     tells of a given query that fails then.

@@ -48,7 +48,7 @@ class MeasureOptions(TypedDict, total=False):
 
     queries: Mapping[str, str] | None
     step: float | None
-    settle: float
+    settle: float | None
 
 
 @overload

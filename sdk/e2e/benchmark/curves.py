@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -41,6 +41,12 @@ def curves_of(result: QueryResult) -> list[Curve]:
     if isinstance(result, Vector):
         samples = list(result)
     return [Curve(sample.labels, ((sample.time.timestamp(), sample.value),)) for sample in samples]
+
+
+def longest_interval(curves: Iterable[Curve]) -> float:
+    """Seconds from one look to the next, of those that are looked at the least often; 0 if unknown."""
+    gaps = [[right - left for (left, _), (right, _) in pairwise(curve.points)] for curve in curves]
+    return max((min(each) for each in gaps if each), default=0.0)
 
 
 def increase(curve: Curve, start: float, end: float, *, from_zero: bool) -> float:

@@ -43,6 +43,8 @@ class Known:
         self.now: dict[str, QueryResult] = {}
         self.looks_until = math.inf
         """No target is looked at after that."""
+        self.look_every = 1
+        """Seconds."""
         self.tell("up", lambda _at: 1.0, job="web", instance="web:80")
 
     def tell(self, metric: str, told: Told, **labels: str) -> None:
@@ -65,7 +67,7 @@ class Known:
 
     def _present(self, promql: str) -> Vector:
         """What the last look saw."""
-        at = float(int(self.clock.now))
+        at = float(int(self.clock.now) // self.look_every * self.look_every)
         found = [(labels, told(at)) for labels, told in self.series if labels["__name__"] in promql]
         return Vector(tuple(Sample(labels, _at(at), value) for labels, value in found if value is not None))
 
@@ -79,7 +81,9 @@ class Known:
         found = []
         for labels, told in self.series:
             looks = [
-                (float(at), told(at)) for at in range(int(start) + 1, int(min(end, self.looks_until)) + 1)
+                (float(at), told(at))
+                for at in range(int(start) + 1, int(min(end, self.looks_until)) + 1)
+                if at % self.look_every == 0
             ]
             known = [(at, value) for at, value in looks if value is not None]
             if labels["__name__"] in names and known:

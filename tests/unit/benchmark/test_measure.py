@@ -88,6 +88,17 @@ def test_it_waits_until_all_were_looked_at_before_and_twice_after(known: Known, 
     assert phase.report.of("web").cpu_seconds == pytest.approx(3.5 / 2)
 
 
+def test_where_looks_are_rare_it_waits_longer(known: Known, clock: FakeTime) -> None:
+    known.look_every = 20
+    clock.pass_by(61.5)
+    with measure(FakeMonitoring(known)) as phase:
+        assert BEGIN + 80 <= clock.now < BEGIN + 80.25
+        clock.pass_by(15)
+    assert BEGIN + 120 <= clock.now < BEGIN + 120.25
+    assert phase.report.of("web").cpu_seconds == pytest.approx(7.5)
+    assert [note.partition(",")[0] for note in phase.report.notes] == ["too short for a look within it"]
+
+
 def test_without_patience_it_does_not_wait(known: Known, clock: FakeTime) -> None:
     clock.pass_by(0.5)
     with measure(FakeMonitoring(known), settle=0) as phase:
