@@ -6,7 +6,7 @@ from e2e.aio.client import AsyncClient
 from e2e_api.errors import E2EError
 from e2e_api.v1 import environment_service_pb2
 
-_FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
+_FIRST_PAUSE, _LAST_PAUSE = 0.05, 0.5
 _HOLD_SECONDS = 10.0
 
 
