@@ -74,6 +74,9 @@ def masked_manifest(document: Mapping[str, Any]) -> dict[str, Any]:
     for field in _WORDS:
         if spec.get(field):
             spec[field] = mask.hide_words(spec[field])
+    if command := ((spec.get("readiness") or {}).get("exec") or {}).get("command"):
+        probe = {**spec["readiness"]["exec"], "command": mask.hide_words(command)}
+        spec["readiness"] = {**spec["readiness"], "exec": probe}
     if spec.get("files"):
         spec["files"] = [_masked_file(file, mask) for file in spec["files"]]
     return {**document, "spec": spec} if spec else dict(document)

@@ -34,13 +34,19 @@ WORDS = st.lists(TEXT, min_size=1, max_size=3).filter(lambda words: bool(words[0
 IMAGES = st.from_regex(
     r"([a-z]{1,5}\.io(:5000)?/)?[a-z0-9]{1,9}(:[A-Za-z0-9][A-Za-z0-9._]{0,8})?", fullmatch=True
 )
+SECRETS = st.one_of(
+    st.fixed_dictionaries({"file": st.sampled_from(["db", "../x/db", "/run/secrets/db"])}),
+    st.fixed_dictionaries({"variable": st.just("E2E_SECRET_DB")}),
+    st.fixed_dictionaries({"value": TEXT}),
+)
 SPECS = st.fixed_dictionaries(
     {"image": IMAGES},
     optional={
         "imagePullPolicy": st.sampled_from(["Always", "IfNotPresent", "Never"]),
         "entrypoint": WORDS,
         "command": st.lists(TEXT, max_size=3),
-        "env": st.dictionaries(NAMES, TEXT, max_size=3),
+        "env": st.dictionaries(NAMES, TEXT | SECRETS.map(lambda secret: {"valueFrom": secret}), max_size=3),
+        "secretFiles": st.lists(st.fixed_dictionaries({"path": st.just("/s"), "from": SECRETS}), max_size=1),
         "user": st.sampled_from(["", "root", "1000:1000"]),
         "workingDir": TEXT.map(lambda text: f"/{text}"),
         "ports": st.dictionaries(LABELS, PORTS, max_size=1),

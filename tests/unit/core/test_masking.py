@@ -177,6 +177,7 @@ def test_manifests_point_to_secrets_and_show_none() -> None:
         "secretFiles": [{"path": "/s", "from": {"value": "geheim-34"}}],
         "files": [{"path": "/c", "content": "password: geheim-12"}, {"path": "/t", "from": "MetricTargets"}],
         "command": ["geheim-34", "npm-1234"],
+        "readiness": {"exec": {"command": ["ping", "-p", "geheim-12"]}, "timeout": "1s"},
     }
     assert secrets_in({"spec": spec}) == {"geheim-12", "geheim-34", "npm-1234"}
     assert masked_manifest({"spec": spec})["spec"] == {
@@ -185,6 +186,7 @@ def test_manifests_point_to_secrets_and_show_none() -> None:
         "secretFiles": [{"path": "/s", "from": {"value": MASK}}],
         "files": [{"path": "/c", "content": f"password: {MASK}"}, {"path": "/t", "from": "MetricTargets"}],
         "command": [MASK, MASK],
+        "readiness": {"exec": {"command": ["ping", "-p", MASK]}, "timeout": "1s"},
     }
 
 

@@ -95,6 +95,16 @@ def test_minio_and_what_thanos_knows_of_it(env: e2e.Environment) -> None:
     }
 
 
+def test_what_thanos_knows_of_a_minio_whose_key_is_a_secret(env: e2e.Environment) -> None:
+    def password(secret: e2e.Secret, name: str) -> object:
+        minio = e2edb.minio(env, name, env={"MINIO_ROOT_PASSWORD": secret})
+        return e2edb.objstore_config(minio)["config"]["secret_key"]
+
+    assert password(e2e.Secret(value="geheim-1"), "one") == "geheim-1"
+    with pytest.raises(e2e.InvalidArgument, match="MINIO_ROOT_PASSWORD of two is known"):
+        password(e2e.Secret(file="minio-password"), "two")
+
+
 def test_minio_with_a_certificate(env: e2e.Environment) -> None:
     minio = e2edb.minio(env, "minio", certificate=e2edb.Certificate("the certificate", "the key"))
     assert set(minio.manifest.spec.ports) == {"https"}
