@@ -86,7 +86,7 @@ def test_a_phase_takes_what_the_kernel_counts() -> None:
         with e2e.monitoring.start(env, scrape_interval=0.5) as monitoring:
             web.start_and_wait_ready()
             counter = cpu_counter(f"{env.name}.web")
-            for before, seconds, after in ((1, 0, 0), (0, 1, 1), (1, 1, 0)):
+            for before, seconds, after in ((1, 0, 0), (0, 1, 1)):
                 burn(web, 1)
                 with e2e.benchmark.measure(monitoring, settle=PATIENCE) as phase:
                     begin = counter()

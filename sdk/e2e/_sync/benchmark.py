@@ -11,7 +11,15 @@ from e2e._sync.queries import Queries
 from e2e.benchmark.asked import QueryFigures, in_phase, is_asked_once, query_figures
 from e2e.benchmark.curves import Curve, curves_of, longest_interval
 from e2e.benchmark.report import Report
-from e2e.benchmark.usage import SELECTORS, TARGETS, Unseen, never_within, unseen_after, usages
+from e2e.benchmark.usage import (
+    SELECTORS,
+    TARGETS,
+    Unseen,
+    is_ours,
+    never_within,
+    unseen_after,
+    usages,
+)
 from e2e.cgroups.hierarchies import own_paths
 from e2e.prometheus.results import QueryResult
 from e2e_api.errors import E2EError, InvalidArgument, NotFound, Unavailable
@@ -90,7 +98,7 @@ class MeasuredPhase:
     def _measure(self, start: float, end: float) -> Report:
         # The second look tells what is used when nothing is measured.
         series, unseen = self._looked_after(end, looks=2)
-        used = usages(series, start, end, own_paths(), self._entered)
+        used = usages(series, start, end, self._entered)
         notes = [*self._notes, *_notes(unseen, never_within(series, start, end), bool(used))]
         queries = []
         for name, promql in self._queries.items():
@@ -136,8 +144,8 @@ class MeasuredPhase:
         span = f"[{round(seconds * 1000)}ms]" if seconds else ""
         found = [self._monitoring.query(selector + span, now) for selector in selectors]
         curves = [curve for result in found for curve in curves_of(result)]
-        ours = self._environment  # a Prometheus may know those of others
-        return [curve for curve in curves if curve.labels.get("environment", ours) == ours]
+        own = own_paths()
+        return [curve for curve in curves if is_ours(curve, self._environment, own)]
 
     def _ask(self, name: str, promql: str, start: float, end: float) -> QueryFigures:
         asked = in_phase(promql, end - start)

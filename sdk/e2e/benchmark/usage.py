@@ -75,29 +75,34 @@ FIGURES = (
 )
 
 
-def usages(
-    series: Iterable[Curve],
-    start: float,
-    end: float,
-    own: Collection[str] = (),
-    since: float = math.inf,
-) -> tuple[Usage, ...]:
+def is_ours(curve: Curve, environment: str, own: Collection[str]) -> bool:
+    """Whether it is of that environment, and of no other process in a cgroup as `e2e.cgroups` makes it.
+
+    `own` are the paths of this process' cgroups.
+    """
+    if curve.labels.get("environment", environment) != environment:
+        return False
+    # In a container, the kernel names a cgroup from the container's own on.
+    group = _process_group(curve)
+    return not group or any(group.endswith(path) for path in own)
+
+
+def usages(series: Iterable[Curve], start: float, end: float, since: float = math.inf) -> tuple[Usage, ...]:
     """One for each workload and for the test process, by name. Times are seconds since 1970.
 
-    `own` are the paths of this process' cgroups; other processes in a cgroup of their own are left out. What
-    was looked at from `since` on was there when the phase began, and may have ended before the next look.
+    What was looked at from `since` on was there when the phase began; it may have ended before the next look.
     """
     found: dict[tuple[str, str], dict[str, list[Curve]]] = {}
     # What cAdvisor tells of a workload is of all its processes, so it goes before what one says of itself.
     told: set[str] = set()
     for curve in series:
-        place, whose = _place(curve), _process_group(curve)
-        if place is None or curve.latest < min(start, since) or (whose and not _is_in(whose, own)):
+        place = _place(curve)
+        if place is None or curve.latest < min(start, since):
             continue
         name, source, what = place
         found.setdefault((name, source), {}).setdefault(what, []).append(curve)
         if source == "cadvisor":
-            told |= {name, TEST_PROCESS} if whose else {name}
+            told |= {name, TEST_PROCESS} if _process_group(curve) else {name}
     used = (
         _usage(name, source, curves, start, end)
         for (name, source), curves in sorted(found.items())
@@ -173,11 +178,6 @@ def _process_group(curve: Curve) -> str:
     """The cgroup of a process, as `e2e.cgroups` makes it; empty where it is a container's."""
     group = curve.labels.get("id", "")
     return group if _PROCESS.search(group) else ""
-
-
-def _is_in(group: str, own: Collection[str]) -> bool:
-    # In a container, the kernel names a cgroup from the container's own on.
-    return any(group.endswith(path) for path in own)
 
 
 def _usage(

@@ -5,7 +5,7 @@ import pytest
 
 from e2e.benchmark.asked import in_phase, is_asked_once, query_figures
 from e2e.benchmark.curves import Curve, increase, slopes, total, value_at
-from e2e.benchmark.usage import Usage, never_within, unseen_after, usages
+from e2e.benchmark.usage import Usage, is_ours, never_within, unseen_after, usages
 
 START, END = 1000.0, 1010.0
 
@@ -173,8 +173,8 @@ def test_a_process_under_a_name_of_its_own_is_told_once() -> None:
     looks = [(1000.0, 0.0), (1010.0, 1.0)]
     group = cadvisor("cpu_usage_seconds_total", looks, "load", id="/e2e/shop.load")
     itself = curve(looks, "process_cpu_seconds_total", job="test-process")
-    assert [each.name for each in usages([group, itself], START, END, {"/e2e/shop.load"})] == ["load"]
-    assert [each.name for each in usages([group, itself], START, END)] == ["test-process"]
+    assert [each.name for each in usages([group, itself], START, END)] == ["load"]
+    assert [each.name for each in usages([itself], START, END)] == ["test-process"]
 
 
 def test_processes_tell_where_no_cadvisor_does() -> None:
@@ -200,14 +200,12 @@ def test_processes_tell_where_no_cadvisor_does() -> None:
 
 
 def test_other_processes_in_a_cgroup_of_their_own_are_none_of_ours() -> None:
-    looks = [(1000.0, 0.0), (1010.0, 1.0)]
-    known = [
-        cadvisor("cpu_usage_seconds_total", looks, "ours", id="/docker/abc/e2e/ours"),
-        cadvisor("cpu_usage_seconds_total", looks, "theirs", id="/e2e/theirs"),
-        cadvisor("cpu_usage_seconds_total", looks, "web"),
-    ]
-    assert [each.name for each in usages(known, START, END, {"/e2e/ours"})] == ["ours", "web"]
-    assert [each.name for each in usages(known, START, END)] == ["web"]
+    looks = [(1000.0, 0.0)]
+    ours = cadvisor("cpu_usage_seconds_total", looks, "ours", id="/docker/abc/e2e/ours")
+    theirs = cadvisor("cpu_usage_seconds_total", looks, "theirs", id="/e2e/theirs")
+    web = cadvisor("cpu_usage_seconds_total", looks, "web", environment="shop")
+    assert [is_ours(each, "shop", {"/e2e/ours"}) for each in (ours, theirs, web)] == [True, False, True]
+    assert [is_ours(each, "bank", ()) for each in (ours, theirs, web)] == [False, False, False]
 
 
 def test_a_query_s_figures_leave_nan_out() -> None:
