@@ -47,11 +47,6 @@ def merged(claim: Claim | None, conflict: Claim | None) -> Claim | None:
     return replace(claim, rejection=replace(claim.rejection, message=message))
 
 
-def is_denied(object_: Object) -> bool:
-    """Whether the policy denies its newest manifest."""
-    return object_.rejection is not None and object_.rejection.reason is Reason.POLICY_DENIED
-
-
 class Admission:
     """Judges manifests among the objects that there are; the store keeps `objects`, this only reads it.
 
@@ -66,19 +61,20 @@ class Admission:
         self._policy = self._judge.policy
         self._objects = objects
         self._is_implied = is_implied
+        self.waiting: dict[Key, None] = {}
+        """What is denied because of others, in the order of coming."""
         self._places: dict[Key, tuple[Manifest, tuple[Place, ...]]] = {}
         """Where the mounts of manifests led when they were looked at."""
-
-    @property
-    def counts(self) -> bool:
-        """Whether it matters to some objects that others go."""
-        return self._policy.has_caps or self._judge.lists_writable
 
     def admitted(self, claim: Claim, current: Object | None) -> Claim:
         """The claim as it counts: what is denied leaves the version before in force, if that is allowed."""
         if claim.manifest is None:
             return claim
         denials = self.denials(claim.key, claim.manifest, claim.source)
+        if denials and all(denial.may_pass for denial in denials):
+            self.waiting.setdefault(claim.key)
+        else:
+            self.waiting.pop(claim.key, None)
         if not denials:
             return claim
         message = f"{claim.source}: {'; '.join(map(str, denials))}"[:MAX_MESSAGE]
@@ -102,6 +98,8 @@ class Admission:
         others: Mapping[Key, Manifest] | None = None,
     ) -> tuple[Denial, ...]:
         """What is denied of a manifest; `others` are as if they were there already."""
+        if self._judge.allows_all:
+            return ()
         proposed = others or {}
         wanted = self._wanted(key, manifest, source, proposed)
         return (
@@ -142,7 +140,7 @@ class Admission:
         ):
             if most is not None and count >= most:
                 message = f"there are {count} workloads and jobs, and there may be {most}; delete one first"
-                yield Denial(f"objects.{rule}", "metadata.name", message)
+                yield Denial(f"objects.{rule}", "metadata.name", message, may_pass=True)
         yield from self._sums(wanted, beside, proposed)
 
     def _sums(
@@ -156,8 +154,9 @@ class Admission:
             given = getattr(wanted, name)
             used = sum(getattr(other, name) or 0 for other in there)
             if most is not None and given is not None and used + given > most + ROUNDING:
-                message = f"{given:g} beside the {used:g} of others is more than the environment's {most:g}"
-                yield Denial("resources.perEnvironment", f"spec.resources.{name}", f"{message}; ask for less")
+                message = f"{given:g} beside the {used:g} of others is more than the environment's {most:g}; "
+                field = f"spec.resources.{name}"
+                yield Denial("resources.perEnvironment", field, f"{message}ask for less", may_pass=True)
 
     def _beside(self, key: Key, wanted: Wanted, proposed: Mapping[Key, Manifest]) -> Iterator[Denial]:
         if not wanted.mounts or not self._judge.lists_writable:
@@ -192,7 +191,7 @@ class Admission:
         there = (there | {key.environment for key in proposed}) - {environment}
         if len(there) >= most:
             message = f"there are {len(there)} environments, and there may be {most}; delete one first"
-            yield Denial("environments", "metadata.environment", message)
+            yield Denial("environments", "metadata.environment", message, may_pass=True)
 
     def _is_real(self, key: Key) -> bool:
         """Whether the environment is more than a manifest that does not count."""

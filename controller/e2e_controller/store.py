@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from e2e_api.conditions import Reason
-from e2e_controller.admission import Admission, Claim, is_denied, keep_last_good, merged
+from e2e_controller.admission import Admission, Claim, keep_last_good, merged
 from e2e_controller.dependants import Dependants
 from e2e_controller.drivers.base import Key
 from e2e_controller.events import EventLog
@@ -127,7 +127,8 @@ class Store:
             self._update_conflict(rival)
         if not new:
             del self._files[path], self._file_keys[path]
-        self._judge_again()
+        if old:
+            self._judge_again()
 
     def remove_file(self, path: str) -> None:
         """The file is gone, and with it all that it defined."""
@@ -241,10 +242,12 @@ class Store:
         self._enqueue(key)
 
     def _judge_again(self) -> None:
-        """What is counted may be less by now: what was denied has its chance, in the order of coming."""
-        if self.admission.counts:
-            for key in [key for key, object_ in self._objects.items() if is_denied(object_)]:
+        """Something is gone: what was denied because of others has its chance, in the order of coming."""
+        for key in tuple(self.admission.waiting):
+            if key in self._claimants:
                 self._update_desired(key)
+            else:
+                del self.admission.waiting[key]
 
     def counts(self, object_: Object) -> bool:
         """Whether there is a manifest, or another object, that asks for it."""

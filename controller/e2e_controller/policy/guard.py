@@ -21,14 +21,13 @@ from e2e_controller.drivers.base import (
     SpecRefused,
 )
 from e2e_controller.policy.made import wanted_of_made
-from e2e_controller.policy.presets import PRESETS
 from e2e_controller.policy.rules import Denial, Judge
 from e2e_controller.policy.wanted import Wanted, WantedBuild, wanted_of_spec
 
 
 def guarded(driver: Driver, judge: Judge) -> Driver:
     """The driver, which refuses what the policy denies."""
-    if judge.policy == PRESETS["permissive"]:
+    if judge.allows_all:
         return driver
     return cast("Driver", GuardedDriver(driver, judge))
 

@@ -27,7 +27,8 @@ def overlaps(own: Iterable[Place], others: Iterable[Place]) -> Iterator[Denial]:
             if is_below(mine.path, theirs.path) and not theirs.read_only:
                 message = f"{theirs.whose} may write to {theirs.path}, and so swap {mine.path} for a link"
                 remedy = f"mount {theirs.path} in both, or make it readOnly there"
-                yield Denial("hostPaths", mine.field, f"{message}; {remedy}")
+                yield Denial("hostPaths", mine.field, f"{message}; {remedy}", may_pass=True)
             elif is_below(theirs.path, mine.path) and not mine.read_only:
                 message = f"it could swap {theirs.path} for a link, which {theirs.whose} mounts"
-                yield Denial("hostPaths", mine.field, f"{message}; make it readOnly, or mount the same")
+                remedy = "make it readOnly, or mount the same"
+                yield Denial("hostPaths", mine.field, f"{message}; {remedy}", may_pass=True)

@@ -29,6 +29,8 @@ class Denial:
     """Of the manifest."""
     message: str
     """What is wrong with it, and what helps."""
+    may_pass: bool = False
+    """It is because of others, and may be allowed once they are gone."""
 
     def __str__(self) -> str:
         return f"policy rule {self.rule} denies {self.field}: {self.message}"
@@ -47,7 +49,10 @@ class Judge:
         self._local = paths.local()
         self._contexts = [self._local.listed(paths.context(folder)) for folder in policy.build.contexts]
         self._folders = [self._local.listed(str(folder)) for folder in folders]
-        self._published_on = published_on
+        published = ipaddress.ip_address(published_on)
+        self._published_on, self._may_publish = published, self._allows(published)
+        self.allows_all = policy == PRESETS["permissive"]
+        """Whether nothing has to be judged."""
 
     @classmethod
     def permissive(cls) -> Self:
@@ -186,13 +191,16 @@ class Judge:
 
     def _port(self, port: WantedPort) -> Iterator[Denial]:
         policy = self.policy
-        address = ipaddress.ip_address(port.address or self._published_on)
-        if not any(address in ipaddress.ip_network(given) for given in policy.published_addresses):
+        address = ipaddress.ip_address(port.address) if port.address else self._published_on
+        if not (self._allows(address) if port.address else self._may_publish):
             message = f"no port may be published on {address}; leave the port out"
             yield Denial("publishedAddresses", port.field, message)
         if port.number is not None and not any(_is_in(port.number, item) for item in policy.host_ports):
             message = f"port {port.number} of the host is none of {', '.join(policy.host_ports) or 'no port'}"
             yield Denial("hostPorts", port.field, f"{message}; leave hostPort out, and a free one is chosen")
+
+    def _allows(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+        return any(address in ipaddress.ip_network(given) for given in self.policy.published_addresses)
 
     def _resources(self, wanted: Wanted) -> Iterator[Denial]:
         """Of one object; the sums are judged where the others are known."""

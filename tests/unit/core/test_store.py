@@ -1,6 +1,7 @@
 """The store: who defines what, what is told to whom, and that a bad file never hurts a good object."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from e2e_api.conditions import ConditionType, Reason, Status
 from e2e_controller.drivers.base import Key
 from e2e_controller.events import EventLog
 from e2e_controller.objects import ObjectStatus, Rejection, Source, environment_key
+from e2e_controller.policy import make_judge, parse_policy
 from e2e_controller.store import Store
 
 from .builders import NOW, claim, environment, file_key, key, rejected, workload
@@ -274,3 +276,26 @@ def test_who_has_no_file_of_targets_any_more_is_left_alone(harness: Harness) -> 
     harness.queued.clear()
     harness.set_file("a.yaml", claim("a.yaml", workload(ports={"http": 80}, metrics={"port": "http"})))
     assert key("prometheus") not in harness.queued
+
+
+def test_what_is_denied_because_of_others_is_judged_again_only_when_some_are_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policy, _ = parse_policy(b"objects: {total: 1}")
+    store = Store(lambda _key: None, EventLog(lambda: NOW), judge=make_judge(policy, tmp_path))
+    judged = list[Key]()
+    judge = store.admission.denials
+    monkeypatch.setattr(
+        store.admission, "denials", lambda key, *rest: judged.append(key) or judge(key, *rest)
+    )
+    for name in ("a", "b", "c", "d"):
+        store.set_file(name, file_key(name), [claim(name, workload(name))])
+    privileged = workload("never", security={"privileged": True})
+    store.set_file("never", file_key("never"), [claim("never", privileged)])
+    assert len(judged) == 5  # a file that is new takes nothing away
+    judged.clear()
+    store.remove_file("a")
+    store.forget(key("a"), 2)
+    assert [found for found in judged if found != key("never")] == judged
+    accepted = [o.key.name for o in store.select(kind="Workload") if o.rejection is None]
+    assert accepted == ["b"]
