@@ -20,8 +20,9 @@ from e2e_api.secrets import MASK
 _NAMES = re.compile(
     r"(?i)passw|passphrase|secret|token|credential|cookie|jwt|[a-z0-9]_?pwd|pwd_"
     r"|(api|private|access|signing|encryption|session|master|account)[_-]?key"
-    r"|(^|[^a-z])auth(orization)?([_-]?(key|code|string|header))?$"
 )
+_MAY_BE = re.compile(r"(?i)(^|[^a-z])auth(orization)?([_-]?(key|code|string|header))?$")
+"""Names of what may be a secret, or say in a word how somebody gets in."""
 _PATHS = re.compile(r"(?i)[_-](file|path|dir)$")
 """Ends the names of variables that say where a secret is, if a path is all that they hold."""
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
@@ -35,20 +36,21 @@ _LEAST_LINE = 12
 _MOST_LINES = 200
 _MOST_ENCODED = 500
 """Of so many secrets, more are only looked for as they are: each form costs time with each text."""
-_COMMON = frozenset(
-    {
-        *("true", "false", "yes", "no", "on", "off", "none", "null", "default", "localhost", "changeme"),
-        *("enabled", "disabled", "required", "optional", "public", "private", "anonymous"),
-        *("basic", "bearer", "password", "passwd", "secret", "token"),
-    }
-)
+_SWITCHES = frozenset({"true", "false", "yes", "no", "on", "off", "none", "null", "enabled", "disabled"})
 """Values that tell nothing, whatever the variable's name."""
+_COMMON = _SWITCHES | {
+    *("default", "required", "optional", "public", "private", "anonymous", "basic", "bearer", "localhost"),
+    *("changeme", "password", "passwd", "secret", "token"),
+}
+"""Words that stand in any text."""
 
 
 def is_secret(name: str, value: str) -> bool:
     """Whether the variable's name says that its value must not be shown."""
-    if not value or value.lower() in _COMMON or name in ("PWD", "OLDPWD") or not _NAMES.search(name):
+    if not value or value.lower() in _SWITCHES or name in ("PWD", "OLDPWD"):
         return False
+    if not _NAMES.search(name):
+        return _MAY_BE.search(name) is not None and value.lower() not in _COMMON
     return not (_PATHS.search(name) and value.startswith(("/", "./")) and not re.search(r"\s", value))
 
 

@@ -84,17 +84,19 @@ class SecretSources:
         path = Path(os.path.normpath(base / file))
         if not any(path.is_relative_to(root) for root in roots):
             raise _outside(file, roots)
-        real_roots = [root.resolve() for root in roots]
-        real = path.resolve()
-        root = next((root for root in real_roots if real.is_relative_to(root)), None)
-        if root is None:
-            raise _outside(file, roots)
         try:
+            real = Path(os.path.realpath(path))  # unlike `resolve`, it minds no links in a circle
+            real_roots = (Path(os.path.realpath(root)) for root in roots)
+            root = next((root for root in real_roots if real.is_relative_to(root)), None)
+            if root is None:
+                raise _outside(file, roots)
             return _content(root, real.relative_to(root), file)
         except (FileNotFoundError, NotADirectoryError):
             raise SecretError(f"there is no file {path}") from None
         except OSError as error:
             raise SecretError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise SecretError(f"{file!r} can be no path", Reason.SECRET_DENIED) from error
 
 
 def _outside(file: str, roots: Sequence[Path]) -> SecretError:

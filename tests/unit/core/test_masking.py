@@ -103,6 +103,8 @@ def test_secrets_are_hidden_wherever_they_stand_the_longest_first() -> None:
     ("name", "value"),
     [
         ("POSTGRES_PASSWORD", "postgres"),
+        ("DB_PASSWORD", "password"),
+        ("CLIENT_SECRET", "public"),
         ("REDIS_AUTH", "x7"),
         ("Authorization", "Bearer abc"),
         ("X-Auth-Key", "1"),
