@@ -253,6 +253,19 @@ async def test_a_dry_run_is_for_those_who_only_read(harness: Harness) -> None:
             await client.apply(document())
 
 
+async def test_a_bundle_has_no_metrics_of_all_environments_for_a_token_of_some(harness: Harness) -> None:
+    async with guarded(harness, tokens=table(harness)) as served:
+        await served.local.apply(document())
+        pages = {}
+        for token in (TEAM, ADMIN):
+            async with served.client(token) as client:
+                request = evidence.CollectEvidenceRequest(environment="test")
+                pieces = await _drain(client.evidence.CollectEvidence(request))
+                pages[token] = b"".join(p.data for p in pieces if p.path == "controller/metrics.txt")
+    assert pages[TEAM] == b"# They are of all environments, and the caller's token is not.\n"
+    assert b"e2e_" in pages[ADMIN]
+
+
 async def test_an_environments_key_with_two_names_is_judged_by_both(harness: Harness) -> None:
     async with guarded(harness, tokens=table(harness)) as served, served.client(TEAM) as client:
         await served.local.apply({**document(), "metadata": {"name": "web", "environment": "other"}})
