@@ -2,14 +2,13 @@
 # Runs in the Dockerfile's first stage, and leaves in /rootfs what the image has beyond its base.
 set -eu
 umask 022
-export PYTHONHASHSEED=0
+export PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
 
 # From wheels that lie beside this script where there are some, the installer included; else from an index.
 pip="-m pip"
 for wheel in /wheels/pip-*.whl; do
     [ ! -e "$wheel" ] || pip="$wheel/pip"
 done
-set -- --quiet --no-input --disable-pip-version-check --no-cache-dir
 if ls /wheels/*.whl >/dev/null 2>&1; then
     export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
 fi
@@ -20,19 +19,26 @@ if [ -e /wheels/ca-bundle.pem ]; then
     export PIP_CERT=/wheels/ca-bundle.pem
 fi
 
+with_pip() {
+    environment=$1
+    shift
+    python3 $pip --python "$environment" --quiet --no-input --disable-pip-version-check --no-cache-dir "$@"
+}
+
 python3 -m venv --without-pip /tmp/build
-/tmp/build/bin/python $pip "$@" install --require-hashes --only-binary :all: -r /wheels/build.lock
-/tmp/build/bin/python $pip "$@" wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheel /source
+with_pip /tmp/build install --require-hashes --only-binary :all: -r /wheels/build.lock
+with_pip /tmp/build wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheel /source
 
 python3 -m venv --without-pip /opt/e2e
-/opt/e2e/bin/python $pip "$@" install --no-compile --require-hashes --only-binary :all: -r /wheels/runtime.lock
-/opt/e2e/bin/python $pip "$@" install --no-compile --no-deps --no-index /tmp/wheel/*.whl
+with_pip /opt/e2e install --no-compile --require-hashes --only-binary :all: -r /wheels/runtime.lock
+with_pip /opt/e2e install --no-compile --no-deps --no-index /tmp/wheel/*.whl
 
 # Whatever is loaded is compiled, of the standard library too, as nothing can be at run time. Python compares a
 # source's time with the one it was compiled at, so that comes first.
 find /opt/e2e -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-touch /tmp/before
-/opt/e2e/bin/python - <<'PYTHON'
+echo / >/tmp/before # with an empty list, busybox's grep finds nothing
+find /usr -name '*.pyc' >>/tmp/before
+PYTHONDONTWRITEBYTECODE="" /opt/e2e/bin/python - <<'PYTHON'
 import importlib
 import pkgutil
 from contextlib import suppress
@@ -44,7 +50,7 @@ for package in ("e2e_api", "e2e_controller", "e2e", "e2edb"):
             importlib.import_module(module.name)
 PYTHON
 mkdir /rootfs
-find /usr -name '*.pyc' -newer /tmp/before | while read -r file; do
+find /usr -name '*.pyc' | grep -vxF -f /tmp/before | while read -r file; do
     mkdir -p "/rootfs${file%/*}"
     cp "$file" "/rootfs$file"
 done
