@@ -142,8 +142,8 @@ class Manager:
         stack.enter_context(without_secrets(veil.hide))
         instruments, events = Instruments(), EventLog(self._now, veil.hide_in)
         driver = self._make_driver(settings, identity, instruments)
-        info = await connect(driver)
         stack.push_async_callback(driver.close)
+        info = await connect(driver)
         judge = policing(settings, info)
         driver = guarded(driver, judge)
 

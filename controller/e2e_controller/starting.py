@@ -2,7 +2,7 @@
 
 import asyncio
 
-from e2e_controller.drivers.base import Driver, EngineInfo, EngineUnavailable
+from e2e_controller.drivers.base import Driver, DriverError, EngineInfo
 from e2e_controller.policy import Judge, OtherMachine, OwnMounts, SameMachine, View, choose_policy, make_judge
 from e2e_controller.settings import Settings
 
@@ -25,7 +25,7 @@ async def connect(driver: Driver) -> EngineInfo:
         async with asyncio.timeout(ENGINE_PATIENCE):
             await driver.start()
             return await driver.info()
-    except EngineUnavailable as error:
+    except DriverError as error:
         raise StartError(str(error)) from error
     except TimeoutError as error:
         raise StartError(_ENGINE_HANGS) from error

@@ -3,9 +3,11 @@
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -110,6 +112,23 @@ def test_no_engine(tmp_path: Path) -> None:
     assert code == 3
     assert "/nowhere/docker.sock" in text
     assert "start the Docker engine" in text
+
+
+def test_an_engine_that_is_none(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=answer_nothing_is_here, args=(server,), daemon=True).start()
+        port = server.getsockname()[1]
+        code, text = controller(f"--engine=tcp://127.0.0.1:{port}", state=tmp_path)
+    assert code == 3
+    assert "404" in text
+    assert "Traceback" not in text
+
+
+def answer_nothing_is_here(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
 @pytest.mark.parametrize(

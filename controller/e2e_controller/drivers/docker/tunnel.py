@@ -6,7 +6,10 @@ The user's ssh does it, with its configuration, keys and known hosts; it never a
 
 import asyncio
 import logging
+import os
 import shutil
+import socket
+import stat
 import tempfile
 import time
 from collections import deque
@@ -37,9 +40,10 @@ _OPTIONS = {
 }
 _UNTIL_WE_END = "exec cat"
 """Ends with its standard input, however this process ends; then ssh ends, too."""
+_PREFIX = "e2e-ssh-"
 _POLL = 0.01
 _KEPT_LINES = 20
-_ENDING = 5.0
+_ENDING, _SURELY_OPEN = 5.0, 60.0
 """Seconds."""
 _TO_SAY_WHY, _OF_LATE = 0.1, 5.0
 """Seconds: for its words to come after what they are about, and for which they may be about that."""
@@ -56,7 +60,8 @@ class Tunnel:
         host = parts.netloc.removesuffix(f":{parts.port}").replace("[", "").replace("]", "")
         self._destination = (*port, "--", host)
         self._far_socket = parts.path.rstrip("/") or DEFAULT_URL.removeprefix("unix://")
-        self._folder = Path(tempfile.mkdtemp(prefix="e2e-ssh-"))  # for this user only
+        sweep(Path(tempfile.gettempdir()))
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))  # for this user only
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
         self._said: deque[tuple[float, str]] = deque(maxlen=_KEPT_LINES)
@@ -209,3 +214,22 @@ class Tunnel:
     def _command(self, *arguments: str) -> list[str]:
         options = [f"-o{name}={value}" for name, value in _OPTIONS.items()]
         return ["ssh", *options, "-S", str(self._folder / "control"), *arguments]
+
+
+def sweep(folder: Path) -> None:
+    """Removes what killed controllers of this user left there: folders with sockets that nobody serves."""
+    for left in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            status = left.lstat()
+            old = time.time() - status.st_mtime > _SURELY_OPEN
+            if status.st_uid == os.getuid() and stat.S_ISDIR(status.st_mode) and old and not _is_served(left):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_served(folder: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as asking:
+        try:
+            asking.connect(str(folder / "engine"))
+        except OSError:
+            return False
+        return True
