@@ -419,7 +419,7 @@ async def test_beyond_loopback_needs_both_or_warns_at_each_start(
         assert "can be reached" not in caplog.text
     for settings, missing in (
         ({}, "without TLS and without a token"),
-        ({"tokens": table(harness)}, "without TLS;"),
+        ({"tokens": table(harness)}, "without TLS:"),
     ):
         for _ in range(2):
             caplog.clear()
