@@ -27,7 +27,7 @@ def claim_start(arguments: Sequence[str]) -> list[str]:
     folder = state_folder(os.environ)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder / START_LOCK, os.O_WRONLY | os.O_CREAT, 0o600)
+        descriptor = os.open(folder / START_LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError:
         return []  # the controller will say what is wrong with it
     try:
