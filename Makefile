@@ -46,7 +46,7 @@ test-image: images ## the scenarios with the controller in a container, from her
 soak: images ## the fault suite for longer (SOAK_ARGS="-k kills", E2E_SOAK_SEED=...)
 	$(SOAK) $(BIN)/pytest -n $(WORKERS) --timeout 3600 tests/faults tests/contract/test_many_environments.py $(SOAK_ARGS)
 
-bench: engine ## what it costs, beside the engine's own floor (BENCH_ARGS=...)
+bench: image ## what it costs, beside the engine's own floor (BENCH_ARGS=...)
 	@$(BIN)/python tools/images.py $(BENCH_IMAGES)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
