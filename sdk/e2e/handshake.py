@@ -58,6 +58,8 @@ def _with_tls(target: "Target", connection: socket.socket) -> str:
             return _client_trouble(target)
         if "VERSION" in reason or "PACKET" in reason:
             return f"it speaks no TLS there: unset {CA_FILE}, or name it grpc://host:port"
+        if "EOF" in reason:
+            return "it broke the handshake off: it may have too many connections"
         return f"TLS fails: {reason.lower() or error}"
     except ConnectionError:
         return _client_trouble(target)

@@ -27,6 +27,7 @@ from e2e_api.v1 import metric_service_pb2 as metrics
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
 from e2e_controller.instruments import Instruments
 from e2e_controller.manager import Manager
+from e2e_controller.server import renewal
 from e2e_controller.settings import Settings
 
 IMAGE = "busybox:1.36"
@@ -40,6 +41,13 @@ def document(name: str = "web", kind: str = "Workload", **spec: Any) -> dict[str
 
 def key(name: str = "web", environment: str = "test", kind: str = "Workload") -> object_pb2.ObjectKey:
     return object_pb2.ObjectKey(environment=environment, kind=kind, name=name)
+
+
+@pytest.fixture(autouse=True)
+def no_variables_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("E2E_TOKEN", "E2E_TOKEN_FILE", "E2E_TLS_CERT", "E2E_TLS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(renewal, "INTERVAL", 0.02)
 
 
 class Client:

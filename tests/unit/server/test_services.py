@@ -19,6 +19,7 @@ from e2e_api.v1 import (
     evidence_service_pb2,
     manifest_service_pb2,
     metric_service_pb2,
+    wait_service_pb2,
 )
 from e2e_controller.drivers.base import Key
 from e2e_controller.manager import Manager
@@ -406,9 +407,12 @@ async def test_an_unused_controller_ends_itself(harness: Harness) -> None:
 async def test_the_work_of_a_client_that_left_stops(client: Client, harness: Harness) -> None:
     await client.apply(document(readiness={"log": {"pattern": "never"}}))
     before = set(harness.manager._store._subscriptions)
-    waiting = asyncio.create_task(client.wait(timeout=60))
+    request = wait_service_pb2.WaitConditionsRequest(keys=[key()], goal=Goal.WAIT_GOAL_READY)
+    # Not by cancelling a task that reads: gRPC's client may miss that, and goes on with the call.
+    call = client.waits.WaitConditions(request, timeout=60)
+    await call.read()
     await eventually(lambda: harness.manager._store._subscriptions > before)
-    waiting.cancel()
+    call.cancel()
     await eventually(lambda: harness.manager._server.calls == 0)
     assert harness.manager._store._subscriptions == before
 

@@ -9,8 +9,9 @@ from typing import Any
 import grpc
 
 from e2e import certificates
+from e2e_api.v1 import manifest_service_pb2 as manifests
 
-from .conftest import Client, Harness
+from .conftest import Client, Harness, checked
 
 ADMIN, READER, TEAM, LOOKER = (f"{name}-0123456789abcdef" for name in ("admin", "reader", "team", "looker"))
 TOKENS = f"""\
@@ -111,3 +112,13 @@ def each_method() -> Iterator[str]:
         module = getattr(grpc_server, f"{service.removesuffix('Service').lower()}_service_pb2")
         for method in module.DESCRIPTOR.services_by_name[service].methods:
             yield f"/{name}/{method.name}"
+
+
+async def listed(client: Client) -> Any:
+    return await checked(client.manifests.List(manifests.ListRequest(), timeout=20))
+
+
+async def read_on(call: Any) -> None:
+    """Reads until the call ends."""
+    while await call.read() is not grpc.aio.EOF:
+        pass

@@ -1,0 +1,139 @@
+"""How much of the controller a client over TCP may have."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import grpc
+import pytest
+
+from e2e_api.errors import LimitExceeded, from_rpc_error
+from e2e_api.v1 import manifest_service_pb2 as manifests
+from e2e_controller.server import http_server
+
+from .conftest import Harness, checked, document, eventually
+from .transport import (
+    ADMIN,
+    TEAM,
+    bearer,
+    guarded,
+    listed,
+    read_on,
+    table,
+)
+
+
+async def test_a_client_has_so_many_calls_at_once(harness: Harness) -> None:
+    settings = {"tokens": table(harness), "calls_per_client": 3}
+    async with guarded(harness, **settings) as served, served.client(TEAM) as client:
+        watches = [client.manifests.Watch(manifests.WatchRequest()) for _ in range(3)]
+        for watch in watches:
+            await watch.read()
+        with pytest.raises(LimitExceeded, match="client team has 3 calls under way") as refused:
+            await listed(client)
+        assert refused.value.reason == "TooManyCalls"
+        async with served.client(ADMIN) as other:
+            await listed(other)
+        watches[0].cancel()
+        await eventually(lambda: harness.manager._server.calls == 2)
+        await listed(client)
+
+
+async def test_a_client_that_asks_too_fast_is_told_when_to_come_again(harness: Harness) -> None:
+    settings = {"tokens": table(harness), "call_rate": 0.5}
+    async with guarded(harness, **settings) as served, served.client(TEAM) as client:
+        await listed(client)
+        call = client.manifests.List(manifests.ListRequest(), timeout=20)
+        with pytest.raises(grpc.RpcError) as refused:
+            await call
+        error = from_rpc_error(refused.value)
+        assert (error.reason, error.action) == ("RateLimited", "retry")
+        pushback = dict(await call.trailing_metadata())["grpc-retry-pushback-ms"]
+        assert 0 < int(pushback) <= 2000
+        async with served.client(ADMIN) as other:
+            await listed(other)
+        await listed(served.local)
+
+
+async def test_a_client_that_does_not_read_is_cut_off(harness: Harness) -> None:
+    narrow = {"grpc.http2.bdp_probe": 0}  # it takes 64 KiB before it must read
+    async with guarded(harness, stall_timeout=0.2) as served, served.client(**narrow) as client:
+        watch = client.manifests.Watch(manifests.WatchRequest())
+        await watch.read()
+        names = [f"web-{number}" for number in range(5)]
+        await served.local.apply(*(document(name, env={"FILLER": "x" * 200_000}) for name in names))
+        await eventually(lambda: harness.manager._server.calls == 0)
+        with pytest.raises(LimitExceeded, match="has not read what it asked for") as cut:
+            await checked(read_on(watch))
+        assert cut.value.reason == "Stalled"
+
+
+async def test_a_request_that_does_not_come_is_counted_and_ends(harness: Harness) -> None:
+    settings = {"tokens": table(harness), "stall_timeout": 1.0, "calls_per_client": 1}
+    async with guarded(harness, **settings) as served, served.channel() as channel:
+
+        async def never() -> Any:
+            await asyncio.Event().wait()
+            yield b""
+
+        call = channel.stream_unary("/e2e.v1.ManifestService/Get")(never(), metadata=bearer(TEAM))
+        await eventually(lambda: harness.manager._server.calls == 1)
+        async with served.client(TEAM) as client:
+            with pytest.raises(LimitExceeded, match="1 calls under way"):
+                await listed(client)
+        with pytest.raises(LimitExceeded, match="has not come whole within 1 s"):
+            await checked(call)
+
+
+@pytest.mark.parametrize("requests", [[], [b"\xff\xff\xff"]])
+async def test_what_is_no_request_is_refused(harness: Harness, requests: list[bytes]) -> None:
+    async with guarded(harness, tokens=table(harness)) as served, served.channel() as channel:
+        for method in ("ManifestService/Get", "ManifestService/Watch"):
+            call = channel.stream_unary(f"/e2e.v1.{method}")(
+                iter(requests), metadata=bearer(TEAM), timeout=20
+            )
+            with pytest.raises(grpc.RpcError) as refused:
+                await call
+            code = refused.value.code()
+            assert code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL)
+
+
+async def test_connections_are_bounded(harness: Harness) -> None:
+    async with guarded(harness, max_connections=2) as served:
+        opened = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(6)]
+
+        async def is_closed(reader: asyncio.StreamReader) -> bool:
+            try:
+                async with asyncio.timeout(0.5):
+                    while await reader.read(1000):  # the server's settings come first
+                        pass
+            except (TimeoutError, ConnectionError) as error:
+                return isinstance(error, ConnectionError)
+            return True
+
+        closed = await asyncio.gather(*(is_closed(reader) for reader, _ in opened))
+        assert closed.count(False) == 2
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_connections_to_http_are_bounded_and_end(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(http_server, "REAP_SECONDS", 0.3)
+    async with guarded(harness, http="127.0.0.1:0"), aiohttp.ClientSession() as session:
+        host, _, port = harness.manager.http_address.rpartition(":")
+        opened = []
+        for _ in range(2):
+            opened.append(await asyncio.open_connection(host, int(port)))
+            await asyncio.sleep(0.02)
+        opened[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")  # and never its end
+        reader, writer = await asyncio.open_connection(host, int(port))
+        assert await reader.read() == b""  # one too many
+        for reader, _ in opened:
+            assert await asyncio.wait_for(reader.read(), 20) == b""
+        async with session.get(f"http://{harness.manager.http_address}/healthz") as answer:
+            assert answer.status == 200
+        for closed in (writer, *(writer for _, writer in opened)):
+            closed.close()
