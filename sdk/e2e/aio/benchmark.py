@@ -128,9 +128,9 @@ class AsyncMeasuredPhase:
         while True:
             is_over = time.monotonic() > deadline
             # The targets alone are the lesser question.
-            for selectors in (TARGETS,), (*SELECTORS, TARGETS):
+            for selectors, since in ((TARGETS,), moment), ((*SELECTORS, TARGETS), self._entered):
                 now = self._now()
-                series = await self._told(selectors, now, now - self._entered + max(_BEFORE, intervals))
+                series = await self._told(selectors, now, now - since + max(_BEFORE, intervals))
                 there = await self._told(selectors, now)
                 unseen = unseen_after(series, there, self._entered, moment, looks)
                 if unseen.late and not is_over:
