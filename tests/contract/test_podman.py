@@ -22,6 +22,17 @@ from tests.faults.engine import unmount_below
 from tests.other_machine import SEARCH_PATH, cable, wait_for
 
 _PORT = 2375
+_ALONE = (
+    "unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "sh",
+    "-c",
+    'mount -t tmpfs none /run && exec "$@"',
+    "-",
+)
+"""With a /run of its own: servers of names are told apart by a file there."""
 _CONFIGURATION = """
 [containers]
 log_driver = "k8s-file"
@@ -31,6 +42,7 @@ runtime = "{runtime}"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 tmp_dir = "{base}/tmp"
+lock_type = "file"
 helper_binaries_dir = ["/usr/libexec/podman", "/usr/lib/podman"]
 [network]
 network_backend = "{backend}"
@@ -55,7 +67,7 @@ def podman(docker_client: docker.APIClient) -> Iterator[docker.APIClient]:
         with cable() as (address, enter):
             url = f"tcp://{address}:{_PORT}"
             places = ("--root", f"{base}/root", "--runroot", f"{base}/run", "--storage-driver", "vfs")
-            command = [*enter, program, *places, "system", "service", "--time", "0", url]
+            command = [*enter, *_ALONE, program, *places, "system", "service", "--time", "0", url]
             environment = {**os.environ, "PATH": SEARCH_PATH, "CONTAINERS_CONF": f"{base}/containers.conf"}
             with (base / "log").open("wb") as log:
                 service = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
