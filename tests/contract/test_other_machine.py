@@ -128,6 +128,37 @@ async def test_a_life(url: str, make_driver: MakeDriver, machine: OtherMachine) 
     await events.aclose()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("address", "reached"), [("0.0.0.0", True), ("127.0.0.1", False), ("192.0.2.1", None)]
+)
+async def test_ports_bind_where_it_is_asked_for(
+    machine: OtherMachine,
+    make_driver: MakeDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    reached: bool | None,
+) -> None:
+    """On all addresses, on one that is not reached from here, and on one that the machine has not."""
+    make_driver()
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(machine.base))
+    driver = DockerDriver("nobody", engine=machine.tcp, state_dir=machine.base, publish_address=address)
+    try:
+        async with workload_on(driver) as container_id:
+            if reached is None:
+                with pytest.raises(SpecRefused, match="--publish-address has to be an address of the engine"):
+                    await driver.start_container(container_id)
+                return
+            await driver.start_container(container_id)
+            found = await driver.inspect(KEY)
+            assert found is not None
+            assert found.host_address == (machine.address if reached else "")
+            if reached:
+                assert await eventually(lambda: answers(driver), bool) == b"hello"
+    finally:
+        await driver.close()
+
+
 async def test_many_at_once(url: str, make_driver: MakeDriver) -> None:
     """Servers of ssh refuse many log-ins at once; ours would refuse the fourth."""
     driver = make_driver(url, call_timeout=30)

@@ -50,3 +50,19 @@ def test_no_run_is_shorter_than_nothing() -> None:
     """The engine may note the end of a short run as before its beginning."""
     ended = container(ContainerPhase.EXITED, exit_code=0, finished_at=NOW - timedelta(seconds=0.05))
     assert how_it_ended(ended) == "exited with code 0 after 0.0s"
+
+
+@pytest.mark.parametrize(
+    ("address", "endpoints"),
+    [
+        ("127.0.0.1", {"http": "127.0.0.1:8080"}),
+        ("fd00::1", {"http": "[fd00::1]:8080"}),
+        ("", {}),
+    ],
+)
+def test_where_a_workload_is_reached(address: str, endpoints: dict[str, str]) -> None:
+    wanted = object_of(workload(ports={"http": 80}))
+    desired = desired_container(wanted, None, Directories(Path("/state")), mount_shared=False)
+    running = container(ContainerPhase.RUNNING, host_ports={"80/tcp": 8080}, host_address=address)
+    status = workload_status(wanted, desired, Observed(running, network_id="net"), Outcome(), None, NOW)
+    assert status.endpoints == endpoints

@@ -215,6 +215,18 @@ async def test_a_port_without_an_address_times_out(make_watch: MakeWatch) -> Non
             Target("127.0.0.1", 8080, proxied=True),
         ),
         (False, container_of(address="172.17.0.2"), Port(container_port=80), None),
+        (
+            False,
+            replace(container_of(host_ports={"80/tcp": 8080}), host_address="192.0.2.1"),
+            Port(container_port=80),
+            Target("192.0.2.1", 8080, proxied=True),
+        ),
+        (
+            False,
+            replace(container_of(host_ports={"80/tcp": 8080}), host_address=""),
+            Port(container_port=80),
+            None,
+        ),
     ],
 )
 def test_where_a_port_is_reached(
