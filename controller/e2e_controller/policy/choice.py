@@ -11,6 +11,7 @@ from e2e_controller.policy.rules import LOOPBACK, Judge
 
 ENGINE_SOCKETS = (
     "/var/run/docker.sock",
+    "/run/docker.sock",
     "/run/containerd/containerd.sock",
     "/run/podman/podman.sock",
     "/run/crio/crio.sock",

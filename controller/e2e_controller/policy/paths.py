@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -123,9 +123,8 @@ class HostPaths:
         """`shared` is the folder of the environments' shared directories, as this process sees it."""
         self._view = view
         self._things = tuple(guarded)
-        self._guarded = [
-            (thing, place) for thing in self._things if (place := view.there(os.path.realpath(thing.path)))
-        ]
+        by_place = {view.there(os.path.realpath(it.path)) or it.path: it for it in reversed(self._things)}
+        self._guarded = [(thing, place) for place, thing in by_place.items()]
         self._shared = shared
 
     def local(self) -> "HostPaths":
@@ -178,16 +177,27 @@ class HostPaths:
         return Found(
             there,
             special=_special(status),
-            holds=tuple(thing for thing, place in self._guarded if self._holds(there, status, thing, place)),
+            holds=tuple(
+                thing
+                for thing, place in self._guarded
+                if is_below(place, there) or _shows(real, status, thing)
+            ),
             inside=tuple(
                 thing for thing, place in self._guarded if place != there and is_below(there, place)
             ),
         )
 
-    def _holds(self, path: str, status: os.stat_result | None, thing: Guarded, place: str) -> bool:
-        if is_below(place, path):
-            return True
-        return status is not None and any(os.path.samestat(status, other) for other in _upwards(thing.path))
+
+def _shows(path: str, status: os.stat_result | None, thing: Guarded) -> bool:
+    """Whether it is the thing, or a folder that has it, under another name: as mounts give them."""
+    if status is None:
+        return False
+    real = Path(os.path.realpath(thing.path))
+    if any(os.path.samestat(status, other) for other in map(_status, (real, *real.parents)) if other):
+        return True
+    own = _status(real)
+    below = (Path(path, *real.parts[start:]) for start in range(1, len(real.parts)))
+    return own is not None and any(os.path.samestat(own, other) for other in map(_status, below) if other)
 
 
 def _special(status: os.stat_result | None) -> str:
@@ -196,11 +206,8 @@ def _special(status: os.stat_result | None) -> str:
     return next((name for test, name in _KINDS if test(status.st_mode)), "")
 
 
-def _upwards(path: str) -> Iterator[os.stat_result]:
-    """Of what is there and of all folders that hold it: a mount may show any of them elsewhere."""
-    real = Path(os.path.realpath(path))
-    for folder in (real, *real.parents):
-        try:
-            yield folder.stat()
-        except OSError:
-            continue
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None

@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from e2e_api.manifests import EnvironmentSpec
-from e2e_controller.policy import OtherMachine, OwnMounts, wanted_of_manifest
+from e2e_controller.policy import (
+    Guarded,
+    HostPaths,
+    Judge,
+    OtherMachine,
+    OwnMounts,
+    make_judge,
+    wanted_of_manifest,
+)
 
-from .places import Host, denied, manifest
+from .places import Host, denied, manifest, policy
 
 
 def mounts(host: Host, *paths: str, read_only: bool = False) -> list[dict[str, object]]:
@@ -103,6 +111,13 @@ def test_the_engines_socket_may_be_listed(host: Host) -> None:
     assert judged(host, rules, "HOST/run", read_only=True) == ["hostPaths"]
     both = "hostPaths: [{path: HOST/run}, {path: HOST/run/engine.sock}]"
     assert judged(host, both, "HOST/run") == []
+
+
+def test_where_engines_listen_by_default_is_guarded_each_once(tmp_path: Path) -> None:
+    judge = make_judge(policy("hostPaths: [{path: /}]"), tmp_path, engine_socket="/var/run/docker.sock")
+    for path in ("/", "/run", "/var/run/docker.sock", "/run/containerd/containerd.sock", str(tmp_path)):
+        rules = denied(judge, volumes=[{"source": path, "target": "/m"}])
+        assert set(rules) == {"hostPaths"}, path
 
 
 def test_another_name_of_the_socket_is_the_socket(host: Host) -> None:
@@ -207,6 +222,19 @@ def test_of_another_machine_nothing_is_seen(host: Host) -> None:
     assert denial.message.endswith(
         "the engine is on another machine, whose folders cannot be looked at from here"
     )
+
+
+def test_in_a_container_a_folder_of_the_host_may_have_the_socket_under_another_name(host: Host) -> None:
+    """The socket is mounted alone, and the host's folder that has it elsewhere."""
+    alone = host.root / "data" / "alone.sock"
+    os.link(host.socket, alone)  # as a mount of it would be
+    pairs = (("/var/run/engine.sock", str(alone)), ("/run", host.path("run")), ("/", host.path("")))
+    guarded = [Guarded("the engine's socket", str(host.socket))]
+    os.link(host.socket, host.root / "secret" / "engine.sock")
+    paths = HostPaths(OwnMounts(pairs), guarded, host.state / "environments")
+    judge = Judge(policy("hostPaths: [{path: /run}, {path: /secret}]"), paths)
+    for path in ("/run", "/secret"):
+        assert denied(judge, volumes=[{"source": path, "target": "/m"}]) == ["hostPaths"]
 
 
 def test_the_nearest_mount_counts() -> None:
