@@ -1,4 +1,5 @@
 import os
+import tempfile
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +17,7 @@ from e2e_controller.drivers.docker.endpoint import find_endpoint
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
 from tests.contract import scripts
 from tests.contract.bench import IMAGE, SHORT, Bench, MakeDriver
+from tests.other_machine import OtherMachine, other_machine
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +81,37 @@ async def make_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     yield make
     for driver in made:
         await driver.close()
+
+
+@pytest.fixture(scope="module")
+def machine(docker_client: docker.APIClient) -> Iterator[OtherMachine]:
+    """One for the module; with `sshd`, where that is installed."""
+    image = b"".join(docker_client.get_image(IMAGE))
+    prefix = {"prefix": "e2e-", "ignore_cleanup_errors": True}
+    with tempfile.TemporaryDirectory(**prefix) as base, other_machine(Path(base), image) as made:  # type: ignore[call-overload]
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ssh_folder(machine: OtherMachine) -> Iterator[Path]:
+    with machine.sshd() as folder:
+        yield folder
+
+
+@pytest.fixture(params=["TLS", "ssh"])
+def url(
+    request: pytest.FixtureRequest,
+    machine: OtherMachine,
+    make_driver: MakeDriver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    if request.param == "ssh":
+        folder = request.getfixturevalue("ssh_folder")
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        return machine.ssh
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(machine.base))
+    return machine.tcp
 
 
 async def fake_bench_in(state_dir: Path) -> Bench:
