@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -76,6 +77,7 @@ def wheels() -> Path:
     folder = ROOT / ".cache" / "wheels" / key
     if (folder / ".complete").exists():
         return folder
+    shutil.rmtree(folder.parent, ignore_errors=True)  # those of another lock, or of a download that broke off
     command = [
         sys.executable,
         "-m",
