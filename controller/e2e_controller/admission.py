@@ -20,6 +20,8 @@ from e2e_controller.policy import Denial, Judge, Place, Wanted, overlaps, wanted
 ROUNDING = 1e-9
 """By which a sum of cores may be more than its parts are."""
 MAX_MESSAGE = 4_000
+_ELSEWHERE = "another environment's workload"
+"""Which one is not everybody's business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,11 @@ class Admission:
             return
         there = {k: o.manifest for k, o in self._objects.items() if o.manifest is not None}
         others = [(k, manifest) for k, manifest in (there | dict(proposed)).items() if k != key]
-        places = (place for k, manifest in others for place in self._places_of(k, manifest, proposed))
+        places = [
+            place if k.environment == key.environment else replace(place, whose=_ELSEWHERE)
+            for k, manifest in others
+            for place in self._places_of(k, manifest, proposed)
+        ]
         yield from overlaps(self._led(key, wanted), places)
 
     def _places_of(self, key: Key, manifest: Manifest, proposed: Mapping[Key, Manifest]) -> tuple[Place, ...]:

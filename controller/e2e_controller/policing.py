@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from e2e_api.conditions import Reason
 from e2e_controller.directories import Directories
 from e2e_controller.events import EventLog
 from e2e_controller.intake import Intake
-from e2e_controller.manager import utc_now
 from e2e_controller.objects import FILE, Object
 from e2e_controller.policy import Policy, load_policy, make_judge
 from e2e_controller.settings import Settings, describe
@@ -53,7 +53,7 @@ def check(policy: Policy, settings: Settings, paths: Iterable[Path]) -> list[Obj
     files = [file for path in paths for file in _files(path.absolute())]
     roots = [path.absolute() if path.is_dir() else path.absolute().parent for path in paths]
     judge = make_judge(policy, state, roots)
-    store = Store(lambda _key: None, EventLog(utc_now), judge=judge)
+    store = Store(lambda _key: None, EventLog(lambda: datetime.now(UTC)), judge=judge)
     intake = Intake(store, Directories(state), settings.default_environment)
     for file in files:
         intake.changed(file)

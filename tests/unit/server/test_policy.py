@@ -362,6 +362,10 @@ async def test_what_another_may_swap_for_a_link_is_not_mounted(harness: Harness,
             await client.apply(mounting("writer", data))
         with pytest.raises(PolicyDenied, match="hostPaths denies"):
             await client.apply(mounting("one", data), mounting("two", data / "good"))
+        elsewhere = mounting("writer", data)
+        elsewhere["metadata"]["environment"] = "other"
+        with pytest.raises(PolicyDenied, match="which another environment's workload mounts"):
+            await client.apply(elsewhere)
         volumes = [{"source": str(data), "target": "/x"}]
         with pytest.raises(PolicyDenied, match="hostPaths denies"):
             await client.apply(document("test", "Environment", volumes=volumes))
