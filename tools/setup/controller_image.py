@@ -61,10 +61,10 @@ def build(engine: Engine, base: str = BASE, tags: tuple[str, ...] = (f"{NAME}:de
                 _build(engine, base, own)
             finally:
                 _remove_first_stage(engine)
-            _forget_previous(engine, own)
         image = engine.client.images.get(own)
         for tag in tags:
             image.tag(tag)
+        _forget_previous(engine, own)
     return own
 
 
