@@ -31,6 +31,7 @@ NOT_CONTAINED = {
     "test_image.py": "has controllers of its own in containers",
     "test_sdk_embedded.py": "is about the controller that the SDK starts",
     "test_readme.py": "is about the controller that the SDK starts",
+    "test_ci_examples.py": "has controllers of its own in containers",
     "test_cli.py::test_without_an_engine": "is about the controller that the SDK starts",
     "test_evidence.py::test_a_bundle_of_an": "has the log of the controller that the SDK starts",
     "test_process_container.py": "is about this process, and the controller that it starts",

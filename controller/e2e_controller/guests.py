@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from e2e_controller.drivers.base import ContainerGone, Driver, DriverError, EngineInfo
+from e2e_controller.drivers.base import Driver, DriverError, EngineInfo
 from e2e_controller.flight import SingleFlight
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Guests:
         holders = self._holding.setdefault(environment, Counter())
         holders[container_id] += 1
         try:
-            with suppress(ContainerGone):  # there is no network yet
+            with suppress(DriverError):  # there may be no network yet; else it is told with an address
                 await self.admit(environment, container_id)
             yield
         finally:

@@ -80,7 +80,7 @@ def host_identity(state: Path, machine: Path = _MACHINE, root: Path = Path("/"))
 
 def owner_state(owner: Owner, host: str) -> OwnerState:
     """Looks at the owner's state folder, and changes nothing there. May block where that is a network's."""
-    if not owner.state_dir or owner.host != host:
+    if not owner.state_dir or owner.host not in (host, host_identity(Path(owner.state_dir))):
         return OwnerState.UNKNOWN
     try:
         known = read_controller_id(Path(owner.state_dir))

@@ -51,7 +51,7 @@ def test_from_apply_to_delete(environment: str, shop: Path) -> None:
 
     table = ok("get", "--env", environment)
     assert re.search(
-        rf"^{environment} +web +Workload +Ready +yes +0 .*{BUSYBOX} +http=127.0.0.1:\d+$", table, re.M
+        rf"^{environment} +web +Workload +Ready +yes +0 .*{BUSYBOX} +http=[\d.]+:\d+$", table, re.M
     )
     found: dict[str, Any] = json.loads(ok("get", "web", "--env", environment, "-o", "json"))
     assert found["manifest"]["spec"]["volumes"][0]["source"] == str(shop / "www")

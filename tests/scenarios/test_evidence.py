@@ -137,6 +137,7 @@ def test_a_timeout_carries_its_evidence_as_data(e2e_environment: e2e.Environment
         "slow", image=BUSYBOX, command=until_stopped(), readiness=LogProbe(pattern="never")
     )
     workload.start()
+    workload.wait_running()
     with pytest.raises(WaitTimeout) as failed:
         workload.wait_ready(timeout=1)
     assert failed.value.action == "retry"

@@ -183,3 +183,12 @@ def test_in_a_container_it_is_what_the_state_folder_is_mounted_from(tmp_path: Pa
     assert identity(volume="yours") != identity()
     assert identity("/elsewhere") == identity("/elsewhere", volume="yours")
     assert identity("/elsewhere", layer="two") != identity("/elsewhere")
+
+
+def test_folders_of_one_container_may_be_mounted_from_different_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("e2e_controller.state_folder.host_identity", lambda state: f"of {state}")
+    write_controller_id(tmp_path, "me")
+    assert owner_state(Owner("me", str(tmp_path), f"of {tmp_path}"), "of elsewhere") is OwnerState.STOPPED
+    assert owner_state(Owner("me", str(tmp_path), "of a volume"), "of elsewhere") is OwnerState.UNKNOWN

@@ -138,6 +138,16 @@ async def test_a_network_that_cannot_be_joined_is_the_endpoints_problem(
     assert (await endpoint(client, f"container {TEST.id}")).external
 
 
+async def test_who_can_be_in_no_network_may_hold_all_the_same(client: Client, harness: Harness) -> None:
+    await up(client)
+    harness.driver.fail("admit", DriverError("the engine says no"))
+    request = environment_service_pb2.HoldRequest(environment="test")
+    hold = client.environments.Hold(request, metadata=metadata(f"container {TEST.id}"))
+    await hold.read()
+    assert harness.engine.admitted == {}
+    hold.cancel()
+
+
 async def test_nonsense_is_refused(client: Client) -> None:
     await up(client)
     with pytest.raises(InvalidArgument, match="e2e-caller: expected `host`"):
