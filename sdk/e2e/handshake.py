@@ -9,8 +9,8 @@ from e2e.credentials import CA_FILE, CLIENT_CERT, CLIENT_KEY
 if TYPE_CHECKING:
     from e2e.addresses import Target
 
-_SECONDS = 2.0
-_ANSWER_SECONDS = 0.5
+_SECONDS = 5.0
+_ANSWER_SECONDS = 2.0
 """How long a server may take to say that it does not like the client's certificate."""
 _EXPIRED, _NOT_YET = 10, 9
 _WRONG_NAME, _WRONG_ADDRESS = 62, 64

@@ -1,7 +1,8 @@
 """How much of the controller a client over TCP may have."""
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import aiohttp
 import grpc
@@ -40,7 +41,7 @@ async def test_a_client_has_so_many_calls_at_once(harness: Harness) -> None:
 
 
 async def test_a_client_that_asks_too_fast_is_told_when_to_come_again(harness: Harness) -> None:
-    settings = {"tokens": table(harness), "call_rate": 0.5}
+    settings = {"tokens": table(harness), "call_rate": 0.01}
     async with guarded(harness, **settings) as served, served.client(TEAM) as client:
         await listed(client)
         call = client.manifests.List(manifests.ListRequest(), timeout=20)
@@ -49,7 +50,7 @@ async def test_a_client_that_asks_too_fast_is_told_when_to_come_again(harness: H
         error = from_rpc_error(refused.value)
         assert (error.reason, error.action) == ("RateLimited", "retry")
         pushback = dict(await call.trailing_metadata())["grpc-retry-pushback-ms"]
-        assert 0 < int(pushback) <= 2000
+        assert 0 < int(pushback) <= 100_000
         async with served.client(ADMIN) as other:
             await listed(other)
         await listed(served.local)
@@ -57,7 +58,7 @@ async def test_a_client_that_asks_too_fast_is_told_when_to_come_again(harness: H
 
 async def test_a_client_that_does_not_read_is_cut_off(harness: Harness) -> None:
     narrow = {"grpc.http2.bdp_probe": 0}  # it takes 64 KiB before it must read
-    async with guarded(harness, stall_timeout=0.2) as served, served.client(**narrow) as client:
+    async with guarded(harness, stall_timeout=1.0) as served, served.client(**narrow) as client:
         watch = client.manifests.Watch(manifests.WatchRequest())
         await watch.read()
         names = [f"web-{number}" for number in range(5)]
@@ -68,21 +69,29 @@ async def test_a_client_that_does_not_read_is_cut_off(harness: Harness) -> None:
         assert cut.value.reason == "Stalled"
 
 
-async def test_a_request_that_does_not_come_is_counted_and_ends(harness: Harness) -> None:
-    settings = {"tokens": table(harness), "stall_timeout": 1.0, "calls_per_client": 1}
+async def never() -> AsyncIterator[bytes]:
+    await asyncio.Event().wait()
+    yield b""
+
+
+async def test_a_request_that_does_not_come_is_counted(harness: Harness) -> None:
+    settings = {"tokens": table(harness), "calls_per_client": 1}
     async with guarded(harness, **settings) as served, served.channel() as channel:
-
-        async def never() -> Any:
-            await asyncio.Event().wait()
-            yield b""
-
         call = channel.stream_unary("/e2e.v1.ManifestService/Get")(never(), metadata=bearer(TEAM))
         await eventually(lambda: harness.manager._server.calls == 1)
         async with served.client(TEAM) as client:
             with pytest.raises(LimitExceeded, match="1 calls under way"):
                 await listed(client)
-        with pytest.raises(LimitExceeded, match="has not come whole within 1 s"):
+        call.cancel()
+
+
+async def test_a_request_that_does_not_come_is_not_waited_for(harness: Harness) -> None:
+    settings = {"tokens": table(harness), "stall_timeout": 0.3}
+    async with guarded(harness, **settings) as served, served.channel() as channel:
+        call = channel.stream_unary("/e2e.v1.ManifestService/Get")(never(), metadata=bearer(TEAM))
+        with pytest.raises(LimitExceeded, match="has not come whole within") as ended:
             await checked(call)
+        assert ended.value.reason == "Stalled"
 
 
 @pytest.mark.parametrize("requests", [[], [b"\xff\xff\xff"]])
@@ -102,17 +111,18 @@ async def test_connections_are_bounded(harness: Harness) -> None:
     async with guarded(harness, max_connections=2) as served:
         opened = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(6)]
 
-        async def is_closed(reader: asyncio.StreamReader) -> bool:
-            try:
-                async with asyncio.timeout(0.5):
-                    while await reader.read(1000):  # the server's settings come first
-                        pass
-            except (TimeoutError, ConnectionError) as error:
-                return isinstance(error, ConnectionError)
-            return True
+        async def until_closed(reader: asyncio.StreamReader) -> None:
+            with suppress(ConnectionError):
+                while await reader.read(1000):  # the server's settings come first
+                    pass
 
-        closed = await asyncio.gather(*(is_closed(reader) for reader, _ in opened))
-        assert closed.count(False) == 2
+        reading = [asyncio.create_task(until_closed(reader)) for reader, _ in opened]
+        await eventually(lambda: sum(task.done() for task in reading) == 4)
+        await asyncio.sleep(0.1)
+        assert sum(task.done() for task in reading) == 4
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
         for _, writer in opened:
             writer.close()
 
