@@ -17,7 +17,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("proto", "controller", "sdk", "e2edb")
-TIMEOUT = 900
+TIMEOUT = 90
+SCAN_TIMEOUT = 900
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 SCANNERS: Mapping[str, Sequence[str]] = {
     "trivy": ("image", "--quiet", "--exit-code", "1", "--severity", "HIGH,CRITICAL", "--ignore-unfixed"),
@@ -52,6 +53,7 @@ def main() -> int:
 def dependencies() -> Outcome:
     """What PyPI knows of the locked versions."""
     options = ["--require-hashes", "--disable-pip", "--format", "json", "--progress-spinner", "off"]
+    options += ["--timeout", "5"]
     done = _run([sys.executable, "-m", "pip_audit", "--requirement", "requirements.lock", *options])
     try:
         return judged(json.loads(done.stdout)["dependencies"])
@@ -76,7 +78,7 @@ def judged(packages: Sequence[Mapping[str, Any]]) -> Outcome:
 
 def code() -> Outcome:
     """What bandit says of our own."""
-    done = _run([sys.executable, "-m", "bandit", "--quiet", "--recursive", *SOURCES])
+    done = _run([sys.executable, "-m", "bandit", "--quiet", "--recursive", *SOURCES], SCAN_TIMEOUT)
     return Outcome("clean" if done.returncode == 0 else done.stdout, done.returncode != 0)
 
 
@@ -103,17 +105,17 @@ def scanned(scanner: str, image: str) -> Outcome:
     """What a scanner of images says, where it is installed."""
     if shutil.which(scanner) is None:
         return Outcome("not installed, so the image is not scanned by it")
-    done = _run([scanner, *SCANNERS[scanner], image])
+    done = _run([scanner, *SCANNERS[scanner], image], SCAN_TIMEOUT)
     return Outcome(done.stdout + done.stderr or "clean", done.returncode != 0)
 
 
-def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def _run(command: Sequence[str], timeout: float = TIMEOUT) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"no answer within {TIMEOUT} s")
+        return subprocess.CompletedProcess(command, 1, "", f"no answer within {timeout} s")
 
 
 def _last_line(text: str) -> str:

@@ -2,11 +2,13 @@
 
 import json
 import re
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from audit import judged
+from setup.controller_image import SOURCES
 from setup.requirements import closure, subset
 from setup.sbom import WANTED, document
 
@@ -57,6 +59,21 @@ def test_nothing_of_the_tests_is_in_the_image() -> None:
     runtime = (ROOT / "image" / "runtime.lock").read_text()
     for name in ("pytest", "grpcio-tools", "pandas", "altair", "bandit", "pip", "ruff"):
         assert f"\n{name}==" not in runtime
+
+
+def test_the_dockerfile_says_what_the_project_does_and_finds_all_that_it_copies() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (ROOT / "Dockerfile").read_text()
+    assert f"\nARG VERSION={project['version']}\n" in text
+    assert f'image.description="{project["description"]}"' in text
+    copied = [
+        word for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE) for word in line.split()
+    ]
+    allowed = set((ROOT / ".dockerignore").read_text().splitlines())
+    for source in copied:
+        top = source.partition("/")[0].replace("[", "").replace("]", "")
+        assert f"!{top}" in allowed
+        assert top in (*SOURCES, "wheels", "ca-bundle.pem")
 
 
 FILES = {
