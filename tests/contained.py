@@ -21,7 +21,7 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 
 from tests.conftest import CONTAINED, FOLDER
-from tests.controller_image import ROOT, SECONDS, SOCKET, controller_container, controller_image, until
+from tests.controller_image import BUILT, ROOT, SECONDS, SOCKET, controller_container, controller_image, until
 from tests.engine import docker_client
 
 PORT = 7000
@@ -121,10 +121,14 @@ def answer(output: str) -> Any:
     return json.loads(output.splitlines()[-1])
 
 
+def _given(controller: Contained) -> dict[str, str]:
+    return {FOLDER: str(controller.base), BUILT: controller_image()}
+
+
 def run_on_host(arguments: Sequence[str]) -> int:
     """The scenarios on this machine; the exit code of pytest."""
     with contained("--policy=permissive") as controller:
-        variables = {**os.environ, CONTAINED: controller.socket, FOLDER: str(controller.base)}
+        variables = {**os.environ, CONTAINED: controller.socket, **_given(controller)}
         temporary = f"--basetemp={controller.base}/tmp"  # contexts are built of folders in there
         command = [sys.executable, "-m", "pytest", temporary, *arguments]
         return subprocess.run(command, cwd=ROOT, env=variables).returncode
@@ -140,7 +144,7 @@ def run_beside(arguments: Sequence[str]) -> int:
         folder.mkdir()
         variables = {
             CONTAINED: controller.address,
-            FOLDER: str(controller.base),
+            **_given(controller),
             "TMPDIR": str(folder),
             "HOME": str(folder),
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
