@@ -304,17 +304,18 @@ async def test_a_timeout_tells_which_series_match_and_what_may_have_been_meant(
     ]
 
 
-async def test_the_last_failed_look_is_told(client: Client, page: MetricsPage) -> None:
+async def test_the_last_failed_look_is_told(client: Client, harness: Harness, page: MetricsPage) -> None:
     page.text = "<html>"
     await page.workload(client)
-    waiting = asyncio.create_task(waited(client, wait_for("m", operand=-1), timeout=4))
+    waiting = asyncio.create_task(waited(client, wait_for("m", operand=-1)))
     await scrapes(page)
     for number in range(25):
         page.text = f"m {number}\n"
         await scrapes(page, 1)
-    with pytest.raises(WaitTimeout) as late:
+    harness.driver.exit(Key("test", "Workload", "web"), 3)
+    with pytest.raises(WaitFailed) as failed:
         await waiting
-    found = late.value.metrics
+    found = failed.value.metrics
     assert found is not None
     told = [sample.error for sample in found.history if sample.error] or [found.last_error.error]
     assert "not a metrics page" in told[0]
