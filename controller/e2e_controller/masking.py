@@ -26,7 +26,8 @@ _MAY_BE = re.compile(r"(?i)(^|[^a-z])auth(orization)?([_-]?(key|code|string|head
 _PATHS = re.compile(r"(?i)[_-](file|path|dir)$")
 """Ends the names of variables that say where a secret is, if a path is all that they hold."""
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
-_WORDS = ("entrypoint", "command")
+_TEXTS = ("entrypoint", "command", "env", "readiness", "metrics", "profiles", "build")
+"""Fields of a spec in which a secret may stand anywhere; in others are names, which are told in any case."""
 _SHORTEST, _LONG_ENOUGH = 4, 8
 """Characters of a value that is looked for elsewhere: a shorter one stands everywhere by chance, and between
 the two are words of any text unless they have digits or signs in them."""
@@ -66,21 +67,17 @@ def masked_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {name: masked_value(name, value) for name, value in variables.items()}
 
 
-def masked_manifest(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest's document as it may be shown."""
+def masked_manifest(document: Mapping[str, Any], known: "Mask | None" = None) -> dict[str, Any]:
+    """A manifest's document as it may be shown; `known` hides what is secret elsewhere."""
     spec = dict(document.get("spec") or {})
     for field, masked in _MASKED_FIELDS.items():
         if spec.get(field):
             spec[field] = masked(spec[field])
-    mask = Mask(secrets_in(document))
-    for field in _WORDS:
-        if spec.get(field):
-            spec[field] = mask.hide_words(spec[field])
-    if command := ((spec.get("readiness") or {}).get("exec") or {}).get("command"):
-        probe = {**spec["readiness"]["exec"], "command": mask.hide_words(command)}
-        spec["readiness"] = {**spec["readiness"], "exec": probe}
-    if spec.get("files"):
-        spec["files"] = [_masked_file(file, mask) for file in spec["files"]]
+    masks = Mask(secrets_in(document)), known or Mask()
+    for field in filter(spec.get, _TEXTS):
+        spec[field] = _hidden(spec[field], masks)
+    if files := spec.get("files"):
+        spec["files"] = [{**_hidden(file, masks), "path": file["path"]} for file in files]
     return {**document, "spec": spec} if spec else dict(document)
 
 
@@ -112,8 +109,15 @@ def _masked_secret_files(files: Iterable[Mapping[str, Any]]) -> list[dict[str, A
     return [{**file, "from": _masked_source(file["from"])} for file in files]
 
 
-def _masked_file(file: Mapping[str, Any], mask: "Mask") -> Mapping[str, Any]:
-    return {**file, "content": mask.hide_text(file["content"])} if file.get("content") else file
+def _hidden(value: Any, masks: Iterable["Mask"]) -> Any:
+    """The value, without what is secret in any text of it."""
+    if isinstance(value, Mapping):
+        return {name: _hidden(item, masks) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(item, masks) for item in value]
+    for mask in masks if isinstance(value, str) else ():
+        value = mask.hide_text(value)
+    return value
 
 
 _MASKED_FIELDS: Mapping[str, Any] = {
@@ -198,9 +202,9 @@ def masked_inspection(
         shown_variables = masked_variables(variables) | {name: MASK for name in variables if name in names}
         config["Env"] = mask.hide_words(f"{name}={value}" for name, value in shown_variables.items())
     shown: dict[str, Any] = {**inspected, "Config": config}
-    for holder, field in ((config, "Cmd"), (config, "Entrypoint"), (shown, "Args")):
-        if holder.get(field):
-            holder[field] = mask.hide_words(holder[field])
+    for holder, fields in ((config, ("Cmd", "Entrypoint", "Healthcheck")), (shown, ("Args", "State"))):
+        for field in filter(holder.get, fields):
+            holder[field] = _hidden(holder[field], [mask])
     return shown
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from e2e_api.errors import DEADLINE_MARGIN, NotRunning
@@ -32,7 +32,8 @@ class Access:
 
     async def standpoint(self, context: Any) -> Standpoint:
         """Where the caller is. Raises `InvalidArgument` for one that says that it is where it is not."""
-        return await Standpoints(self.driver, self.info, self.guests).of(context)
+        found = await Standpoints(self.driver, self.info, self.guests).of(context)
+        return replace(found, veil=self.veil)
 
     async def find(self, key: Key) -> Object:
         """The object, or `NotFound`, after a fresh look at the folders."""

@@ -14,7 +14,7 @@ from e2e_api.manifests import DNS_LABEL, ContainerFields, to_document
 from e2e_api.v1 import event_service_pb2, object_pb2
 from e2e_controller.drivers.base import Container, Key
 from e2e_controller.events import Event
-from e2e_controller.masking import masked_manifest
+from e2e_controller.masking import Mask, masked_manifest
 from e2e_controller.objects import CONTAINER_KINDS, ENVIRONMENT, FILE, WORKLOAD, Object, Phase, Probe
 from e2e_controller.reconcile.endings import signal_name
 
@@ -50,15 +50,15 @@ def key_to_proto(key: Key) -> object_pb2.ObjectKey:
     return object_pb2.ObjectKey(environment=key.environment, kind=key.kind, name=key.name)
 
 
-def object_to_proto(object_: Object) -> object_pb2.Object:
-    """The object as a message, secrets masked."""
+def object_to_proto(object_: Object, known: Mask | None = None) -> object_pb2.Object:
+    """The object as a message, secrets masked; `known` hides those that its manifest does not have."""
     message = object_pb2.Object(
         key=key_to_proto(object_.key),
         generation=object_.generation,
         version=object_.version,
         source=str(object_.source or ""),
         managed_by_api=object_.managed,
-        document=json.dumps(masked_document(object_)) if object_.manifest else "",
+        document=json.dumps(masked_document(object_, known)) if object_.manifest else "",
         labels=dict(object_.labels),
         deleting=object_.deleting,
     )
@@ -66,10 +66,10 @@ def object_to_proto(object_: Object) -> object_pb2.Object:
     return message
 
 
-def masked_document(object_: Object) -> dict[str, Any]:
+def masked_document(object_: Object, known: Mask | None = None) -> dict[str, Any]:
     """The manifest as it would be written, secrets masked."""
     document = to_document(object_.manifest) if object_.manifest else {}
-    return masked_manifest(document)
+    return masked_manifest(document, known)
 
 
 def event_to_proto(event: Event) -> event_service_pb2.Event:

@@ -1,10 +1,10 @@
 """Which fields of a manifest differ from those of another one. Pure."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from e2e_controller.masking import masked_manifest
+from e2e_controller.masking import Mask, masked_manifest, secrets_in
 
 _NAMED_BY = ("path", "target", "name")
 """Fields by which the entries of a list are told apart."""
@@ -18,10 +18,14 @@ class Change(NamedTuple):
     new: str | None
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    """The fields that differ between two manifests' documents, secrets masked, sorted by path."""
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], secrets: Iterable[str] = ()) -> list[Change]:
+    """The fields that differ between two manifests' documents, secrets masked, sorted by path.
+
+    `secrets` are those that neither of them has.
+    """
+    mask = Mask({*secrets_in(old), *secrets_in(new), *secrets})
     before, after = dict(_fields(old)), dict(_fields(new))
-    shown_before, shown_after = dict(_fields(masked_manifest(old))), dict(_fields(masked_manifest(new)))
+    shown_before, shown_after = (dict(_fields(masked_manifest(one, mask))) for one in (old, new))
     changes = []
     for path in sorted(before.keys() | after.keys()):
         if before.get(path) == after.get(path):

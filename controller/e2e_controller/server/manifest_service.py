@@ -50,7 +50,7 @@ class ManifestServicer(manifest_service_pb2_grpc.ManifestServiceServicer):
         self._intake = intake
         self._leases = leases
         self._reconciler = reconciler
-        self._planning = Planning(access.store, reconciler, environments)
+        self._planning = Planning(access.store, reconciler, environments, access.veil)
 
     async def Apply(self, request: pb.ApplyRequest, context: Any) -> pb.ApplyResponse:
         await self._access.sync_folders()

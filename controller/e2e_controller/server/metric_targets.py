@@ -67,7 +67,10 @@ class MetricTarget:
             await self._access.guests.reach(self.key.environment)
         except DriverError as error:
             raise ScrapeError(str(error)) from error
-        page = await self._scraper.fetch(url, visitor=visitor)
+        try:
+            page = await self._scraper.fetch(url, visitor=visitor)
+        except ScrapeError as error:
+            raise ScrapeError(self._access.veil.hide_in(self.key, str(error))) from None
         if self.origin != origin:
             raise ScrapeError(f"{self.key} was started anew meanwhile")
         self.page = replace(page, origin=origin)

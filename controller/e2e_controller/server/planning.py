@@ -15,15 +15,19 @@ from e2e_controller.server.environment_planning import EnvironmentPlanning
 from e2e_controller.server.proposal import Proposal, action_of, propose, spelled_out
 from e2e_controller.store import Store
 from e2e_controller.targets import reads_targets
+from e2e_controller.veil import Veil
 
 
 class Planning:
     """Plans as the reconciler does, and changes nothing."""
 
-    def __init__(self, store: Store, reconciler: Reconciler, environments: EnvironmentPlanning) -> None:
+    def __init__(
+        self, store: Store, reconciler: Reconciler, environments: EnvironmentPlanning, veil: Veil
+    ) -> None:
         self._store = store
         self._reconciler = reconciler
         self._environments = environments
+        self._veil = veil
 
     async def action(self, old: Object | None, manifest: Manifest) -> "pb.ApplyAction.ValueType":
         """What applying it means, a build context that has changed included."""
@@ -66,7 +70,8 @@ class Planning:
         applied.generation = old.generation if old else 0
         before = spelled_out(old) if old else None
         if applied.action == pb.APPLY_ACTION_CHANGED and before is not None and new.manifest is not None:
-            found = differences(to_document(before), to_document(new.manifest))
+            secrets = self._veil.secrets(key.environment)
+            found = differences(to_document(before), to_document(new.manifest), secrets)
             applied.changes.extend(pb.FieldChange(path=c.path, old=c.old, new=c.new) for c in found)
         if key.kind == ENVIRONMENT:
             applied.plan.extend(await self._environments.creation(key.environment))

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,6 +14,7 @@ from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Guest
 from e2e_controller.guests import Guests
 from e2e_controller.objects import Object
 from e2e_controller.server.convert import object_to_proto
+from e2e_controller.veil import Veil
 
 REMEDY = (
     "run the caller in a container of that engine, in a network that both share, or on the engine's host, or "
@@ -31,13 +32,15 @@ class Standpoint:
     guests: Guests
     guest: Guest | None = None
     problem: str = ""
+    veil: Veil = field(default_factory=Veil)
+    """What hides secrets."""
 
     async def told(self, object_: Object, *, join: bool = True) -> object_pb2.Object:
         """The object as a message, with the addresses that the caller reaches.
 
         `join`: whether its container is taken into the environment's network, if it is not there yet.
         """
-        message = object_to_proto(object_)
+        message = object_to_proto(object_, self.veil.mask(object_.key.environment))
         running = [endpoint for endpoint in message.status.endpoints if endpoint.external]
         if not running or (self._joins == "" and not self.problem):
             return message

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -189,6 +190,36 @@ def test_manifests_point_to_secrets_and_show_none() -> None:
         "files": [{"path": "/c", "content": f"password: {MASK}"}, {"path": "/t", "from": "MetricTargets"}],
         "command": [MASK, MASK],
         "readiness": {"exec": {"command": ["ping", "-p", MASK]}, "timeout": "1s"},
+    }
+
+
+def test_a_manifest_shows_no_secret_under_another_name() -> None:
+    def spec(own: str, elsewhere: str) -> dict[str, Any]:
+        return {
+            "image": "a:1",
+            "env": {"DSN": f"host=db password={own}", "COPY": elsewhere},
+            "build": {"context": ".", "args": {"INDEX": f"https://index/?key={own}"}},
+            "readiness": {"http": {"port": "http", "path": f"/ready?t={own}", "contains": [elsewhere]}},
+            "metrics": {"port": "http", "path": f"/metrics?t={elsewhere}"},
+            "profiles": {"port": "http", "path": f"/{own}"},
+            "files": [{"path": "/c", "content": f"{own} {elsewhere}"}],
+        }
+
+    given = spec("hunter22", "geheim-12")
+    given["env"]["DB_PASSWORD"] = "hunter22"
+    shown = spec(MASK, MASK)
+    shown["env"]["DB_PASSWORD"] = MASK
+    assert masked_manifest({"spec": given}, Mask(["geheim-12"]))["spec"] == shown
+
+
+def test_the_engines_view_shows_none_in_health_checks() -> None:
+    config = {"Env": ["TOKEN=geheim-12"], "Healthcheck": {"Test": ["CMD", "ping", "geheim-12"], "Retries": 3}}
+    state = {"Running": True, "Health": {"Log": [{"ExitCode": 1, "Output": "denied: geheim-12"}]}}
+    shown = masked_inspection({"Config": config, "State": state})
+    assert shown["Config"]["Healthcheck"] == {"Test": ["CMD", "ping", MASK], "Retries": 3}
+    assert shown["State"] == {
+        "Running": True,
+        "Health": {"Log": [{"ExitCode": 1, "Output": f"denied: {MASK}"}]},
     }
 
 

@@ -6,11 +6,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from e2e_api.errors import WaitFailed
 from e2e_api.secrets import MASK
-from e2e_api.v1 import container_service_pb2, evidence_service_pb2, object_pb2
+from e2e_api.v1 import container_service_pb2, evidence_service_pb2, metric_service_pb2, object_pb2
 
 from .conftest import Client, Harness, document, eventually, key
 
@@ -198,4 +199,24 @@ async def test_what_others_say_of_it_is_hidden_too(harness: Harness, secrets_dir
             await running.wait(key("other"))
         (line,) = (await running.get("other")).status.container.last_log_lines
         assert line == f"cat: can't open '{MASK}': No such file or directory"
+        assert SECRET not in str(failed.value)
+
+
+async def test_manifests_that_have_it_in_other_fields_show_it_neither(
+    harness: Harness, secrets_dir: Path
+) -> None:
+    async with harness.running(secrets_dir=secrets_dir) as client:
+        await client.apply(needs(file="db"))
+        await client.wait()
+        fields = {"ports": {"http": 1}, "metrics": {"port": "http", "path": "/m?t=" + SECRET}}
+        await client.apply(document("other", env={"COPY": f"a {SECRET}"}, **fields))
+        await client.wait(key("other"))
+        shown = json.loads((await client.get("other")).document)["spec"]
+        assert (shown["env"], shown["metrics"]["path"]) == ({"COPY": f"a {MASK}"}, f"/m?t={MASK}")
+        changed = document("other", env={"COPY": f"b {SECRET}"}, **fields)
+        (planned,) = (await client.apply(changed, dry_run=True)).objects
+        assert [(c.old, c.new) for c in planned.changes] == [(f"a {MASK}", f"b {MASK}")]
+        selection = metric_service_pb2.MetricSelection(key=key("other"), names=["up"])
+        with pytest.raises(grpc.aio.AioRpcError, match=r"GET .*/m\?t=\*{8}: ") as failed:
+            await client.metrics.SumMetrics(metric_service_pb2.SumMetricsRequest(selection=selection))
         assert SECRET not in str(failed.value)
