@@ -6,6 +6,7 @@ from pathlib import Path
 
 from e2e_api.conditions import Reason
 from e2e_api.manifests import EnvironmentSpec, Manifest
+from e2e_api.quantities import format_quantity
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import (
     CONTAINER_KINDS,
@@ -156,7 +157,8 @@ class Admission:
             given = getattr(wanted, name)
             used = sum(getattr(other, name) or 0 for other in there)
             if most is not None and given is not None and used + given > most + ROUNDING:
-                message = f"{given:g} beside the {used:g} of others is more than the environment's {most:g}; "
+                mine, theirs, limit = map(format_quantity, (given, used, most))
+                message = f"{mine} beside the {theirs} of others is more than the environment's {limit}; "
                 field = f"spec.resources.{name}"
                 yield Denial("resources.perEnvironment", field, f"{message}ask for less", may_pass=True)
 

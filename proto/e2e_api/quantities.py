@@ -37,6 +37,13 @@ def parse_quantity(value: Any) -> float:
     return number
 
 
+def format_quantity(number: float) -> str:
+    """Writes a number as `64Mi` or `0.5`; `parse_quantity` reads it back."""
+    fitting = (unit for unit, power in reversed(_BINARY.items()) if number >= 1 and number % 2**power == 0)
+    unit = next(fitting, "")
+    return f"{number / 2 ** _BINARY.get(unit, 0):.15g}{unit}"
+
+
 def parse_duration(value: Any) -> float:
     """Turns `1m30s`, `250ms` or `0` into seconds. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from e2e_api.manifests.texts import is_below
+from e2e_api.quantities import format_quantity
 from e2e_controller.policy.model import ANY, HostPath, Policy
 from e2e_controller.policy.paths import Found, HostPaths, SameMachine
 from e2e_controller.policy.presets import PRESETS
@@ -213,13 +214,13 @@ class Judge:
             if given is None and wanted.is_container:
                 for rule, cap in (("perWorkload", most), ("perEnvironment", total)):
                     if cap is not None:
-                        message = (
-                            f"is missing, and there is a limit of {cap:g}; give it, or a default in the "
-                        )
-                        yield Denial(f"resources.{rule}", field, f"{message}Environment")
+                        message = f"is missing, and there is a limit of {format_quantity(cap)}"
+                        remedy = "give it, or a default in the Environment"
+                        yield Denial(f"resources.{rule}", field, f"{message}; {remedy}")
                         break
             if given is not None and most is not None and given > most:
-                yield Denial("resources.perWorkload", field, f"{given:g} is more than {most:g}; ask for less")
+                message = f"{format_quantity(given)} is more than {format_quantity(most)}; ask for less"
+                yield Denial("resources.perWorkload", field, message)
 
 
 def _listed(item: HostPath, paths: HostPaths) -> str:

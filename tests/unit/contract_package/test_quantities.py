@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from e2e_api import quantities
 from e2e_api.manifests import EnvironmentSpec, Resources
-from e2e_api.quantities import format_duration, parse_duration, parse_quantity
+from e2e_api.quantities import format_duration, format_quantity, parse_duration, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -226,3 +226,16 @@ def test_a_manifest_keeps_its_durations(seconds: float) -> None:
     spec = EnvironmentSpec.model_validate({"ttl": format_duration(seconds)})
     written = spec.model_dump(mode="json")
     assert EnvironmentSpec.model_validate(written) == spec
+
+
+@given(st.integers(0, 2**60) | st.sampled_from([0.5, 0.25, 1.5]))
+@example(2**30)
+def test_a_quantity_is_written_as_it_is_read(number: float) -> None:
+    # Fifteen digits are what a float keeps of any number; bytes of whole units have fewer.
+    assert math.isclose(parse_quantity(format_quantity(number)), number, rel_tol=1e-14)
+
+
+def test_bytes_are_written_in_the_largest_unit_that_has_no_fraction() -> None:
+    numbers = 0, 0.5, 2, 1000, 2**10, 65 * 2**20, 1536 * 2**20, 2**30, 2**30 + 1
+    written = "0", "0.5", "2", "1000", "1Ki", "65Mi", "1536Mi", "1Gi", "1073741825"
+    assert tuple(map(format_quantity, numbers)) == written

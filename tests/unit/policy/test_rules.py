@@ -99,6 +99,17 @@ def test_permissive_allows_all_of_it(
     assert denied(host.judge("").permissive(), **spec) == []
 
 
+def test_limits_are_told_as_manifests_write_them(host: Host) -> None:
+    judge = host.judge("resources: {perWorkload: {memory: 1Gi, cpus: 0.5}}")
+    much, none = Wanted("env", memory=1025 * 2**20, cpus=0.75), Wanted("env")
+    assert [denial.message for wanted in (much, none) for denial in judge.judge(wanted)] == [
+        "1025Mi is more than 1Gi; ask for less",
+        "0.75 is more than 0.5; ask for less",
+        "is missing, and there is a limit of 1Gi; give it, or a default in the Environment",
+        "is missing, and there is a limit of 0.5; give it, or a default in the Environment",
+    ]
+
+
 def test_jobs_are_judged_as_workloads_are(host: Host) -> None:
     assert denied(host.judge(), "Job", security={"privileged": True}) == ["privileged"]
 
