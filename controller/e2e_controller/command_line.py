@@ -3,6 +3,8 @@
 import argparse
 from typing import Any
 
+from pydantic import BeforeValidator
+from pydantic.fields import FieldInfo
 from pydantic_settings import CliApp, CliSettingsSource
 
 from e2e_api.quantities import format_duration
@@ -38,7 +40,7 @@ _METAVARS = {
     "controller_id": "NAME",
     "default_environment": "NAME",
 }
-_BY_TYPE = {float: "DURATION", int: "NUMBER"}
+_BY_TYPE = {float: "NUMBER", int: "NUMBER"}
 
 
 def read_settings(arguments: list[str]) -> Settings:
@@ -70,7 +72,10 @@ def _add_argument(parser: argparse.ArgumentParser, *flags: str, **options: Any) 
 def _metavar(name: str, given: str) -> str:
     if given.startswith("{") and name not in _METAVARS:
         return given  # the choices
-    annotation = Settings.model_fields[name].annotation
+    field = Settings.model_fields[name]
+    if _is_duration(field):
+        return "DURATION"
+    annotation = field.annotation
     return _METAVARS.get(name) or next(
         (text for type_, text in _BY_TYPE.items() if annotation is type_), "TEXT"
     )
@@ -80,7 +85,12 @@ def _help(name: str) -> str:
     field = Settings.model_fields[name]
     default = field.default
     if field.annotation is float:
-        default = format_duration(default)
+        default = format_duration(default) if _is_duration(field) else f"{default:g}"
     shown = isinstance(default, str | int) and not isinstance(default, bool) and default != ""
     about = f"E2E_{name.upper()}" + (f"; default: {default}" if shown else "")
     return f"{field.description} [{about}]"
+
+
+def _is_duration(field: FieldInfo) -> bool:
+    """Whether it is of the type `Seconds`."""
+    return field.annotation is float and any(isinstance(item, BeforeValidator) for item in field.metadata)

@@ -91,26 +91,32 @@ class Settings(BaseSettings):
     secrets_dir: FolderPath | None = Field(
         None,
         description="Folder of files that manifests may take secrets from. "
-        "Whoever may apply manifests may use all of them.",
+        "Everybody who may apply manifests can use every file in it.",
     )
     insecure: bool = Field(
-        False, description="Allow to listen beyond loopback without TLS and without a token."
+        False,
+        description="Listen beyond loopback even without TLS or without a token; it warns at each start.",
     )
     tls_cert: FolderPath | None = Field(
-        None, description="Certificate, with its chain, in PEM: TCP is then served with TLS only."
+        None,
+        description="The server's certificate with its chain, in PEM. With it, all TCP is served over TLS.",
     )
     tls_key: FolderPath | None = Field(
         None, validate_default=True, description="The certificate's private key, in PEM."
     )
     tls_client_ca: FolderPath | None = Field(
-        None, description="Gives those certificates that gRPC clients must show a signature of."
+        None,
+        description="CA certificates in PEM. gRPC clients must then show a certificate "
+        "that one of them signed.",
     )
-    token: CliSuppress[SecretStr] = Field(SecretStr(""), description="One token; a variable only.")
-    token_file: FolderPath | None = Field(None, description="File with a token that may do everything.")
+    token: CliSuppress[SecretStr] = Field(
+        SecretStr(""), description="A token that may do everything; set as a variable only."
+    )
+    token_file: FolderPath | None = Field(None, description="File with one token, which may do everything.")
     tokens: FolderPath | None = Field(
         None,
-        description="YAML file with several: a list of name, token, tokenFile or sha256, environments "
-        "(prefixes of names), readOnly.",
+        description="YAML file with several tokens: a list, each with a name, one of token, tokenFile and "
+        "sha256, and, if it may not do everything, environments (prefixes of their names) or readOnly.",
     )
     policy: str = Field(
         "",
@@ -124,21 +130,27 @@ class Settings(BaseSettings):
     )
     http: str = Field("", description="host:port of /metrics, /healthz and /readyz; empty: not served.")
     health_socket: FolderPath | None = Field(
-        None, description="Unix socket that tells whether it can do its work, for a container's health check."
+        None,
+        description="Unix socket that tells whether the controller can do its work; "
+        "for a container's health check.",
     )
-    max_connections: int = Field(500, ge=1, description="Connections at once, of each TCP address.")
+    max_connections: int = Field(
+        500, ge=1, description="The most connections at once to each TCP address of gRPC."
+    )
     calls_per_client: int = Field(
         1_000,
         ge=1,
-        description="Calls at once of one token over TCP, or of all clients where none is asked for.",
+        description="The most calls at once with one token over TCP. "
+        "Without tokens, of all clients together.",
     )
     call_rate: float = Field(
-        500.0, ge=0, description="Calls a second of one token, as --calls-per-client; 0: without limit."
+        500.0, ge=0, description="The most calls a second, counted as --calls-per-client; 0: no limit."
     )
     stall_timeout: Seconds = Field(
         120.0,
         gt=0,
-        description="A client over TCP that does not read what it asked for is cut off after that.",
+        description="After how long a client over TCP is cut off that does not read what it asked for, "
+        "or does not finish its request.",
     )
     engine_timeout: Seconds = Field(60.0, gt=0, description="Longest time for one call to the engine.")
     engine_parallelism: int = Field(16, ge=1, le=256, description="Calls to the engine at once.")

@@ -99,6 +99,8 @@ def test_help_explains_where_settings_come_from() -> None:
         "[E2E_STATE_DIR]",
         "--engine-timeout DURATION",
         "[E2E_LEASE_GRACE; default: 2s]",
+        "--call-rate NUMBER",
+        "[E2E_CALL_RATE; default: 500]",
         "--folder FOLDER",
         "Exit codes: 0",
     ):

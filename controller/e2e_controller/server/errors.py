@@ -19,8 +19,26 @@ _STATUS_SECONDS = 1.0
 _PUSHBACK = "grpc-retry-pushback-ms"
 
 
+class Refusal:
+    """A handler that ends a call by itself, before anything of it is read: as that of a stream."""
+
+    request_streaming = response_streaming = True
+    request_deserializer = response_serializer = None
+    unary_unary = unary_stream = stream_unary = None
+
+    def __init__(self, error: E2EError, noted: Callable[[str], Awaitable[None]]) -> None:
+        """`noted` is awaited before the answer, with who called."""
+        self._error = error
+        self._noted = noted
+
+    async def stream_stream(self, _requests: Any, context: Any) -> None:
+        """Answers."""
+        await self._noted(context.peer())
+        await abort(context, self._error)
+
+
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every handler."""
+    """Wraps every handler, but for those that refuse: strangers must not use up the number of calls."""
 
     def __init__(self, stall_timeout: float | None = None) -> None:
         """`stall_timeout`: seconds in which a client must take what it is sent."""
@@ -35,7 +53,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Gives back the handler with our try around it."""
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith("/e2e.v1."):
+        if handler is None or isinstance(handler, Refusal):
+            return handler
+        if not handler_call_details.method.startswith("/e2e.v1."):
             return handler
         for name in ("unary_unary", "stream_unary"):
             if method := getattr(handler, name):

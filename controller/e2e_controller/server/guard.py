@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from functools import partial
 from inspect import isasyncgenfunction
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import grpc
 
 from e2e_api.errors import E2EError, InvalidArgument, LimitExceeded, Unauthenticated
 from e2e_controller.server.callers import ANYBODY, Caller, set_caller
-from e2e_controller.server.errors import abort
+from e2e_controller.server.errors import Refusal
 from e2e_controller.server.limits import Bucket, Limits
 from e2e_controller.server.scopes import OPEN, Rule, rule_of
 
@@ -65,7 +66,7 @@ class Guard(grpc.aio.ServerInterceptor):
             self._limits.admit(caller.name)
         except E2EError as error:
             self._refused(error.reason)
-            return self._refusal(error)
+            return Refusal(error, partial(self._note, error))
         return self._guarded(handler, caller, rule_of(method))
 
     def revoke(self) -> None:
@@ -88,25 +89,16 @@ class Guard(grpc.aio.ServerInterceptor):
             )
         return caller
 
-    def _refusal(self, error: E2EError) -> Any:
-        """As a stream, which is what no request is read for beforehand."""
-
-        async def refuse(_requests: Any, context: Any) -> AsyncIterator[Any]:
-            if isinstance(error, Unauthenticated):
-                await self._note(error.reason, context.peer())
-            await abort(context, error)
-            yield  # never: it is what makes this a stream
-
-        return grpc.stream_stream_rpc_method_handler(refuse)
-
-    async def _note(self, reason: str, peer: str) -> None:
+    async def _note(self, error: E2EError, peer: str) -> None:
+        if not isinstance(error, Unauthenticated):
+            return
         if self._refusals.take():
             self._unlogged += 1
             await asyncio.sleep(_PATIENCE)
             return
         more = f"; {self._unlogged} more since the last of these lines" if self._unlogged else ""
         self._unlogged = 0
-        log.warning("refused a call from %s: %s%s", peer, reason, more)
+        log.warning("refused a call from %s: %s%s", peer, error.reason, more)
 
     def _guarded(self, handler: Any, caller: Caller, rule: Rule) -> Any:
         """The handler with our checks around it; as that of a stream, so that we wait for the request."""

@@ -36,7 +36,7 @@ class _Entry(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
     token: str | None = None
-    token_file: str | None = None
+    token_file: Annotated[str, Field(pattern=r"^[^\x00]+$")] | None = None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     environments: Annotated[list[_Prefix], Field(min_length=1)] | None = None
     read_only: bool = False

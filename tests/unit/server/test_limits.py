@@ -10,7 +10,7 @@ import pytest
 
 from e2e_api.errors import LimitExceeded, from_rpc_error
 from e2e_api.v1 import manifest_service_pb2 as manifests
-from e2e_controller.server import http_server
+from e2e_controller.server import errors, guard, http_server
 
 from .conftest import Harness, checked, document, eventually
 from .transport import (
@@ -67,6 +67,24 @@ async def test_a_client_that_does_not_read_is_cut_off(harness: Harness) -> None:
         with pytest.raises(LimitExceeded, match="has not read what it asked for") as cut:
             await checked(read_on(watch))
         assert cut.value.reason == "Stalled"
+
+
+async def test_strangers_do_not_use_up_the_number_of_calls(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "MAX_CALLS", 3)
+    monkeypatch.setattr(guard, "_PATIENCE", 60.0)
+    async with (
+        guarded(harness, tokens=table(harness)) as served,
+        served.client("nobody-0123456789abcdef") as stranger,
+        served.client(ADMIN) as client,
+    ):
+        refused = [stranger.manifests.List(manifests.ListRequest()) for _ in range(20)]
+        await eventually(lambda: harness.sample("e2e_refused_calls_total", reason="TokenUnknown") == 20)
+        await listed(client)
+        assert sum(not call.done() for call in refused) > 3, "they still wait for their answers"
+        for call in refused:
+            call.cancel()
 
 
 async def never() -> AsyncIterator[bytes]:

@@ -50,13 +50,21 @@ async def test_tokens_are_renewed_and_withdrawn(harness: Harness) -> None:
             await listed(renewed)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- {name: x, token: short}\n", "a token of less than 16 characters can be guessed"),
+        ('- {name: x, tokenFile: "a\\0b"}\n', "0.tokenFile: String should match"),
+        ("- {name: x, tokenFile: not-there}\n", "not-there: No such file"),
+    ],
+)
 async def test_a_broken_file_of_tokens_leaves_the_old_in_force(
-    harness: Harness, caplog: pytest.LogCaptureFixture
+    harness: Harness, caplog: pytest.LogCaptureFixture, text: str, told: str
 ) -> None:
     file = table(harness)
     async with guarded(harness, tokens=file) as served, served.client(ADMIN) as client:
-        file.write_text("- {name: x, token: short}\n")
-        await eventually(lambda: "a token of less than 16 characters can be guessed" in caplog.text)
+        file.write_text(text)
+        await eventually(lambda: told in caplog.text)
         await listed(client)
         assert caplog.text.count("stays in force") == 1
         assert harness.sample("e2e_renewals_total", result="error") == 1

@@ -102,16 +102,7 @@ def guest_of(inspected: Mapping[str, Any]) -> Guest:
         gateways=_texts(networks, "Gateway", "IPv6Gateway"),
         on_host_network=mode == "host",
         network_of=shared or str(inspected["Id"]),
-        mounts=tuple(
-            GuestMount(
-                str(mount["Source"]),
-                str(mount["Destination"]),
-                bool(mount.get("RW")),
-                mount.get("Name") or "",
-            )
-            for mount in inspected.get("Mounts") or ()
-            if mount.get("Source")
-        ),
+        mounts=tuple(_mount(mount) for mount in inspected.get("Mounts") or () if mount.get("Source")),
     )
 
 
