@@ -28,6 +28,9 @@ _TYPES = {
 }
 _LABEL = f"a lowercase DNS label: letters, digits and '-', at most 63 ({DNS_LABEL})"
 
+_MAY_BE_SECRET = frozenset({"env", "args", "headers"})
+"""Fields of whose values errors tell nothing: more people read errors than manifests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -103,6 +106,7 @@ def field_problems(node: yaml.Node, model: type[BaseModel], error: ValidationErr
 def _explain(model: type[BaseModel], location: tuple[str | int, ...], item: Any) -> str:
     """What was expected, in our words; pydantic's name the Python type."""
     given = _as_written(item["input"])[:80]
+    plain, quoted = ("", "") if _MAY_BE_SECRET & {*location} else (f", not {given}", f", not {given!r}")
     match item["type"]:
         case "extra_forbidden":
             fields = _field_names(model, location[:-1])
@@ -112,9 +116,9 @@ def _explain(model: type[BaseModel], location: tuple[str | int, ...], item: Any)
         case "string_pattern_mismatch":
             pattern = item["ctx"]["pattern"]
             wanted = _LABEL if pattern == DNS_LABEL else f"text that matches {pattern}"
-            return f"expected {wanted}, not {given!r}"
+            return f"expected {wanted}{quoted}"
         case "string_type":
-            return f"expected text, not {given}; if it is meant as text, put quotes around it"
+            return f"expected text{plain}; if it is meant as text, put quotes around it"
         case "string_too_short":
             return "expected text, not an empty one"
         case "string_too_long":
@@ -126,10 +130,10 @@ def _explain(model: type[BaseModel], location: tuple[str | int, ...], item: Any)
         case error if error == FIELD_ERROR:
             return str(item["ctx"]["message"])
         case error if error in _TYPES:
-            return f"expected {_TYPES[error]}, not {given!r}"
+            return f"expected {_TYPES[error]}{quoted}"
         case _:
             wanted = str(item["msg"]).removeprefix("Input should be ")
-            return f"expected {wanted}, not {given!r}"
+            return f"expected {wanted}{quoted}"
 
 
 def _as_written(value: Any) -> str:

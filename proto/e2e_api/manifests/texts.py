@@ -20,10 +20,11 @@ _LINE = r"[^\x00-\x1f\x7f]"
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Text that matches; `expected` says in words what that is."""
+    """Text that matches; `expected` says in words what that is. Errors about a `secret` leave it out."""
 
     pattern: str
     expected: str
+    secret: bool = False
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
@@ -34,7 +35,7 @@ class Matching:
     def _check(self, value: str) -> str:
         if re.fullmatch(self.pattern, value):
             return value
-        raise ValueError(f"expected {self.expected}, not {value[:80]!r}")
+        raise ValueError(f"expected {self.expected}" + ("" if self.secret else f", not {value[:80]!r}"))
 
 
 def normal_path(path: str) -> str:
@@ -65,7 +66,7 @@ HeaderName = Annotated[
     str, Matching(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "a header's name: letters, digits and -, no spaces")
 ]
 HeaderValue = Annotated[
-    str, Matching(r"^[^\x00-\x08\x0a-\x1f\x7f]*$", "a header's value: without line breaks")
+    str, Matching(r"^[^\x00-\x08\x0a-\x1f\x7f]*$", "a header's value: without line breaks", secret=True)
 ]
 
 

@@ -129,7 +129,7 @@ def test_a_build_instead_of_an_image() -> None:
         ("env: {A: 1}", "6:12: spec.env.A: expected text; if it is meant as text, put quotes"),
         ("env: {DAY: 2024-01-31}", "6:14: spec.env.DAY: expected text; if it is meant as"),
         ("env: {a.b: true}", "6:14: spec.env.a.b: expected text; if"),
-        ("env: [A=1]", "6:8: spec.env: expected a mapping, not \"['A=1']\""),
+        ("env: [A=1]", "6:8: spec.env: expected a mapping"),
         ("command: sleep 1", "6:12: spec.command: expected a list, not 'sleep 1'"),
         ("user: 1000", "6:9: spec.user: expected text, not 1000"),
         (
@@ -305,7 +305,7 @@ def test_a_build_instead_of_an_image() -> None:
         ),
         (
             'ports: {http: 80}\nreadiness: {http: {port: http, headers: {A: "b\\r\\nC: d"}}}',
-            "spec.readiness.http.headers.A: expected a header's value: without line breaks, not",
+            "spec.readiness.http.headers.A: expected a header's value: without line breaks",
         ),
         ("retries: 1", "6:3: spec.retries: unknown field of this kind; known to Job; known are image, "),
         # values that PyYAML itself stumbles over
@@ -630,3 +630,24 @@ def test_positions_do_not_depend_on_libyaml(monkeypatch: pytest.MonkeyPatch) -> 
     with_c = problems(data)
     monkeypatch.setattr(yaml_nodes, "_Loader", yaml.SafeLoader)
     assert problems(data) == with_c
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "env: [DB_PASSWORD=geheim-12]",
+        "env: DB_PASSWORD=geheim-12",
+        "env: {PIN: 83746552}",
+        "build: {args: {NPM_TOKEN: 83746552}}",
+        "build: {args: [NPM_TOKEN=geheim-12]}",
+        "readiness: {http: {port: http, headers: {Authorization: 83746552}}}",
+        'readiness: {http: {port: http, headers: {Authorization: "geheim-12\\n"}}}',
+        "readiness: {http: {port: http, headers: [geheim-12]}}",
+    ],
+)
+def test_errors_tell_no_values_of_what_may_be_secret(fields: str) -> None:
+    (document,) = parse_documents(f"{HEAD}{textwrap.indent(fields, '  ')}\n  ports: {{http: 80}}\n".encode())
+    told = "\n".join(map(str, document.problems))
+    assert ": expected " in told
+    assert "geheim" not in told
+    assert "83746552" not in told
