@@ -1,5 +1,6 @@
 """What is done with the cgroup file system; a test puts a kernel of its own in its place."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Sequence
@@ -11,7 +12,12 @@ class Files:
 
     def read(self, path: Path) -> str:
         """A control file's text."""
-        return path.read_text()
+        try:
+            return path.read_text()
+        except OSError as error:
+            if error.errno == errno.ENODEV:  # it was opened, and then its cgroup removed
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
+            raise
 
     def write(self, path: Path, text: str) -> None:
         """Writes to a control file in one call; none is ever made by it."""

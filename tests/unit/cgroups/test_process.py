@@ -7,6 +7,7 @@ import pytest
 
 import e2e
 from e2e.cgroups import CgroupError, NotPermitted, ProcessContainer
+from e2e.cgroups.files import Files
 from e2e.cgroups.hierarchies import read_hierarchies
 from e2e.cgroups.leftovers import find_leftovers
 from e2e.cgroups.process import release
@@ -218,6 +219,15 @@ def test_a_name_that_a_live_process_has(kernel: FakeKernel) -> None:
     finally:
         os.close(descriptor)
     assert kernel.where(STRANGER) == ["memory/e2e/bench"]
+
+
+def test_one_that_is_removed_while_it_is_read_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: Path) -> str:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr(Path, "read_text", gone)
+    with pytest.raises(FileNotFoundError, match=r"cgroup\.procs"):
+        Files().processes(Path("/e2e/bench"))
 
 
 def test_one_in_another_s_place_is_between_them(kernel: FakeKernel) -> None:
