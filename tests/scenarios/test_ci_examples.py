@@ -25,7 +25,7 @@ TOKEN = "a-token-of-32-characters-or-more-for-a-test"
 PATIENCE = 300
 BIN = Path(sys.executable).parent
 
-pytestmark = pytest.mark.timeout(2 * PATIENCE)
+pytestmark = pytest.mark.timeout(5 * PATIENCE)
 
 
 def run(command: list[str], folder: Path = ROOT, **variables: str) -> str:

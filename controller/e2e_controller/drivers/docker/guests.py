@@ -9,7 +9,8 @@ from docker.errors import APIError, NotFound
 from e2e_controller.drivers.base import ContainerGone, Guest, GuestMount
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.failures import EngineRefusal
-from e2e_controller.drivers.docker.networks import GUEST_ALIAS, Networks, is_guest
+from e2e_controller.drivers.docker.members import GUEST_ALIAS, is_guest
+from e2e_controller.drivers.docker.networks import Networks
 from e2e_controller.own_container import OwnHints
 
 _ALREADY_IN = ("already exists in network", "already connected")

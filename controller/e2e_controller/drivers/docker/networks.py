@@ -1,12 +1,10 @@
 """An environment's network."""
 
-import ipaddress
 import logging
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from docker import APIClient
@@ -25,41 +23,16 @@ from e2e_controller.drivers.docker.containers import network_name, owner_text
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.events import ENVIRONMENT_KIND
 from e2e_controller.drivers.docker.known import Known
+from e2e_controller.drivers.docker.members import Members, Network, Subnet, subnets_of, tolerant
 from e2e_controller.drivers.inventory import Owner
 from e2e_controller.flight import SingleFlight
 
-GUEST_ALIAS = "e2e-guest"
-"""The name in an environment's network of each container in it that is not ours, and was taken in by us."""
 _FRESH = 2.0
 """Seconds."""
 _TRIES = 32
 _IN_USE = re.compile("has active endpoints|has associated containers")
 _LOG = logging.getLogger(__name__)
 _OVERLAPS = ("Pool overlaps", "networks have overlapping", "is already used on the host")
-
-Subnet = ipaddress.IPv4Network
-
-
-@dataclass(frozen=True, slots=True)
-class _Network:
-    id: str
-    name: str
-    labels: Mapping[str, str]
-    containers: Mapping[str, str]
-    """Name of each container (or of the endpoint that is left of one) by id."""
-    subnet: str
-
-    @property
-    def environment(self) -> str:
-        """The environment that it is of; empty for one that is not ours."""
-        return self.labels.get(LABEL_ENVIRONMENT, "")
-
-    @classmethod
-    def of(cls, found: Mapping[str, Any], identity: str) -> "_Network":
-        members = (found["Containers"] or {}).items()
-        names = {member_id: str(member["Name"] or member_id) for member_id, member in members}
-        subnet = next(map(str, subnets_of([found])), "")
-        return cls(identity, str(found["Name"]), found["Labels"] or {}, names, subnet)
 
 
 class Networks:
@@ -70,6 +43,7 @@ class Networks:
     ) -> None:
         self._engine = engine
         self._known = known
+        self._members = Members(engine, owner.controller_id)
         self._owner = owner
         self._controller_id = owner.controller_id
         self._pool = Subnet(address_pool)
@@ -77,7 +51,7 @@ class Networks:
         self._making: SingleFlight[str, str] = SingleFlight()
         self._reserved: set[Subnet] = set()
         """Subnets of networks that are just being made here."""
-        self._stuck: dict[str, _Network] = {}
+        self._stuck: dict[str, Network] = {}
         """Empty networks, by id, that the engine does not remove before it is restarted; see `_retire`."""
         if subnet_prefix < self._pool.prefixlen:
             raise ValueError(f"subnets of /{subnet_prefix} do not fit into {address_pool}")
@@ -88,7 +62,7 @@ class Networks:
         if network is None or network.id in self._stuck:
             self._known.networks.pop(environment, None)
             return None
-        if not self._is_ours(network.labels):
+        if not self._members.is_ours(network.labels):
             self._known.awaited_names[network.name] = Key(environment, ENVIRONMENT_KIND, environment)
             raise NameTaken(
                 f"the network {network.name} belongs to {owner_text(network.labels)}",
@@ -138,7 +112,7 @@ class Networks:
         self._known.subnets.pop(environment, None)
         self._known.networks.pop(environment, None)
         network = await self._look_for(environment)
-        if network is not None and self._is_ours(network.labels):
+        if network is not None and self._members.is_ours(network.labels):
             await self._remove_network(network)
         for stuck in tuple(self._stuck.values()):
             if network is None or stuck.id != network.id:
@@ -161,14 +135,14 @@ class Networks:
 
         def look(client: APIClient) -> list[Mapping[str, Any]]:
             listed = client.networks(names=[name])
-            return [item for item in listed if item["Name"] == name and self._is_ours(item["Labels"])]
+            return [item for item in listed if item["Name"] == name and self._members.is_ours(item["Labels"])]
 
         found = await self._engine.call("list networks", look, environment=environment)
         known, _ = self._known.networks.get(environment, ("", 0.0))
         for item in sorted(found, key=lambda item: (self._identity(item) != known, item["Created"]))[1:]:
-            await self._remove_network(_Network.of(item, self._identity(item)))
+            await self._remove_network(Network.of(item, self._identity(item)))
 
-    async def _look_for(self, environment: str) -> _Network | None:
+    async def _look_for(self, environment: str) -> Network | None:
         """The network with the environment's name."""
         try:
             return await self._look(network_name(environment), environment)
@@ -176,11 +150,11 @@ class Networks:
             await self.keep_one(environment)
             return await self._look(network_name(environment), environment)
 
-    async def _look(self, name: str, environment: str = "") -> _Network | None:
-        def look(client: APIClient) -> _Network | None:
+    async def _look(self, name: str, environment: str = "") -> Network | None:
+        def look(client: APIClient) -> Network | None:
             try:
                 found = client.inspect_network(name)
-                return _Network.of(found, self._identity(found))
+                return Network.of(found, self._identity(found))
             except NotFound:
                 return None
 
@@ -189,9 +163,6 @@ class Networks:
     def _identity(self, found: Mapping[str, Any]) -> str:
         """What containers know it by: for Podman its name, of which there is one."""
         return str(found["Name" if self._engine.is_podman else "Id"])
-
-    def _is_ours(self, labels: Mapping[str, str] | None) -> bool:
-        return (labels or {}).get(LABEL_CONTROLLER) == self._controller_id
 
     async def _ensure(self, environment: str) -> str:
         network = await self._look_for(environment)
@@ -252,9 +223,9 @@ class Networks:
         self._known.subnets[environment] = str(subnet)
         return made
 
-    async def _remove_network(self, network: _Network) -> None:
+    async def _remove_network(self, network: Network) -> None:
         """A container that was taken into the network by hand, or one that is just ending, may hold it."""
-        await self._dismiss_guests(network)
+        await self._members.dismiss_guests(network)
         try:
             await self._try_to_remove(network)
         except DriverError as error:
@@ -263,20 +234,20 @@ class Networks:
         else:
             self._stuck.pop(network.id, None)
             return
-        await self._disconnect_ours(network)
+        await self._members.disconnect_ours(network)
         try:
             await self._try_to_remove(network)
         except DriverError as error:
-            if not _IN_USE.search(str(error)) or await self._members(network):
+            if not _IN_USE.search(str(error)) or await self._members.of(network):
                 raise
             self._retire(network)
 
-    async def _try_to_remove(self, network: _Network) -> None:
-        remove = _tolerant(lambda client: client.remove_network(network.id))
+    async def _try_to_remove(self, network: Network) -> None:
+        remove = tolerant(lambda client: client.remove_network(network.id))
         what = f"remove network {network.name}"
         await self._engine.call("remove network", remove, what, environment=network.environment)
 
-    def _retire(self, network: _Network) -> None:
+    def _retire(self, network: Network) -> None:
         """Takes a network for removed that only the engine believes to be in use.
 
         Where many containers end at once, the engine may lose count of a network's endpoints (moby issue
@@ -290,84 +261,3 @@ class Networks:
                 "and will find them when it is restarted",
                 network.name,
             )
-
-    async def _members(self, network: _Network) -> Mapping[str, str]:
-        """What is in the network now: names by container id."""
-
-        def look(client: APIClient) -> Mapping[str, str]:
-            try:
-                return _Network.of(client.inspect_network(network.id), network.id).containers
-            except NotFound:
-                return {}
-
-        return await self._engine.call("inspect network", look, environment=network.environment)
-
-    async def _dismiss_guests(self, network: _Network) -> None:
-        """Also those that do not run: else they could not be started again, once the network is gone."""
-
-        def find(client: APIClient) -> list[str]:
-            listed = client.containers(all=True, filters={"network": network.id})
-            foreign = [item["Id"] for item in listed if not self._is_ours(item["Labels"])]
-            return [container_id for container_id in foreign if is_guest(client, container_id, network.id)]
-
-        for guest in await self._engine.call("list", find, environment=network.environment):
-            disconnect = _tolerant(_disconnecter(guest, network.id))
-            await self._engine.call("disconnect", disconnect, environment=network.environment)
-
-    async def _disconnect_ours(self, network: _Network) -> None:
-        for container_id, name in (await self._members(network)).items():
-            if not await self._may_disconnect(container_id, network.environment):
-                raise DriverError(
-                    f"the network {network.name} is in use by the container {name}, which is not ours",
-                    remedy=f"`docker network disconnect {network.name} {name}`",
-                )
-            disconnect = _tolerant(_disconnecter(name, network.id))
-            await self._engine.call("disconnect", disconnect, environment=network.environment)
-
-    async def _may_disconnect(self, container_id: str, environment: str) -> bool:
-        """Containers of ours, and what is left of those that are gone."""
-
-        def look(client: APIClient) -> bool:
-            try:
-                return self._is_ours(client.inspect_container(container_id)["Config"]["Labels"])
-            except NotFound:
-                return True
-
-        return await self._engine.call("inspect", look, environment=environment)
-
-
-def subnets_of(networks: Iterable[Mapping[str, Any]]) -> Iterator[Subnet]:
-    """IPv4 subnets that the engine's networks have."""
-    for network in networks:
-        for config in (network.get("IPAM") or {}).get("Config") or []:
-            try:
-                yield Subnet(config.get("Subnet", ""), strict=False)
-            except ValueError:
-                continue  # IPv6, or none
-
-
-def is_guest(client: APIClient, container_id: str, network_id: str) -> bool:
-    """Whether a container is in the network because we have taken it in."""
-    try:
-        networks = client.inspect_container(container_id)["NetworkSettings"]["Networks"] or {}
-    except NotFound:
-        return False
-    return any(
-        it["NetworkID"] == network_id and GUEST_ALIAS in (it.get("Aliases") or ()) for it in networks.values()
-    )
-
-
-def _disconnecter(container: str, network: str) -> Callable[[APIClient], None]:
-    return lambda client: client.disconnect_container_from_network(container, network, force=True)
-
-
-def _tolerant(call: Callable[..., None]) -> Callable[[APIClient], None]:
-    """The call, for which it is no error that the thing is gone."""
-
-    def tolerant(client: APIClient) -> None:
-        try:
-            call(client)
-        except NotFound:
-            return
-
-    return tolerant
