@@ -101,13 +101,12 @@ async def test_a_costly_pattern_does_not_hold_the_loop(make_watch: MakeWatch) ->
     watch = make_watch()
     watch.start({"log": {"pattern": "(?:a?){1000}(?:a?){1000}b"}})
     watch.driver.log("a" * 60_000 + "\n")
-    loop, longest = asyncio.get_running_loop(), 0.0
+    turns = 0
     while watch.report.answer.endswith("(0 lines seen)"):
-        began = loop.time()
         await asyncio.sleep(0.001)
-        longest = max(longest, loop.time() - began)
+        turns += 1
     assert watch.report.answer.endswith("(1 line seen)")
-    assert longest < 0.3
+    assert turns > 20, "it takes a second or so, in which the loop goes on"
 
 
 @pytest.mark.looptime

@@ -185,13 +185,13 @@ async def test_what_must_stay_begins_anew_after_a_break(
 async def test_a_timeout_tells_how_long_it_held(client: Client, page: MetricsPage) -> None:
     page.text = "m 2\n"
     await page.workload(client)
-    waiting = asyncio.create_task(waited(client, wait_for("m", operand=2, stable_for=1.5), timeout=2))
+    waiting = asyncio.create_task(waited(client, wait_for("m", operand=2, stable_for=5), timeout=6))
     await scrapes(page, 5)
     page.text = "m 3\n"
-    with pytest.raises(WaitTimeout, match=r"to be: equals 2 for 1\.5s without a break; not in time") as late:
+    with pytest.raises(WaitTimeout, match=r"to be: equals 2 for 5s without a break; not in time") as late:
         await waiting
     assert late.value.metrics is not None
-    assert 0 < late.value.metrics.longest_held.ToMilliseconds() < 1500
+    assert 0 < late.value.metrics.longest_held.ToMilliseconds() < 5000
 
 
 async def test_nothing_stays_beyond_the_deadline(client: Client, page: MetricsPage) -> None:

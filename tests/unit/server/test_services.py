@@ -42,10 +42,10 @@ async def test_a_wait_that_runs_out_says_what_it_saw(client: Client) -> None:
     assert failed.value.details[0].failed[0].key == key()  # type: ignore[attr-defined]
 
 
-async def test_deleting_ends_a_wait(client: Client) -> None:
+async def test_deleting_ends_a_wait(client: Client, harness: Harness) -> None:
     await client.apply(document(readiness={"log": {"pattern": "never"}}))
     waiting = asyncio.create_task(client.wait())
-    await asyncio.sleep(0.05)
+    await eventually(lambda: harness.manager._server.calls == 1)
     await client.delete(key())
     with pytest.raises(WaitFailed, match="deleted"):
         await waiting
