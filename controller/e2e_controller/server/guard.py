@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from inspect import isasyncgenfunction
 from typing import TYPE_CHECKING, Any
@@ -27,10 +28,25 @@ log = logging.getLogger(__name__)
 _REMEDY = (
     "set E2E_TOKEN, or E2E_TOKEN_FILE to a file with it (`authorization: Bearer ...` in gRPC's metadata)"
 )
-_REVOKED = "e2e: the token of this call is no longer known"
 _REFUSALS_PER_SECOND = 2.0
 _PATIENCE = 1.0
 """Seconds that wrong tokens wait for their answer, once there are too many of them."""
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A call under way."""
+
+    caller: Caller
+    task: asyncio.Task[Any]
+    ended: E2EError | None = None
+    """Why it was ended, which its client is told whatever its servicer makes of that."""
+
+    def end(self, error: E2EError) -> None:
+        """Ends it, also where its servicer waits for something else; in its own task the error is raised."""
+        self.ended = error
+        if asyncio.current_task() is not self.task:
+            self.task.cancel()
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -49,7 +65,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._refused = refused
         self._refusals = Bucket(_REFUSALS_PER_SECOND)
         self._unlogged = 0
-        self._tasks: dict[asyncio.Task[Any], Caller] = {}
+        self._calls: set[_Call] = set()
 
     async def intercept_service(
         self,
@@ -71,9 +87,10 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def revoke(self) -> None:
         """Ends the calls of those whose tokens are no longer what they were."""
-        for task, caller in self._tasks.items():
-            if self._tokens is not None and not self._tokens.knows(caller):
-                task.cancel(_REVOKED)
+        for call in self._calls:
+            if self._tokens is not None and not self._tokens.knows(call.caller):
+                error = Unauthenticated(f"the token has been withdrawn: {_REMEDY}", reason="TokenUnknown")
+                call.end(error)
 
     def _identify(self, metadata: Sequence[tuple[str, str | bytes]]) -> Caller:
         if self._tokens is None:
@@ -105,19 +122,19 @@ class Guard(grpc.aio.ServerInterceptor):
         shape = f"{_arity(handler.request_streaming)}_{_arity(handler.response_streaming)}"
         method = getattr(handler, shape)
 
-        async def given(requests: Any) -> Any:
-            checked = self._checked_each(requests, caller, rule)
+        async def given(requests: Any, underway: _Call) -> Any:
+            checked = self._checked_each(requests, underway, rule)
             return checked if handler.request_streaming else await self._single(checked)
 
         async def generate(requests: Any, context: Any) -> AsyncIterator[Any]:
-            with self._underway(caller):
-                async with aclosing(method(await given(requests), context)) as responses:
+            with self._underway(caller) as underway:
+                async with aclosing(method(await given(requests, underway), context)) as responses:
                     async for response in responses:
                         yield response
 
         async def call(requests: Any, context: Any) -> Any:
-            with self._underway(caller):
-                return await method(await given(requests), context)
+            with self._underway(caller) as underway:
+                return await method(await given(requests, underway), context)
 
         ours = f"stream_{_arity(handler.response_streaming)}"
         wrapped = generate if isasyncgenfunction(method) else call
@@ -136,34 +153,33 @@ class Guard(grpc.aio.ServerInterceptor):
             raise InvalidArgument("there is no request", reason="NoRequest")
         return request
 
-    async def _checked_each(self, requests: Any, caller: Caller, rule: Rule) -> AsyncIterator[Any]:
+    async def _checked_each(self, requests: Any, call: _Call, rule: Rule) -> AsyncIterator[Any]:
         async for request in requests:
-            self._check(caller, rule, request)
+            try:
+                rule.check(call.caller, request)
+            except E2EError as error:
+                self._refused(error.reason)
+                call.end(error)
+                raise
             yield request
 
-    def _check(self, caller: Caller, rule: Rule, request: Any) -> None:
-        try:
-            rule.check(caller, request)
-        except E2EError as error:
-            self._refused(error.reason)
-            raise
-
     @contextmanager
-    def _underway(self, caller: Caller) -> Iterator[None]:
+    def _underway(self, caller: Caller) -> Iterator[_Call]:
         set_caller(caller)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - gRPC runs each call as one  # nosec B101
-        self._tasks[task] = caller
+        call = _Call(caller, task)
+        self._calls.add(call)
         try:
             with self._limits.underway(caller.name):
-                yield
-        except asyncio.CancelledError as error:
-            if error.args != (_REVOKED,):
+                yield call
+        except BaseException:
+            if call.ended is None:
                 raise
             task.uncancel()
-            raise Unauthenticated(f"the token has been withdrawn: {_REMEDY}", reason="TokenUnknown") from None
+            raise call.ended from None
         finally:
-            self._tasks.pop(task, None)
+            self._calls.discard(call)
 
 
 def _arity(streaming: bool) -> str:

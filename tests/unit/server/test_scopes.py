@@ -282,3 +282,20 @@ async def test_what_a_file_defines_stays_so_for_a_token(harness: Harness) -> Non
     async with guarded(harness, tokens=table(harness)) as served, served.client(TEAM) as client:
         with pytest.raises(Conflict):
             await client.apply(document(command=["x"]))
+
+
+async def test_each_message_of_a_stream_is_judged(harness: Harness) -> None:
+    """Also where the call waits for something else, or would take the refusal for a failure of its own."""
+    keys = [key(), key(environment="other")]
+    exec_ = [containers.ExecStart(key=k, command=["sleep", "60"], stdin=True) for k in keys]
+    copy = [containers.CopyInStart(key=k, directory="/") for k in keys]
+    async with guarded(harness, tokens=table(harness)) as served, served.client(TEAM) as client:
+        await client.apply(document())
+        await client.wait(goal=waits.WAIT_GOAL_RUNNING)
+        for call in (
+            _drain(client.containers.Exec(iter([containers.ExecRequest(start=s) for s in exec_]))),
+            checked(client.containers.CopyIn(iter([containers.CopyInRequest(start=s) for s in copy]))),
+        ):
+            with pytest.raises(PermissionDenied, match="'other'"):
+                async with asyncio.timeout(30):
+                    await call
