@@ -118,13 +118,16 @@ class Admission:
     def _wanted(
         self, key: Key, manifest: Manifest, source: Source | None, proposed: Mapping[Key, Manifest]
     ) -> Wanted:
-        own = environment_key(key.environment)
-        there = self._objects.get(own)
-        above = proposed.get(own) or (there.manifest if there else None)
-        defaults = above.spec if above and isinstance(above.spec, EnvironmentSpec) else EnvironmentSpec()
+        defaults = self._defaults(key.environment, proposed)
         folder = Path(source.path).parent if source else Path("/")
         watched = source is not None and not source.managed
         return wanted_of_manifest(manifest, key.environment, folder, defaults, watched=watched)
+
+    def _defaults(self, environment: str, proposed: Mapping[Key, Manifest]) -> EnvironmentSpec:
+        key = environment_key(environment)
+        there = self._objects.get(key)
+        above = proposed.get(key) or (there.manifest if there else None)
+        return above.spec if above and isinstance(above.spec, EnvironmentSpec) else EnvironmentSpec()
 
     def _counted(
         self, key: Key, manifest: Manifest, wanted: Wanted, proposed: Mapping[Key, Manifest]
@@ -152,10 +155,11 @@ class Admission:
         limits = self._policy.resources.per_environment
         if limits.memory is None and limits.cpus is None:
             return
-        there = [self._wanted(key, manifest, None, proposed) for key, manifest in beside.items()]
+        defaults = self._defaults(wanted.environment, proposed).resources
+        there = [manifest.spec.resources for manifest in beside.values()]  # alone: there may be many
         for name, most in (("memory", limits.memory), ("cpus", limits.cpus)):
             given = getattr(wanted, name)
-            used = sum(getattr(other, name) or 0 for other in there)
+            used = sum(getattr(other, name) or getattr(defaults, name) or 0 for other in there)
             if most is not None and given is not None and used + given > most + ROUNDING:
                 mine, theirs, limit = map(format_quantity, (given, used, most))
                 message = f"{mine} beside the {theirs} of others is more than the environment's {limit}; "
