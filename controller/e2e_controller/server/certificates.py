@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import grpc
 
-from e2e_controller.server.renewal import RenewalError, Stamp
+from e2e_controller.server.renewal import RenewalError, Stamp, read_bounded
 
 _LONGEST = 2**20
 
@@ -104,14 +104,7 @@ def _refuse_password() -> str:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LONGEST + 1)
-    except OSError as error:
-        raise RenewalError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > _LONGEST:
-        raise RenewalError(f"{path} is too long for a file in PEM")
-    return data
+    return read_bounded(path, _LONGEST, "file in PEM")
 
 
 def _not_after(path: Path, chain: bytes) -> datetime:

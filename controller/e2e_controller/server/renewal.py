@@ -42,6 +42,18 @@ def _values(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
+def read_bounded(path: Path, longest: int, what: str) -> bytes:
+    """The bytes of a file that should be `what`. Raises `RenewalError`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(longest + 1)
+    except OSError as error:
+        raise RenewalError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > longest:
+        raise RenewalError(f"{path} is no {what}: it is longer than {longest} bytes")
+    return data
+
+
 class Renewable(Protocol):
     """What can be read again."""
 

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import SettingsError
 
 from e2e_controller.server.callers import Caller
-from e2e_controller.server.renewal import RenewalError, Stamp
+from e2e_controller.server.renewal import RenewalError, Stamp, read_bounded
 from e2e_controller.settings_file import read_document
 
 LEAST_LENGTH = 16
@@ -138,14 +138,7 @@ def _digest(token: str, where: str) -> bytes:
 
 
 def _read_token(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LONGEST_FILE + 1)
-    except OSError as error:
-        raise RenewalError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > _LONGEST_FILE:
-        raise RenewalError(f"{path} is no file of a token: it is longer than {_LONGEST_FILE} bytes")
-    return data.decode("utf-8", "replace").strip()
+    return read_bounded(path, _LONGEST_FILE, "file of a token").decode("utf-8", "replace").strip()
 
 
 def _read_table(path: Path) -> list[_Entry]:
