@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,8 +121,9 @@ def parse(controller: str, credentials: Credentials = _NOTHING) -> Target:
     host, _, port = address.rpartition(":")
     plain = host and not set("/@") & set(host) and port.isdecimal() and 0 < int(port) < 65536
     if not plain or controller.startswith("unix:") or (separator and scheme not in ("grpc", "grpcs")):
+        shown = re.sub(r"^(\w+://)?.*@", r"\1...@", controller)  # a token that somebody put there is not told
         raise InvalidArgument(
-            f"{controller!r} is not a controller's address: expected unix:///path/to.sock, host:port or "
+            f"{shown!r} is not a controller's address: expected unix:///path/to.sock, host:port or "
             "grpcs://host:port"
         )
     tls = scheme == "grpcs" or (not separator and credentials.has_tls)

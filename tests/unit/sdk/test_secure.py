@@ -139,6 +139,13 @@ def test_what_is_no_address(address: str) -> None:
         parse(address)
 
 
+@pytest.mark.parametrize("address", [f"grpcs://{TOKEN}@a:1", f"https://u:/{TOKEN}@a:1", f"{TOKEN}@a:1"])
+def test_a_token_in_an_address_is_not_told(address: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"\.\.\.@a:1' is not a controller's address") as wrong:
+        parse(address)
+    assert TOKEN not in str(wrong.value)
+
+
 @pytest.mark.parametrize("token", ["with space", "two\nlines", "ünïcode", "\x00"])
 def test_what_is_no_token_is_not_quoted(tmp_path: Path, token: str) -> None:
     (tmp_path / "token").write_text(token)
