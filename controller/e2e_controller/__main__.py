@@ -42,7 +42,7 @@ def main() -> None:
 def _run(settings: Settings, lock: StateLock) -> None:
     gc.disable()  # nothing of what is loaded is garbage, and to look for some takes a seventh of the time
     from e2e_controller.manager import LeftBehind, Manager
-    from e2e_controller.starting import StartError
+    from e2e_controller.starting import StartError, WrongSetting
 
     gc.freeze()
     gc.enable()
@@ -52,6 +52,8 @@ def _run(settings: Settings, lock: StateLock) -> None:
 
     try:
         asyncio.run(run())
+    except WrongSetting as error:
+        _fail(str(error), EXIT_SETTINGS)
     except StartError as error:
         _fail(str(error), EXIT_START)
     except LeftBehind as error:

@@ -39,13 +39,13 @@ from e2e_controller.server.health_socket import HealthSocket
 from e2e_controller.server.http_server import HttpServer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
-from e2e_controller.server.protection import protect
+from e2e_controller.server.protection import Protection
 from e2e_controller.server.unix_socket import ListenError
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
 from e2e_controller.shared_folders import SharedFolders
 from e2e_controller.sources import FolderSource
-from e2e_controller.starting import StartError, connect, policing
+from e2e_controller.starting import StartError, connect, policing, protecting
 from e2e_controller.state_folder import (
     StateFolderError,
     StateLock,
@@ -141,6 +141,7 @@ class Manager:
         veil = Veil()
         stack.enter_context(without_secrets(veil.hide))
         instruments, events = Instruments(), EventLog(self._now, veil.hide_in)
+        protection = protecting(settings, instruments)  # before the engine hears of anything
         driver = self._make_driver(settings, identity, instruments)
         stack.push_async_callback(driver.close)
         info = await connect(driver)
@@ -202,7 +203,7 @@ class Manager:
             EvidenceServicer(access, events, scraper, instruments.registry, self._now),
             keepalive=settings.keepalive,
         )
-        await self._serve(stack, server, instruments)
+        await self._serve(stack, server, instruments, protection)
         stack.push_async_callback(leases.close)  # before the server ends the streams that hold them
         self._spawn_chores(driver, identity, instruments)
 
@@ -289,10 +290,11 @@ class Manager:
             await source.start()
         return sources
 
-    async def _serve(self, stack: AsyncExitStack, server: GrpcServer, instruments: Instruments) -> None:
+    async def _serve(
+        self, stack: AsyncExitStack, server: GrpcServer, instruments: Instruments, protection: Protection
+    ) -> None:
         settings = self._settings
         try:
-            protection = protect(settings, instruments)
             self.addresses = await server.start(settings.addresses, protection)
             stack.push_async_callback(server.stop, STOP_GRACE)
             log.info("serving gRPC on %s", ", ".join(self.addresses))

@@ -3,7 +3,10 @@
 import asyncio
 
 from e2e_controller.drivers.base import Driver, DriverError, EngineInfo
+from e2e_controller.instruments import Instruments
 from e2e_controller.policy import Judge, OtherMachine, OwnMounts, SameMachine, View, choose_policy, make_judge
+from e2e_controller.server.protection import Protection, protect
+from e2e_controller.server.renewal import RenewalError
 from e2e_controller.settings import Settings
 
 ENGINE_PATIENCE = 15.0
@@ -19,6 +22,10 @@ class StartError(Exception):
     """The controller cannot start; the text says why, and what helps."""
 
 
+class WrongSetting(StartError):  # noqa: N818
+    """A setting names what cannot be used."""
+
+
 async def connect(driver: Driver) -> EngineInfo:
     """What the engine says it is. Raises `StartError`."""
     try:
@@ -31,8 +38,16 @@ async def connect(driver: Driver) -> EngineInfo:
         raise StartError(_ENGINE_HANGS) from error
 
 
+def protecting(settings: Settings, instruments: Instruments) -> Protection:
+    """What stands before TCP. Raises `WrongSetting`."""
+    try:
+        return protect(settings, instruments)
+    except RenewalError as error:
+        raise WrongSetting(str(error)) from error
+
+
 def policing(settings: Settings, info: EngineInfo) -> Judge:
-    """The judge of what manifests ask for. Raises `StartError`."""
+    """The judge of what manifests ask for. Raises `WrongSetting`."""
     try:
         policy = choose_policy(
             settings.policy,
@@ -41,7 +56,7 @@ def policing(settings: Settings, info: EngineInfo) -> Judge:
             embedded=settings.ready_fd >= 0,
         )
     except ValueError as error:  # the file was another one when the settings were read
-        raise StartError(f"--policy: {error}") from error
+        raise WrongSetting(f"--policy: {error}") from error
     view: View = SameMachine()
     if info.own is not None:
         view = OwnMounts(tuple((mount.source, mount.target) for mount in info.own.mounts))

@@ -123,7 +123,17 @@ def write_controller_id(state: Path, identity: str) -> None:
         if read_controller_id(state) != identity:
             replace_file(state / "controller-id", identity + "\n")
     except OSError as error:
-        raise StateFolderError(f"cannot use state folder {state}: {error.strerror}") from error
+        raise _unusable(state, error) from error
+
+
+def _unusable(state: Path, error: OSError) -> StateFolderError:
+    remedy = ""
+    if isinstance(error, PermissionError):
+        remedy = (
+            f"; user {os.geteuid()} has to be able to write there, so make it as that user, and before a "
+            "container mounts it: else the engine makes it, for root"
+        )
+    return StateFolderError(f"cannot use state folder {state}: {error.strerror}{remedy}")
 
 
 def _is_locked(state: Path) -> bool:
@@ -163,7 +173,7 @@ class StateLock:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # manifests may hold secrets
             file = self._path.open("a+", errors="replace")
         except OSError as error:
-            raise StateFolderError(f"cannot use state folder {folder}: {error.strerror}") from error
+            raise _unusable(folder, error) from error
         if not _lock(file):
             file.seek(0)
             other = file.read(_LONGEST_HOLDER).strip() or "another controller"

@@ -58,6 +58,25 @@ def test_a_wrong_setting_is_named(options: list[str], said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--token-file=/nowhere"], "cannot read /nowhere: No such file"),
+        (["--tokens=/nowhere"], "cannot read /nowhere: No such file"),
+        (["--tls-cert=/nowhere.crt", "--tls-key=/nowhere.key"], "cannot read /nowhere.crt: No such file"),
+        ([], "E2E_TOKEN: a token of less than 16 characters can be guessed"),
+    ],
+)
+def test_what_is_to_protect_it_and_is_wrong_ends_it_before_anything_is_done(
+    options: list[str], said: str, tmp_path: Path
+) -> None:
+    variables = {} if options else {"E2E_TOKEN": "short"}
+    code, text = controller("--listen=127.0.0.1:0", *options, state=tmp_path / "state", **variables)
+    assert code == 2
+    assert said in text
+    assert "/nowhere/docker.sock" not in text
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"workers: [1", ":1:12: not YAML: expected ',' or ']'"),

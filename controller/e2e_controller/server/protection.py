@@ -10,8 +10,7 @@ from e2e_controller.instruments import Instruments
 from e2e_controller.server.certificates import Certificates
 from e2e_controller.server.guard import Guard
 from e2e_controller.server.limits import Limits
-from e2e_controller.server.renewal import Renewal, RenewalError
-from e2e_controller.server.unix_socket import ListenError
+from e2e_controller.server.renewal import Renewal
 from e2e_controller.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,12 +38,9 @@ class Protection:
 
 
 def protect(settings: Settings, instruments: Instruments) -> Protection:
-    """What the settings ask for. Raises `ListenError` where their files cannot be used."""
-    try:
-        tokens = _tokens(settings)
-        certificates = _certificates(settings)
-    except RenewalError as error:
-        raise ListenError(str(error)) from error
+    """What the settings ask for. Raises `RenewalError` where their files cannot be used."""
+    tokens = _tokens(settings)
+    certificates = _certificates(settings)
     limits = Limits(settings.call_rate, settings.calls_per_client)
     guard = Guard(tokens, limits, instruments.refused, settings.stall_timeout)
 

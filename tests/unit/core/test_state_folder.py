@@ -1,6 +1,8 @@
 """Who has a state folder, and whether it lives."""
 
+import errno
 import os
+import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -115,6 +117,18 @@ def test_what_cannot_be_seen_is_unknown(state: Path, owner: Owner, monkeypatch: 
 
     monkeypatch.setattr(Path, "read_text", refuse)
     assert owner_state(owner, HOST) is OwnerState.UNKNOWN
+
+
+def test_one_that_may_not_be_written_is_told_with_what_helps(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")  # root may write anywhere
+
+    monkeypatch.setattr(Path, "open", refuse)
+    told = f"{state}: Permission denied; user {os.geteuid()} has to be able to write there"
+    with pytest.raises(StateFolderError, match=re.escape(told)), StateLock(state):
+        pass
 
 
 def test_a_second_one_is_refused_and_told_of_the_first(state: Path) -> None:

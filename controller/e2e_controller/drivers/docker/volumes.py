@@ -88,5 +88,5 @@ def refuse_host_paths(mounts: Iterable[Mount], endpoint: Endpoint) -> None:
                 f"the host path {mount.source} cannot be mounted at {mount.target}: the engine at {endpoint} "
                 "is on another machine",
                 reason=Reason.MOUNT_FAILED,
-                remedy="give the content in `files`, copy it in (`e2e cp`), or use a named volume",
+                remedy="give the content in `files`, copy it in (`copy_in`), or use a named volume",
             )
