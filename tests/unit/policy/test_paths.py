@@ -202,6 +202,14 @@ def test_in_a_container_only_what_is_mounted_is_seen(host: Host) -> None:
     assert judged(host.path("data")) == ["hostPaths"]
 
 
+def test_all_that_a_folder_needs_which_a_container_does_not_see_is_told(host: Host) -> None:
+    wanted = wanted_of_manifest(
+        manifest(volumes=mounts(host, "HOST/data")), "env", host.root, EnvironmentSpec(), watched=False
+    )
+    (denial,) = host.judge("", OwnMounts()).judge(wanted)
+    assert denial.message.endswith("mount it there at the same path, and list it in the policy")
+
+
 def test_in_a_container_the_socket_and_the_shared_directory_are_those_of_the_host(host: Host) -> None:
     pairs = (("/var/run/d.sock", str(host.socket)), ("/srv/state", str(host.state)))
     judge = host.judge("hostPaths: [{path: /}]", OwnMounts(pairs))
