@@ -82,7 +82,10 @@ class OwnMounts:
     @property
     def blind(self) -> str:
         """Without a mount of it."""
-        return "the controller's container does not see it; mount it there at the same path, and list it in the policy"
+        return (
+            "the controller's container does not see it; mount it there at the same path, and list it in "
+            "the policy"
+        )
 
     def here(self, path: str) -> str | None:
         """By the mount that is nearest to the path."""
