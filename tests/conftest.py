@@ -39,6 +39,8 @@ NOT_CONTAINED = {
     "test_demo.py": "starts a controller of its own; E2E_DEMO_IMAGE has it in a container",
 }
 """Scenarios that are about another way to run the controller, and why."""
+IS_BESIDE = not os.environ.get(CONTAINED, "unix:").startswith("unix:")
+"""Whether the tests are in a container, too."""
 SECONDS_TO_SETTLE = 20.0
 ENGINE_SECONDS = 20
 _state = pytest.StashKey[Path]()

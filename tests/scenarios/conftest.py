@@ -40,13 +40,17 @@ def environment(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A self-signed certificate with its key, made by the machine's own openssl."""
-    if not shutil.which("openssl"):
-        pytest.skip("no openssl here")
+def openssl() -> str:
+    """The machine's own."""
+    return shutil.which("openssl") or pytest.skip("no openssl here")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory, openssl: str) -> str:
+    """A self-signed certificate with its key."""
     folder = tmp_path_factory.mktemp("tls")
     command = [
-        "openssl",
+        openssl,
         "req",
         "-x509",
         "-newkey",

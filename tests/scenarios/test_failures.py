@@ -8,6 +8,7 @@ from controllers import Controller
 
 import e2e
 from e2e import LogProbe, Port, Resources, Security, Volume, WaitFailed
+from tests.conftest import IS_BESIDE
 from tests.engine import docker_client
 
 BUSYBOX = "docker.io/library/busybox:1.36"
@@ -38,6 +39,7 @@ def test_an_image_that_must_not_be_pulled(e2e_environment: e2e.Environment) -> N
     assert "imagePullPolicy is Never" in str(error)
 
 
+@pytest.mark.skipif(IS_BESIDE, reason="a port that is taken in here is free on the host")
 def test_a_taken_host_port(e2e_environment: e2e.Environment) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]

@@ -78,11 +78,11 @@ def test_what_is_counted_over_a_restart(e2e_environment: e2e.Environment) -> Non
 
 
 @pytest.fixture
-def tls(tmp_path: Path) -> dict[str, str]:
-    """A key and its self-signed certificate for `secure`, made by the machine's own openssl."""
+def tls(tmp_path: Path, openssl: str) -> dict[str, str]:
+    """A key and its self-signed certificate for `secure`."""
     request = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=secure -addext subjectAltName=DNS:secure"
     files = {name: tmp_path / f"{name}.pem" for name in ("key", "cert")}
-    command = ["openssl", *request.split(), "-keyout", str(files["key"]), "-out", str(files["cert"])]
+    command = [openssl, *request.split(), "-keyout", str(files["key"]), "-out", str(files["cert"])]
     subprocess.run(command, check=True, capture_output=True)
     return {name: path.read_text() for name, path in files.items()}
 

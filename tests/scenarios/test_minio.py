@@ -15,11 +15,11 @@ CA = "/etc/minio/ca.pem"
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> e2edb.Certificate:
-    """Signed by itself, for `minio-1` and this machine; made by the machine's own openssl."""
+def certificate(tmp_path_factory: pytest.TempPathFactory, openssl: str) -> e2edb.Certificate:
+    """Signed by itself, for `minio-1` and this machine."""
     folder = tmp_path_factory.mktemp("tls")
     command = [
-        "openssl",
+        openssl,
         "req",
         "-x509",
         "-newkey",

@@ -105,7 +105,7 @@ def up(*arguments: str | Path) -> Iterator[Up]:
 
 def test_what_files_say_is_followed_until_the_interrupt(environment: str, folder: Path) -> None:
     with up(folder, "--env", environment) as run:
-        address = run.shows(r"web: ready \(.*start .*\)  http=(127\.0\.0\.1:\d+)\n")[1]
+        address = run.shows(r"web: ready \(.*start .*\)  http=([\d.]+:\d+)\n")[1]
         assert httpx.get(f"http://{address}/", trust_env=False).text == "one"
         assert f"{environment} +web" not in run.text
 
@@ -200,7 +200,7 @@ def test_in_a_terminal_it_is_a_table_and_ctrl_c_ends_it(environment: str, folder
     os.close(theirs)
     run = Up(process, ours)
     try:
-        run.shows(r"✓\S*  web  .* ready .*http=127\.0\.0\.1:\d+.*\r\n.*Ctrl\+C deletes everything")
+        run.shows(r"✓\S*  web  .* ready .*http=[\d.]+:\d+.*\r\n.*Ctrl\+C deletes everything")
         os.write(ours, b"\x03")
         assert run.ends() == 0, run.text
     finally:

@@ -113,7 +113,7 @@ class Standpoints:
             return Standpoint(self._guests, problem=str(error))
         if guest is None:
             return self._stranger(place, peer)
-        if peer and not guest.on_host_network and peer not in addresses:
+        if not (guest.on_host_network or peer in ("", *addresses) or self._is_inside_own(guest, peer)):
             raise _not_proven(guest, peer)
         return Standpoint(self._guests, guest)
 
@@ -123,6 +123,12 @@ class Standpoints:
             return guest.addresses
         holder = await self._driver.find_guest([guest.network_of])
         return holder.addresses if holder else frozenset()
+
+    def _is_inside_own(self, guest: Guest, peer: str) -> bool:
+        """Whether it shares this process' network, where all connections over loopback come from."""
+        own = self._info.own
+        shares = own is not None and guest.network_of == own.network_of
+        return shares and ipaddress.ip_address(peer).is_loopback
 
     def _stranger(self, place: CallerPlace, peer: str) -> Standpoint:
         """One in a container that the engine does not know."""

@@ -189,6 +189,15 @@ class TestOverTcp:
     async def test_proven_by_the_network_that_it_shares(self) -> None:
         assert (await self.standpoint("ipv4:172.18.0.9:1", f"container {SIDE.id}")).guest == SIDE
 
+    @pytest.mark.parametrize("guest", [TEST, SIDE])
+    async def test_beside_the_controller_itself_loopback_proves_it(self, guest: Guest) -> None:
+        for peer in ("ipv4:127.0.0.1:1", "ipv6:%5B::1%5D:1"):
+            assert (await self.standpoint(peer, f"container {guest.id}", own=TEST)).guest == guest
+        with pytest.raises(InvalidArgument, match="no address of"):
+            await self.standpoint(
+                "ipv4:127.0.0.1:1", f"container {TEST.id}", own=replace(TEST, network_of="6" * 64)
+            )
+
     @pytest.mark.parametrize(
         "peer", ["ipv4:172.18.0.1:4711", "ipv4:127.0.0.1:1", "ipv6:%5Bfe80::1%25eth0%5D:9"]
     )
