@@ -36,7 +36,7 @@ run-example: engine ## Thanos, monitored and traced, with its pages in the brows
 	@$(BIN)/python tools/images.py $(EXAMPLE_IMAGES)
 	@$(BIN)/python examples/thanos/standalone.py
 
-test: images image other-engines ## all tests, on the real engine (WORKERS=4, PYTEST_ARGS=-x)
+test: images image packages-for-tests ## all tests, on the real engine (WORKERS=4, PYTEST_ARGS=-x)
 	$(BIN)/pytest -n $(WORKERS) tests $(PYTEST_ARGS)
 
 test-image: images ## the scenarios with the controller in a container, from here and from a container (PYTEST_ARGS=-x)
@@ -86,8 +86,8 @@ images: engine ## every image that the tests run: pulled, or built where no regi
 image: engine ## the controller's image, as e2e-controller:dev (IMAGE_ARGS="--base ... --tag ...")
 	@$(BIN)/python tools/image.py $(IMAGE_ARGS)
 
-other-engines: engine
-	@$(BIN)/python tools/other_engines.py
+packages-for-tests: engine
+	@$(BIN)/python tools/packages_for_tests.py
 
 engine: environment ## a container engine that answers
 	@$(BIN)/python tools/engine.py

@@ -1,4 +1,4 @@
-"""Debian's packages for the tests of other ways to an engine: Podman, and ssh to another machine.
+"""Debian's packages for tests: of other ways to an engine (Podman, ssh), and of Compose files.
 
 Only on a machine whose engine these tools have set up, too; elsewhere, and where the packages cannot be had,
 those tests are skipped. Exit code: 0.
@@ -13,11 +13,12 @@ from pathlib import Path
 from setup import debian, dockerd
 from setup.locks import LockTimeoutError, exclusive
 
-# The last two give containers names.
+# Podman's last two give containers names.
 PACKAGES = {
     "sshd": ["openssh-server"],
     "podman": ["podman", "netavark", "aardvark-dns"],
     "ip": ["iproute2"],
+    "docker-compose": ["docker-compose"],
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 LOCK_TIMEOUT = 900
@@ -32,9 +33,9 @@ def main() -> int:
             missing = [name for program, names in PACKAGES.items() if not _is_here(program) for name in names]
             if missing:
                 with _no_service_starts():
-                    debian.install(missing, "tests of other ways to an engine")
+                    debian.install(missing, "tests")
     except (debian.PackageError, LockTimeoutError, OSError) as error:
-        print(f"tests of other ways to an engine are skipped: {error}", file=sys.stderr)
+        print(f"tests that need {', '.join(PACKAGES)} are skipped: {error}", file=sys.stderr)
     return 0
 
 
