@@ -20,7 +20,7 @@ DENIED = [
     ("capabilities", {"security": Security(capabilities=("SYS_ADMIN",))}),
     ("hostNamespaces", {"security": Security(userns="host")}),
     ("hostPaths", {"volumes": [Volume(source="/", target="/host", read_only=True)]}),
-    ("hostPaths", {"volumes": [Volume(source="/proc/self/root/etc", target="/host")]}),
+    ("hostPaths", {"volumes": [Volume(source="/proc/self/root", target="/host")]}),
     ("hostPaths", {"volumes": [Volume(source="/var/run/docker.sock", target="/s")]}),
 ]
 
