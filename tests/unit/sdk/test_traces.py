@@ -1,6 +1,7 @@
 """Traces: Jaeger's answers read, waits, and what a wait in vain tells."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -193,8 +194,8 @@ def test_a_wait_in_vain_tells_which_services_there_are(traces: Traces, jaeger: J
     with pytest.raises(WaitTimeout) as raised:
         traces.wait("querry-1", timeout=0.3)
     first, numbers, services = str(raised.value).splitlines()
-    assert first.startswith("traces of querry-1 at jaeger did not become greater_or_equal(1): waited 0.")
-    assert numbers.startswith("  number of traces: +0.0s 0; looked ")
+    assert first.startswith("traces of querry-1 at jaeger did not become greater_or_equal(1): waited ")
+    assert re.match(r"  number of traces: \+[\d.]+s 0; looked ", numbers)
     assert services == "  services that jaeger knows: query-1, prometheus, sidecar-1"
     jaeger.services = []
     with pytest.raises(WaitTimeout, match="no spans have reached jaeger yet"):
