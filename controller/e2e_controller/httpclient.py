@@ -27,7 +27,9 @@ class LazySession:
         if self._session is None:
             import aiohttp
 
-            connector = aiohttp.TCPConnector(
+            from e2e_controller.connector import Connector
+
+            connector = Connector(
                 ssl=False, limit=0, force_close=not self._keep_alive, happy_eyeballs_delay=None
             )
             self._session = aiohttp.ClientSession(

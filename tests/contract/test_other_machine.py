@@ -5,7 +5,7 @@ import os
 import subprocess
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -186,6 +186,33 @@ async def test_a_machine_that_vanishes_is_missed(
             pass
     assert await driver.inspect(KEY) is None
     await events.aclose()  # type: ignore[attr-defined]
+
+
+async def test_its_end_waits_for_no_good_bye(
+    url: str, make_driver: MakeDriver, machine: OtherMachine
+) -> None:
+    """Connections of streams, ended while the machine is away, are closed with the driver."""
+    before = open_sockets()
+    driver = make_driver(url, call_timeout=30)
+    events = aiter(driver.events())
+    assert (await anext(events)).action == "connected"
+    assert open_sockets() > before
+    set_cable(machine, "down")
+    try:
+        await events.aclose()  # type: ignore[attr-defined]
+        await driver.close()
+        assert open_sockets() <= before
+    finally:
+        set_cable(machine, "up")
+
+
+def open_sockets() -> set[str]:
+    """Of this process."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.add(str(entry.readlink()))
+    return {target for target in found if target.startswith("socket:")}
 
 
 def set_cable(machine: OtherMachine, state: str) -> None:

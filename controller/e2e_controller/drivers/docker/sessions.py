@@ -4,6 +4,7 @@ import socket
 
 import aiohttp
 
+from e2e_controller.connector import Connector
 from e2e_controller.drivers.docker.endpoint import Endpoint
 from e2e_controller.drivers.docker.sockets import keep_alive
 
@@ -14,7 +15,7 @@ def open_session(endpoint: Endpoint, connect_timeout: float) -> aiohttp.ClientSe
     if endpoint.socket_path:
         connector = aiohttp.UnixConnector(endpoint.socket_path, limit=0, force_close=True)
     else:
-        connector = aiohttp.TCPConnector(
+        connector = Connector(
             ssl=endpoint.ssl_context() or True, limit=0, force_close=True, socket_factory=_open_socket
         )
     return aiohttp.ClientSession(
