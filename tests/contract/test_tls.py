@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from e2e_controller.drivers.base import (
     ExitCode,
     Output,
 )
+from tests.certificates import Authority
 from tests.contract import proxies
 from tests.contract.bench import Bench, MakeDriver, finish
 
@@ -20,19 +20,9 @@ from tests.contract.bench import Bench, MakeDriver, finish
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CA, and with its signature certificates of server and client; as `docker` wants them named."""
     folder = tmp_path_factory.mktemp("certificates")
-    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-
-    def run(*command: str) -> None:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-    try:
-        run(*new, "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=e2e test CA")
-    except FileNotFoundError:
-        pytest.skip("needs openssl")
-    signed = ("-CA", "ca.pem", "-CAkey", "ca-key.pem")
-    name = ("-addext", "subjectAltName=IP:127.0.0.1")
-    run(*new, *signed, "-keyout", "server-key.pem", "-out", "server.pem", "-subj", "/CN=engine", *name)
-    run(*new, *signed, "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=client")
+    authority = Authority(folder)
+    authority.issue("server", "127.0.0.1")
+    authority.issue("", "client")
     return folder
 
 
@@ -40,7 +30,7 @@ def server_context(certificates: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.pem"))
     context.verify_mode = ssl.CERT_REQUIRED
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # as Go's TLS: a bare end of TCP is an end
-    context.load_cert_chain(certificates / "server.pem", certificates / "server-key.pem")
+    context.load_cert_chain(certificates / "server-cert.pem", certificates / "server-key.pem")
     return context
 
 

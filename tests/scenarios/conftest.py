@@ -2,8 +2,6 @@
 
 import os
 import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,8 @@ from pathlib import Path
 import pytest
 from commands import e2e, engine_has
 from controllers import Controller, start_controller
+
+from tests.certificates import self_signed
 
 
 @pytest.fixture
@@ -40,27 +40,6 @@ def environment(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def openssl() -> str:
-    """The machine's own."""
-    return shutil.which("openssl") or pytest.skip("no openssl here")
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory, openssl: str) -> str:
+def certificate() -> str:
     """A self-signed certificate with its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = [
-        openssl,
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "1",
-        "-subj",
-        "/CN=secure",
-    ]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(command, check=True, capture_output=True)
-    return (folder / "key.pem").read_text() + (folder / "cert.pem").read_text()
+    return "".join(self_signed("secure"))

@@ -1,9 +1,7 @@
 """Waits on metrics of real programs: several together, over a restart, behind TLS and a password."""
 
-import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from small import web_server
@@ -11,6 +9,7 @@ from small import web_server
 import e2e
 import e2edb
 from e2e import each, equals, greater, greater_or_equal, increased_by, less_or_equal, rate
+from tests.certificates import self_signed
 
 # Of "scrape-me".
 _BCRYPT = "$2b$04$9/6BcoHWfhMkao1p.oNowuwXPlg9cQFdeNZB4mCly1t9D.Pp7FuV."
@@ -77,17 +76,9 @@ def test_what_is_counted_over_a_restart(e2e_environment: e2e.Environment) -> Non
     prometheus.wait_sum_metrics(each_once, "prometheus_ready", "prometheus_build_info", stable_for=0.2)
 
 
-@pytest.fixture
-def tls(tmp_path: Path, openssl: str) -> dict[str, str]:
-    """A key and its self-signed certificate for `secure`."""
-    request = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=secure -addext subjectAltName=DNS:secure"
-    files = {name: tmp_path / f"{name}.pem" for name in ("key", "cert")}
-    command = [openssl, *request.split(), "-keyout", str(files["key"]), "-out", str(files["cert"])]
-    subprocess.run(command, check=True, capture_output=True)
-    return {name: path.read_text() for name, path in files.items()}
+def test_a_page_behind_tls_and_a_password(e2e_environment: e2e.Environment) -> None:
+    tls = self_signed("secure")
 
-
-def test_a_page_behind_tls_and_a_password(e2e_environment: e2e.Environment, tls: dict[str, str]) -> None:
     def metrics(password: str, trust: e2e.Tls | None) -> e2e.Metrics:
         user = e2e.BasicAuth(username="e2e", password=password)
         return e2e.Metrics(port="https", scheme="https", basic_auth=user, tls=trust)
@@ -103,12 +94,12 @@ def test_a_page_behind_tls_and_a_password(e2e_environment: e2e.Environment, tls:
         files={
             "/etc/prometheus/e2e.yml": "global: {}\n",
             "/etc/prometheus/tls/web.yml": _WEB_CONFIG,
-            "/etc/prometheus/tls/cert.pem": tls["cert"],
-            "/etc/prometheus/tls/key.pem": tls["key"],
+            "/etc/prometheus/tls/cert.pem": tls.certificate,
+            "/etc/prometheus/tls/key.pem": tls.key,
         },
         ports={"https": 9090},
         readiness=e2e.TcpProbe(port="https"),
-        metrics=metrics("scrape-me", e2e.Tls(ca=tls["cert"])),
+        metrics=metrics("scrape-me", e2e.Tls(ca=tls.certificate)),
     )
     secure.start_and_wait_ready()
     secure.wait_sum_metrics(greater(0), "prometheus_build_info")
@@ -119,7 +110,7 @@ def test_a_page_behind_tls_and_a_password(e2e_environment: e2e.Environment, tls:
     with pytest.raises(e2e.WaitTimeout, match="401 Unauthorized") as refused:
         secure.wait_sum_metrics(greater(0), "prometheus_build_info", timeout=1)
     assert "not-this-one" not in str(refused.value)
-    secure.update(metrics=metrics("scrape-me", e2e.Tls(ca=tls["cert"], server_name="another")))
+    secure.update(metrics=metrics("scrape-me", e2e.Tls(ca=tls.certificate, server_name="another")))
     with pytest.raises(e2e.WaitTimeout, match="the certificate is not trusted: Hostname mismatch"):
         secure.wait_sum_metrics(greater(0), "prometheus_build_info", timeout=1)
     assert "scrape-me" not in repr(e2e_environment.get("secure").manifest)

@@ -1,7 +1,6 @@
 """MinIO with Thanos' own S3 client: buckets, credentials, and TLS that is verified."""
 
 import ssl
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -10,30 +9,15 @@ import pytest
 import e2e
 import e2edb
 from e2e import greater_or_equal
+from tests.certificates import self_signed
 
 CA = "/etc/minio/ca.pem"
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory, openssl: str) -> e2edb.Certificate:
+def certificate() -> e2edb.Certificate:
     """Signed by itself, for `minio-1` and this machine."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = [
-        openssl,
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=minio-1",
-    ]
-    command += ["-addext", "subjectAltName=DNS:minio-1,IP:127.0.0.1"]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(command, check=True, capture_output=True)
-    return e2edb.Certificate((folder / "cert.pem").read_text(), (folder / "key.pem").read_text())
+    return e2edb.Certificate(*self_signed("minio-1", "127.0.0.1"))
 
 
 def listing(env: e2e.Environment, name: str, config: object, files: dict[str, str] | None = None) -> e2e.Job:

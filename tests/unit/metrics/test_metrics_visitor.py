@@ -1,10 +1,8 @@
 """Pages that ask who wants them, and whose certificates are verified; real servers on this machine."""
 
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -13,6 +11,7 @@ from aiohttp.test_utils import TestServer
 from e2e_api.manifests import BasicAuth, Metrics, Tls
 from e2e_api.secrets import MASK
 from e2e_controller.metrics import ScrapeError, Scraper, Visitor, visitor_of
+from tests.certificates import self_signed
 
 TOKEN = "a-very-secret-token-that-is-longer-than-an-error-shows-of-any-answer-" + "x" * 200
 PASSWORD = "correct horse"
@@ -22,13 +21,8 @@ Certificate = tuple[ssl.SSLContext, str]
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """A server's context, and its self-signed certificate for `web`."""
-    folder = tmp_path_factory.mktemp("tls")
-    request = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=web -addext subjectAltName=DNS:web"
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(["openssl", *request.split(), *files], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context, Path(folder / "cert.pem").read_text()
+    made = self_signed("web")
+    return made.server_context(tmp_path_factory.mktemp("tls")), made.certificate
 
 
 @pytest.fixture

@@ -2,13 +2,10 @@
 
 import asyncio
 import contextlib
-import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -16,6 +13,8 @@ import pytest
 from aiohttp import web
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
+
+from tests.certificates import self_signed
 
 from .probe_helpers import Watch
 
@@ -127,16 +126,7 @@ async def test_http_headers(make_watch: MakeWatch, serve: Serve) -> None:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not there to make a certificate")
-    folder: Path = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    request = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=other.example"
-    command = ["openssl", *request.split(), "-keyout", str(key), "-out", str(cert)]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    return context
+    return self_signed("other.example").server_context(tmp_path_factory.mktemp("tls"))
 
 
 async def test_https_with_anybodys_certificate(
