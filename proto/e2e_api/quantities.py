@@ -41,7 +41,9 @@ def format_quantity(number: float) -> str:
     """Writes a number as `64Mi` or `0.5`; `parse_quantity` reads it back."""
     fitting = (unit for unit, power in reversed(_BINARY.items()) if number >= 1 and number % 2**power == 0)
     unit = next(fitting, "")
-    return f"{number / 2 ** _BINARY.get(unit, 0):.15g}{unit}"
+    value = number / 2 ** _BINARY.get(unit, 0)
+    # Of a fraction, fifteen digits: what a float keeps of any number, so that three times 0.1 is 0.3.
+    return f"{int(value) if value.is_integer() else format(value, '.15g')}{unit}"
 
 
 def parse_duration(value: Any) -> float:

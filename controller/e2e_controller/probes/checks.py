@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from e2e_api.manifests import Port
+from e2e_controller.addresses import host_and_port
 from e2e_controller.drivers.base import Container, DriverError, EngineInfo
 
 
@@ -25,7 +26,7 @@ class Target(NamedTuple):
     proxied: bool = False
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
 
 class PolledCheck(ABC):

@@ -13,6 +13,7 @@ from e2e_api.conditions import (
     action_for,
     set_condition,
 )
+from e2e_controller.addresses import host_and_port
 from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import Object, ObjectStatus, Probe, acceptance
 from e2e_controller.probes import ProbeReport
@@ -229,11 +230,10 @@ def _endpoints(desired: Desired | None, container: Container | None) -> dict[str
     if desired is None or container is None or container.phase is not ContainerPhase.RUNNING:
         return {}
     published = container.host_ports if container.host_address else {}
-    host = f"[{container.host_address}]" if ":" in container.host_address else container.host_address
     found = {
         name: published.get(f"{port.container_port}/{port.protocol}") for name, port in desired.ports.items()
     }
-    return {name: f"{host}:{port}" for name, port in found.items() if port}
+    return {name: host_and_port(container.host_address, port) for name, port in found.items() if port}
 
 
 def _last_probe(previous: ObjectStatus, container: Container | None) -> Probe | None:

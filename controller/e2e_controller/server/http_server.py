@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from e2e_controller.addresses import host_and_port
 from e2e_controller.server.callers import ANYBODY, Caller
 from e2e_controller.server.protection import Protection
 
@@ -64,7 +65,7 @@ class HttpServer:
         )
         self._reaping = asyncio.create_task(self._reap())
         bound = self._listener.sockets[0].getsockname()
-        return f"{bound[0]}:{bound[1]}"
+        return host_and_port(bound[0], bound[1])
 
     async def stop(self) -> None:
         """Stops listening."""

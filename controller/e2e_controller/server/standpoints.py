@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from e2e_api.callers import CALLER_HEADER, CallerPlace, read_caller
 from e2e_api.errors import E2EError, InvalidArgument
 from e2e_api.v1 import object_pb2
+from e2e_controller.addresses import host_and_port
 from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Guest
 from e2e_controller.guests import Guests
 from e2e_controller.objects import Object
@@ -79,8 +80,7 @@ class Standpoint:
 def _own_address(object_: Object, endpoint: object_pb2.Endpoint) -> str:
     container = object_.status.container
     address = container.address if container else ""
-    host = f"[{address}]" if ":" in address else address
-    return f"{host}:{endpoint.internal.rpartition(':')[2]}" if address else ""
+    return host_and_port(address, endpoint.internal.rpartition(":")[2]) if address else ""
 
 
 class Standpoints:

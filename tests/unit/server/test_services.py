@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -349,6 +350,17 @@ async def test_the_controllers_own_metrics_and_health(harness: Harness) -> None:
         assert "\ne2e_queue_depth " in page
         for path in ("/healthz", "/readyz"):
             assert (await http.get(base + path)).status == 200
+
+
+async def test_http_on_an_ipv6_address(harness: Harness) -> None:
+    import aiohttp
+
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    async with harness.running(http="[::1]:0"), aiohttp.ClientSession() as http:
+        assert (await http.get(f"http://{harness.manager.http_address}/healthz")).status == 200
 
 
 async def test_readiness_follows_the_engine_at_once(harness: Harness) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from docker.tls import TLSConfig
 
+from e2e_controller.addresses import host_and_port
 from e2e_controller.drivers.base import EngineUnavailable
 
 LOOPBACK = "127.0.0.1"
@@ -86,8 +87,7 @@ class Endpoint:
         """Base URL for an HTTP client that is connected to it already."""
         if self.socket_path:
             return "http://localhost"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http{'s' if self.tls else ''}://{host}:{self.port}"
+        return f"http{'s' if self.tls else ''}://{host_and_port(self.host, self.port)}"
 
     def docker_tls(self) -> TLSConfig | bool:
         """The same certificates, for docker-py."""
