@@ -1,12 +1,13 @@
 """Which manifests count: those that the policy allows, among all that are there."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from e2e_api.conditions import Reason
 from e2e_api.manifests import EnvironmentSpec, Manifest
 from e2e_api.quantities import format_quantity
+from e2e_controller.definitions import Claim
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import (
     CONTAINER_KINDS,
@@ -23,31 +24,6 @@ ROUNDING = 1e-9
 MAX_MESSAGE = 4_000
 _ELSEWHERE = "another environment's workload"
 """Which one is not everybody's business."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What one document says: a manifest for a key, or why it is none."""
-
-    key: Key
-    source: Source
-    manifest: Manifest | None = None
-    rejection: Rejection | None = None
-
-
-def keep_last_good(claim: Claim, old: Claim | None) -> Claim:
-    """A rejected claim leaves the version before it in force."""
-    if claim.rejection is not None and claim.manifest is None and old is not None:
-        return replace(claim, manifest=old.manifest)
-    return claim
-
-
-def merged(claim: Claim | None, conflict: Claim | None) -> Claim | None:
-    """What is said of a File: why it counts for nothing, and what another file had first."""
-    if claim is None or conflict is None or claim.rejection is None or conflict.rejection is None:
-        return claim or conflict
-    message = f"{claim.rejection.message}; {conflict.rejection.message}"
-    return replace(claim, rejection=replace(claim.rejection, message=message))
 
 
 class Admission:

@@ -9,8 +9,9 @@ from e2e_api.conditions import Reason
 from e2e_api.errors import Conflict, E2EError
 from e2e_api.manifests import Environment, Manifest, environment_of, to_document
 from e2e_api.parsing import Document
-from e2e_controller.admission import MAX_MESSAGE, Claim
+from e2e_controller.admission import MAX_MESSAGE
 from e2e_controller.atomic_file import replace_file
+from e2e_controller.definitions import Claim
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import FILE, Rejection, Source

@@ -1,14 +1,14 @@
 """Desired objects and their status. Only the store mutates; everybody else gets frozen values.
 
-Files claim keys. The first file that claims a key keeps it until it lets go; then the next one has it.
-Whatever changes is told to the queue (desired state only) and to the subscribers (everything).
+Files say what is desired. Whatever changes is told to the queue (desired state only) and to the subscribers
+(everything).
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from e2e_api.conditions import Reason
-from e2e_controller.admission import Admission, Claim, keep_last_good, merged
+from e2e_controller.admission import Admission
+from e2e_controller.definitions import Claim, Definitions
 from e2e_controller.dependants import Dependants
 from e2e_controller.drivers.base import Key
 from e2e_controller.events import EventLog
@@ -45,10 +45,7 @@ class Store:
         self._events = events
         self._objects: dict[Key, Object] = {}
         self._by_environment: dict[str, set[Key]] = {}
-        self._files: dict[str, dict[Key, Claim]] = {}
-        self._file_keys: dict[str, Key] = {}
-        self._conflicts: dict[Key, Claim] = {}  # by File key: what the file defines but does not own
-        self._claimants: dict[Key, list[str]] = {}  # paths, in the order in which they came
+        self._definitions = Definitions()
         self._readers = TargetReaders(enqueue)
         self._relations = (Dependants(enqueue), self._readers, self._veil)
         self._pinned: dict[str, int] = {}  # environments that somebody holds
@@ -87,8 +84,7 @@ class Store:
 
     def owner(self, key: Key) -> Source | None:
         """The file that defines the key."""
-        paths = self._claimants.get(key)
-        return self._files[paths[0]][key].source if paths else None
+        return self._definitions.owner(key)
 
     def subscribe(self, matches: Callable[[Key], bool]) -> Subscription:
         """Collects the keys of objects that change from now on. Close it, or use it as a context."""
@@ -112,34 +108,29 @@ class Store:
         new: dict[Key, Claim] = {}
         for claim in claims:
             new.setdefault(claim.key, claim)
-        old = self._files.get(path, {})
-        self._files[path] = {key: keep_last_good(claim, old.get(key)) for key, claim in new.items()}
-        self._file_keys[path] = file_key
+        old = self._definitions.set_file(path, file_key, new)
         for key in old.keys() - new.keys():
-            self._release(key, path)
-        for key in sorted(new, key=lambda key: key.kind != ENVIRONMENT):  # whose defaults others have
-            claimants = self._claimants.setdefault(key, [])
-            if path not in claimants:
-                claimants.append(path)
+            self._definitions.release(key, path)
             self._update_desired(key)
-        rivals = {path for key in (*old, *new) for path in self._claimants.get(key, ())}
-        for rival in sorted({path, *rivals}):
-            self._update_conflict(rival)
+        for key in sorted(new, key=lambda key: key.kind != ENVIRONMENT):  # whose defaults others have
+            self._definitions.add(key, path)
+            self._update_desired(key)
+        for rival in sorted({path, *self._definitions.rivals((*old, *new))}):
+            self._update_desired(self._definitions.find_conflict(rival))
         if not new:
-            del self._files[path], self._file_keys[path]
+            self._definitions.remove_file(path)
         if old:
             self._judge_again()
 
     def remove_file(self, path: str) -> None:
         """The file is gone, and with it all that it defined."""
-        if path in self._files:
-            self.set_file(path, self._file_keys[path], ())
+        file_key = self._definitions.file_key(path)
+        if file_key is not None:
+            self.set_file(path, file_key, ())
 
     def reject_file(self, path: str, file_key: Key, rejection: Rejection) -> None:
         """The file cannot be read: what it defined stays, and its status says so."""
-        claims = self._files.get(path, {}).items()
-        kept = [replace(claim, rejection=rejection) for key, claim in claims if key.kind != FILE]
-        self.set_file(path, file_key, [*kept, Claim(file_key, rejection.source, rejection=rejection)])
+        self.set_file(path, file_key, self._definitions.rejected(path, file_key, rejection))
 
     def pin(self, environment: str) -> None:
         """Keeps the environment there while it is held, though it has no objects."""
@@ -191,18 +182,9 @@ class Store:
 
     # Inner workings
 
-    def _release(self, key: Key, path: str) -> None:
-        claimants = self._claimants.get(key, [])
-        if path in claimants:
-            claimants.remove(path)
-        if not claimants:
-            self._claimants.pop(key, None)
-        self._update_desired(key)
-
     def _update_desired(self, key: Key) -> None:
         """Brings the object in line with its first claim."""
-        path = next(iter(self._claimants.get(key, ())), None)
-        claim = merged(self._files[path][key] if path is not None else None, self._conflicts.get(key))
+        claim = self._definitions.claim(key)
         current = self._objects.get(key)
         claim = self.admission.admitted(claim, current) if claim else None
         if claim is None and not self.is_implied(key):
@@ -244,7 +226,7 @@ class Store:
     def _judge_again(self) -> None:
         """Something is gone: what was denied because of others has its chance, in the order of coming."""
         for key in tuple(self.admission.waiting):
-            if key in self._claimants:
+            if key in self._definitions:
                 self._update_desired(key)
             else:
                 del self.admission.waiting[key]
@@ -299,19 +281,3 @@ class Store:
     def _notify(self, key: Key) -> None:
         for subscription in self._subscriptions:
             subscription.push(key)
-
-    def _update_conflict(self, path: str) -> None:
-        """Tells of keys that the file defines but another file had first."""
-        file_key = self._file_keys[path]
-        lost = [c for key, c in self._files[path].items() if self._claimants[key][0] != path]
-        messages = [
-            f"{claim.source} defines {claim.key} too, but {self.owner(claim.key)} has it already; "
-            "rename or remove one of them"
-            for claim in lost
-        ]
-        if messages:
-            rejection = Rejection(Reason.CONFLICT, "; ".join(messages[:10]), lost[0].source)
-            self._conflicts[file_key] = Claim(file_key, lost[0].source, rejection=rejection)
-        else:
-            self._conflicts.pop(file_key, None)
-        self._update_desired(file_key)

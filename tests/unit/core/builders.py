@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from e2e_api.manifests import ContainerManifest, Environment, Job, Workload
-from e2e_controller.admission import Claim
+from e2e_controller.definitions import Claim
 from e2e_controller.drivers.base import Container, ContainerPhase, Key
 from e2e_controller.objects import FILE, WORKLOAD, Object, Rejection, Source
 
