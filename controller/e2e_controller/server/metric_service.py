@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from e2e_api.errors import InvalidArgument, Unavailable, WaitFailed, WaitTimeout
@@ -12,7 +11,7 @@ from e2e_api.quantities import format_duration
 from e2e_api.v1 import metric_service_pb2 as pb
 from e2e_api.v1 import metric_service_pb2_grpc
 from e2e_controller.drivers.base import Key
-from e2e_controller.metrics import History, LabelMatcher, Page, Sample, ScrapeError, Scraper, series, watch
+from e2e_controller.metrics import LabelMatcher, Page, Sample, ScrapeError, Scraper, series
 from e2e_controller.metrics.messages import (
     baseline_to_proto,
     baselines_from_proto,
@@ -26,9 +25,8 @@ from e2e_controller.metrics.messages import (
 from e2e_controller.offload import offload
 from e2e_controller.server.access import Access, time_limit
 from e2e_controller.server.convert import key_from_proto
-from e2e_controller.server.evidence import Seen, metric_failure
 from e2e_controller.server.metric_targets import EndedError, Instances, find_instances
-from e2e_controller.server.metric_waits import MetricWait
+from e2e_controller.server.metric_waits import MetricWait, MetricWatch
 
 _MOST_KEYS = 1000
 
@@ -49,33 +47,21 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         _check_time("stable_for", expectation.window + stable_for, limit)
         instances = await self._instances(keys)
         wait = MetricWait(instances, selection, expectation, stable_for, baselines)
-        try:
-            async with asyncio.timeout_at(limit):
-                sample = await instances.unless_ended(wait.run())
-        except TimeoutError:
-            text, details = wait.text("not in time"), [await wait.evidence()]
-            raise WaitTimeout(text, reason="Timeout", details=details) from None
-        except EndedError as error:
-            details = [await wait.evidence(error.object)]
-            raise WaitFailed(wait.text(str(error)), reason=error.reason, details=details) from None
+        async with _told(wait), asyncio.timeout_at(limit):
+            sample = await instances.unless_ended(wait.run())
         return pb.WaitMetricsResponse(sample=sample_to_proto(sample))
 
     async def WatchMetrics(
         self, request: pb.WatchMetricsRequest, context: Any
     ) -> AsyncIterator[pb.WatchMetricsResponse]:
+        limit = time_limit(context)
         keys, selection = _keys(request.selection), selection_from_proto(request.selection)
-        instances, history = await self._instances(keys), History()
-        async with aclosing(watch(partial(instances.look, selection))) as samples:
+        watched = MetricWatch(await self._instances(keys), selection)
+        async with aclosing(watched.differing()) as samples:
             while True:
-                try:
-                    sample = await instances.unless_ended(anext(samples))
-                except EndedError as error:
-                    failure = metric_failure("", history, Seen(), error.object)
-                    raise WaitFailed(
-                        f"{instances}: {error}", reason=error.reason, details=[failure]
-                    ) from None
-                if history.add(sample):
-                    yield pb.WatchMetricsResponse(sample=sample_to_proto(sample))
+                async with _told(watched), asyncio.timeout_at(limit):
+                    sample = await anext(samples)
+                yield pb.WatchMetricsResponse(sample=sample_to_proto(sample))
 
     async def SumMetrics(self, request: pb.SumMetricsRequest, context: Any) -> pb.SumMetricsResponse:
         sample = await self._look(request.selection)
@@ -121,6 +107,19 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
             return await target.fetch()
         except ScrapeError as error:
             raise _scrape_failed(instances, str(error)) from error
+
+
+@asynccontextmanager
+async def _told(watched: MetricWatch) -> AsyncIterator[None]:
+    """Where its block is not done in time, or cannot be any more, whoever waits is told with the evidence."""
+    try:
+        yield
+    except TimeoutError:
+        text, details = watched.text("not in time"), [await watched.evidence()]
+        raise WaitTimeout(text, reason="Timeout", details=details) from None
+    except EndedError as error:
+        details = [await watched.evidence(error.object)]
+        raise WaitFailed(watched.text(str(error)), reason=error.reason, details=details) from None
 
 
 def _keys(selection: pb.MetricSelection) -> list[Key]:

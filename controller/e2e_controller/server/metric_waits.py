@@ -1,7 +1,7 @@
 """One wait for metrics: how it is judged, and what is told when it was in vain."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from itertools import chain, islice
@@ -12,6 +12,7 @@ from e2e_api.quantities import format_duration
 from e2e_api.v1 import metric_service_pb2 as pb
 from e2e_controller.metrics import (
     AbsentMetric,
+    AbsentPolicy,
     Baseline,
     Changes,
     Expectation,
@@ -40,40 +41,24 @@ _MOST_LISTED = 10
 _HINT_SECONDS = 0.1
 
 
-class MetricWait:
-    """One wait's state. `stable_for` is how many seconds the expectation must hold without a break.
+class MetricWatch:
+    """What was seen at some workloads, and the evidence where it is not what somebody waits for."""
 
-    An increase is counted from the `baselines`, by workload; from the begin where there is none.
-    """
-
-    def __init__(
-        self,
-        instances: Instances,
-        selection: Selection,
-        expectation: Expectation,
-        stable_for: float,
-        baselines: Mapping[str, Baseline],
-    ) -> None:
+    def __init__(self, instances: Instances, selection: Selection) -> None:
         self._instances = instances
         self._selection = selection
-        self._expectation = expectation
-        self._stable_for = stable_for
-        self._stability = Stability(stable_for)
         self._history = History()
-        self._changes: Changes | None = None
-        if expectation.measure is not Measure.VALUE:
-            self._changes = Changes(Increases(utc_now(), instances.origins, baselines), expectation.window)
 
-    async def run(self) -> Sample:
-        """The first sample that is as expected, for as long as was asked."""
-        clock = asyncio.get_running_loop().time
+    async def differing(self) -> AsyncGenerator[Sample, None]:
+        """Each sample that differs from the one before. Raises `EndedError`, and `NotFound` where asked."""
         async with aclosing(watch(partial(self._instances.look, self._selection))) as samples:
-            async for seen in samples:
-                sample = self._changes.measured(seen, clock()) if self._changes else seen
-                self._history.add(sample)
-                if self._stability.add(await self._holds(sample), clock()):
-                    return sample
-        raise AssertionError("watching metrics never ends by itself")
+            while True:
+                sample = await self._instances.unless_ended(anext(samples))
+                differs = self._history.add(sample)
+                if self._selection.absent is AbsentPolicy.FAIL:
+                    await self._check_there(sample)
+                if differs:
+                    yield sample
 
     def text(self, how: str) -> str:
         """What was waited for, and why it did not come."""
@@ -95,25 +80,30 @@ class MetricWait:
             label_misses=tuple(dict.fromkeys(miss for _, found in hints for miss in found.label_misses)),
             matched=tuple(matched),
             matched_count=max(len(matched), sum(sum_.series for sum_ in last.sums) if last else 0),
-            longest_held=self._stability.longest if self._stable_for else None,
+            longest_held=self._longest_held,
         )
         return metric_failure(self._words, self._history, seen, ended or self._instances.in_the_way)
 
+    async def _check_there(self, sample: Sample) -> None:
+        """Raises `NotFound` where a metric is absent."""
+        if missing := [sum_.name for sum_ in sample.sums if sum_.value is None]:
+            raise await self._absent(sample, AbsentMetric(missing))
+
+    async def _absent(self, sample: Sample, error: AbsentMetric) -> NotFound:
+        message = f"{_without(sample, error.names) or self._instances}: {error}"
+        return NotFound(message, reason="AbsentMetric", details=[await self.evidence()])
+
     @property
     def _words(self) -> str:
-        stable = f" for {format_duration(self._stable_for)} without a break" if self._stable_for else ""
-        return f"{self._expectation}{stable}"
+        return "as the caller expects"
 
-    async def _holds(self, sample: Sample) -> bool:
-        """Whether the sample is as expected; a failed scrape is not. Raises `NotFound`."""
-        if sample.error:
-            return False
-        try:
-            return self._expectation.holds(sample.sums, self._selection.absent)
-        except AbsentMetric as error:
-            details = [await self.evidence()]
-            message = f"{_without(sample, error.names) or self._instances}: {error}"
-            raise NotFound(message, reason="AbsentMetric", details=details) from error
+    @property
+    def _longest_held(self) -> float | None:
+        return None
+
+    def _worth_telling(self, sum_: Sum) -> Iterator[tuple[SeriesKey, float]]:
+        """The series of a sum, in the order in which they are told."""
+        return iter(sum_.values.items())
 
     async def _all_hints(self) -> list[tuple[MetricTarget, Hints]]:
         """What the pages say, as far as there is time: whoever waits is about to give up."""
@@ -140,10 +130,63 @@ class MetricWait:
         workload = target.key.name if len(self._instances.all) > 1 else ""
         most = max(1, _MOST_LISTED // (len(self._instances.all) * len(hints.sums) or 1))
         for sum_ in hints.sums:
-            for series, value in islice(self._culprits_first(sum_), most):
+            for series, value in islice(self._worth_telling(sum_), most):
                 yield matched_to_proto(sum_.name, series, value, workload)
 
-    def _culprits_first(self, sum_: Sum) -> Iterator[tuple[SeriesKey, float]]:
+
+class MetricWait(MetricWatch):
+    """One wait's state. `stable_for` is how many seconds the expectation must hold without a break.
+
+    An increase is counted from the `baselines`, by workload; from the begin where there is none.
+    """
+
+    def __init__(
+        self,
+        instances: Instances,
+        selection: Selection,
+        expectation: Expectation,
+        stable_for: float,
+        baselines: Mapping[str, Baseline],
+    ) -> None:
+        super().__init__(instances, selection)
+        self._expectation = expectation
+        self._stable_for = stable_for
+        self._stability = Stability(stable_for)
+        self._changes: Changes | None = None
+        if expectation.measure is not Measure.VALUE:
+            self._changes = Changes(Increases(utc_now(), instances.origins, baselines), expectation.window)
+
+    async def run(self) -> Sample:
+        """The first sample that is as expected, for as long as was asked."""
+        clock = asyncio.get_running_loop().time
+        async with aclosing(watch(partial(self._instances.look, self._selection))) as samples:
+            async for seen in samples:
+                sample = self._changes.measured(seen, clock()) if self._changes else seen
+                self._history.add(sample)
+                if self._stability.add(await self._holds(sample), clock()):
+                    return sample
+        raise AssertionError("watching metrics never ends by itself")
+
+    @property
+    def _words(self) -> str:
+        stable = f" for {format_duration(self._stable_for)} without a break" if self._stable_for else ""
+        return f"{self._expectation}{stable}"
+
+    @property
+    def _longest_held(self) -> float | None:
+        return self._stability.longest if self._stable_for else None
+
+    async def _holds(self, sample: Sample) -> bool:
+        """Whether the sample is as expected; a failed scrape is not. Raises `NotFound`."""
+        if sample.error:
+            return False
+        try:
+            return self._expectation.holds(sample.sums, self._selection.absent)
+        except AbsentMetric as error:
+            raise await self._absent(sample, error) from error
+
+    def _worth_telling(self, sum_: Sum) -> Iterator[tuple[SeriesKey, float]]:
+        """Those that are not as expected come first, where each must be."""
         expectation = self._expectation
         if not expectation.each or expectation.measure is not Measure.VALUE:
             return iter(sum_.values.items())

@@ -55,6 +55,9 @@ class MetricSums:
             raise InvalidArgument("give at least one workload")
         if not names:
             raise InvalidArgument("give at least one metric name")
+        for name in names:
+            if not isinstance(name, str):
+                raise InvalidArgument(f"expected the name of a metric, not {name!r}")
         keys = [session.key(name) for name in workloads]
         self._session = session
         self._names = names
@@ -86,6 +89,8 @@ class MetricSums:
         self, expectation: Expectation | Judge, *, stable_for: float = 0.0, timeout: float | None = None
     ) -> Sums:
         """Waits until the sums are as expected, for `stable_for` seconds without a break."""
+        if not callable(expectation):
+            raise InvalidArgument(f"expected an expectation such as equals(5), not {expectation!r}")
         seconds = self._session.seconds(timeout)
         if stable_for and not 0 <= stable_for < seconds:
             wanted = f"expected seconds below the timeout ({seconds:g})"
@@ -139,7 +144,8 @@ class MetricSums:
         method = transport.metrics.WatchMetrics
         interval = min(_ASK_AGAIN, stable_for or _ASK_AGAIN)
         try:
-            with transport.repeating(method, request, seconds, interval) as responses:
+            limit = seconds + DEADLINE_MARGIN
+            with transport.repeating(method, request, limit, interval) as responses:
                 for response in responses:
                     sample = response.sample
                     if not history or history[-1] is not sample:

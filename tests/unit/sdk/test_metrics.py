@@ -147,6 +147,37 @@ def test_many_changes_are_all_judged_in_order(web: Workload, controller: FakeCon
     assert asked == values
 
 
+def test_a_callable_in_vain_has_the_controllers_evidence(web: Workload, controller: FakeController) -> None:
+    def in_vain(_: Any) -> Iterator[Any]:
+        yield pb.WatchMetricsResponse(sample=sample(a=1.0))
+        failure = pb.MetricFailure(history=[sample(a=1.0)], scrapes=7, similar=["b"])
+        raise WaitTimeout("not in time", reason="Timeout", details=[failure])
+
+    controller.answers["WatchMetrics"] = in_vain
+    with pytest.raises(WaitTimeout) as late:
+        web.wait_sum_metrics(lambda value: value > 20, "a")
+    text = str(late.value)
+    assert text.count("a = 1") == 1
+    assert text.endswith("\n  names on the page like it: b\n  looked 7 times")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((5, "a"), r"expected an expectation such as equals\(5\), not 5"),
+        ((None, "a"), "not None"),
+        (("a", equals(5)), r"expected the name of a metric, not equals\(5\)"),
+        ((equals(5), ["a", "b"]), r"expected the name of a metric, not \['a', 'b'\]"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(
+    web: Workload, controller: FakeController, arguments: Any, problem: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=problem):
+        web.wait_sum_metrics(*arguments)
+    assert not controller.asked(pb.WatchMetricsRequest)
+
+
 def test_a_callable_that_raises_is_the_callers(web: Workload, controller: FakeController) -> None:
     controller.answers["WatchMetrics"] = watch(sample(a=1.0))
     with pytest.raises(ZeroDivisionError):
@@ -173,12 +204,14 @@ def test_the_history_of_what_is_judged_here_is_told(web: Workload, controller: F
 def test_what_is_judged_here_has_as_much_time_as_was_given(web: Workload, controller: FakeController) -> None:
     def never(_: Any) -> Iterator[Any]:
         yield pb.WatchMetricsResponse(sample=sample(a=1.0))
-        time.sleep(0.5)
+        time.sleep(1)
 
     controller.answers["WatchMetrics"] = never
-    with pytest.raises(WaitTimeout, match=r"waited 0\.2 s") as raised:
+    controller.deadlines.clear()
+    with pytest.raises(WaitTimeout, match=r"a of web did not become as the lambda.*: waited") as raised:
         web.wait_sum_metrics(lambda value: value > 20, "a", timeout=0.2)
     assert raised.value.reason == "Timeout"
+    assert 0.2 < controller.deadlines[0] <= 0.4 + 0.1  # what is over it is for the controller's evidence
     for wrong in (-1.0, float("nan")):
         with pytest.raises(InvalidArgument, match="timeout: expected seconds, 0 or more"):
             web.wait_sum_metrics(equals(1), "a", timeout=wrong)

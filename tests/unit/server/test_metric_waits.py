@@ -304,6 +304,38 @@ async def test_a_timeout_tells_which_series_match_and_what_may_have_been_meant(
     ]
 
 
+async def test_a_watch_in_vain_has_the_same_evidence(client: Client, page: MetricsPage) -> None:
+    """What only the caller can judge is no reason to tell it less."""
+    page.text = 'm{code="200"} 1\n'
+    await page.workload(client, "web")
+
+    async def watched(name: str, **more: Any) -> pb.MetricFailure:
+        request = pb.WatchMetricsRequest(selection=wait_for(name, **more).selection)
+
+        async def to_its_end() -> None:
+            async for _ in client.metrics.WatchMetrics(request, timeout=1):
+                pass
+
+        with pytest.raises((WaitTimeout, NotFound)) as raised:
+            await checked(to_its_end())
+        assert raised.value.metrics is not None
+        return raised.value.metrics
+
+    failure = await watched("m")
+    assert [(found.name, dict(found.labels), found.value) for found in failure.matched] == [
+        ("m", {"code": "200"}, 1)
+    ]
+    assert failure.scrapes > len(failure.history) == 1
+    failure = await watched("m", matchers=[matcher("code", "500")])
+    assert [(miss.matcher, list(miss.there)) for miss in failure.label_misses] == [('code="500"', ["200"])]
+    page.text = "requests_total 1\n"
+    assert list((await watched("request_total")).similar) == ["requests_total"]
+    absent = await watched("request_total", absent=pb.ABSENT_POLICY_FAIL)
+    assert (list(absent.similar), absent.scrapes) == (["requests_total"], 1)
+    page.text = "<html>"
+    assert "not a metrics page" in (await watched("m")).history[-1].error
+
+
 async def test_the_last_failed_look_is_told(client: Client, harness: Harness, page: MetricsPage) -> None:
     page.text = "<html>"
     await page.workload(client)
