@@ -57,6 +57,7 @@ class MetricsServer:
         self._network = IPv4Network(subnet)
         self._own = local_address(subnet)
         self._pages = pages
+        self._troubles: dict[str, str] = {}
         try:
             self._server = _Server((self._own, 0), _Handler)
         except OSError as error:
@@ -66,8 +67,11 @@ class MetricsServer:
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="e2e metrics", daemon=True
         )
         self._thread.start()
-        self.trouble = ""
-        """Why a page could not be served at last; empty if it could."""
+
+    @property
+    def trouble(self) -> str:
+        """Why pages could not be served at last; empty if all could."""
+        return "; ".join(tuple(self._troubles.values()))  # at once: requests have threads of their own
 
     @property
     def address(self) -> str:
@@ -91,9 +95,10 @@ class MetricsServer:
         try:
             answer = page(environ, start_response)
         except Exception as error:  # a collector's, which is the user's code
-            self.trouble = f"{path} of this process: {type(error).__name__}: {error}"
-            return _say(start_response, "500 Internal Server Error", f"{self.trouble}\n")
-        self.trouble = ""
+            trouble = f"{path} of this process: {type(error).__name__}: {error}"
+            self._troubles[path] = trouble
+            return _say(start_response, "500 Internal Server Error", f"{trouble}\n")
+        self._troubles.pop(path, None)
         return answer
 
 

@@ -81,7 +81,8 @@ class MetricServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchMetrics(self, request, context):
-        """WatchMetrics sends the values whenever they change, for expectations only the client can judge.
+        """WatchMetrics sends the values whenever they change, for expectations only the client can judge. It ends as
+        WaitMetrics does where that does not come, with the same evidence.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

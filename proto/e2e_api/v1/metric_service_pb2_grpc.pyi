@@ -39,7 +39,9 @@ class MetricServiceStub:
     the error's details.
     """
     WatchMetrics: _grpc.UnaryStreamMultiCallable[_metric_service_pb2.WatchMetricsRequest, _metric_service_pb2.WatchMetricsResponse]
-    """WatchMetrics sends the values whenever they change, for expectations only the client can judge."""
+    """WatchMetrics sends the values whenever they change, for expectations only the client can judge. It ends as
+    WaitMetrics does where that does not come, with the same evidence.
+    """
     SumMetrics: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.SumMetricsRequest, _metric_service_pb2.SumMetricsResponse]
     """SumMetrics scrapes once and returns a sum for each name."""
     GetBaseline: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.GetBaselineRequest, _metric_service_pb2.GetBaselineResponse]
@@ -60,7 +62,9 @@ class MetricServiceAsyncStub(MetricServiceStub):
     the error's details.
     """
     WatchMetrics: _aio.UnaryStreamMultiCallable[_metric_service_pb2.WatchMetricsRequest, _metric_service_pb2.WatchMetricsResponse]  # type: ignore[assignment]
-    """WatchMetrics sends the values whenever they change, for expectations only the client can judge."""
+    """WatchMetrics sends the values whenever they change, for expectations only the client can judge. It ends as
+    WaitMetrics does where that does not come, with the same evidence.
+    """
     SumMetrics: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.SumMetricsRequest, _metric_service_pb2.SumMetricsResponse]  # type: ignore[assignment]
     """SumMetrics scrapes once and returns a sum for each name."""
     GetBaseline: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.GetBaselineRequest, _metric_service_pb2.GetBaselineResponse]  # type: ignore[assignment]
@@ -90,7 +94,9 @@ class MetricServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _metric_service_pb2.WatchMetricsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_metric_service_pb2.WatchMetricsResponse], _abc.AsyncIterator[_metric_service_pb2.WatchMetricsResponse]]:
-        """WatchMetrics sends the values whenever they change, for expectations only the client can judge."""
+        """WatchMetrics sends the values whenever they change, for expectations only the client can judge. It ends as
+        WaitMetrics does where that does not come, with the same evidence.
+        """
 
     @_abc_1.abstractmethod
     def SumMetrics(

@@ -28,7 +28,8 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def server(registry: CollectorRegistry) -> Iterator[MetricsServer]:
-    server = MetricsServer("127.0.0.0/16", {"/metrics": registry_page(registry)})
+    pages = {"/metrics": registry_page(registry), "/other-metrics": registry_page(CollectorRegistry())}
+    server = MetricsServer("127.0.0.0/16", pages)
     yield server
     server.close()
 
@@ -52,7 +53,7 @@ def test_a_peer_reads_the_registry(server: MetricsServer) -> None:
     code, kind, body = get(server)
     assert (code, kind.partition(";")[0]) == (200, "text/plain")
     assert "tests_run_total 3.0\n" in body
-    assert get(server, "/other") == (404, "text/plain", "pages: /metrics\n")
+    assert get(server, "/other") == (404, "text/plain", "pages: /metrics, /other-metrics\n")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,8 @@ def test_a_collector_that_fails_is_told_until_it_does_not(
     collector.broken = True
     assert get(server)[0::2] == (500, "/metrics of this process: ValueError: no such thing\n")
     assert server.trouble == "/metrics of this process: ValueError: no such thing"
+    assert get(server, "/other-metrics")[0] == 200
+    assert server.trouble == "/metrics of this process: ValueError: no such thing"  # of each page by itself
     collector.broken = False
     assert get(server)[0] == 200
     assert server.trouble == ""
