@@ -5,29 +5,24 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from e2e_controller.atomic_file import sweep
 from e2e_controller.claims import attend
 from e2e_controller.collector import Collector
-from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Driver, Key
 from e2e_controller.drivers.docker import DockerDriver
-from e2e_controller.events import EventLog
 from e2e_controller.garbage import Garbage
 from e2e_controller.guests import Guests
 from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
 from e2e_controller.leases import Leases
-from e2e_controller.logs import without_secrets
 from e2e_controller.metrics import Scraper
-from e2e_controller.policy import guarded
 from e2e_controller.probes import Prober
 from e2e_controller.reconcile.reconciler import Reconciler
 from e2e_controller.reconcile.secrets import Secrets
-from e2e_controller.secret_sources import SecretSources, load_key
 from e2e_controller.server.access import Access
 from e2e_controller.server.container_service import ContainerServicer
 from e2e_controller.server.environment_planning import EnvironmentPlanning
@@ -39,23 +34,22 @@ from e2e_controller.server.health_socket import HealthSocket
 from e2e_controller.server.http_server import HttpServer
 from e2e_controller.server.manifest_service import ManifestServicer
 from e2e_controller.server.metric_service import MetricServicer
-from e2e_controller.server.protection import Protection
 from e2e_controller.server.unix_socket import ListenError
 from e2e_controller.server.wait_service import WaitServicer
 from e2e_controller.settings import Settings
 from e2e_controller.shared_folders import SharedFolders
 from e2e_controller.sources import FolderSource
-from e2e_controller.starting import StartError, connect, policing, protecting
-from e2e_controller.state_folder import (
-    StateFolderError,
-    StateLock,
-    controller_id,
-    host_identity,
-    write_controller_id,
+from e2e_controller.starting import (
+    Ground,
+    MakeDriver,
+    StartError,
+    find_ground,
+    secret_sources,
+    start_sources,
 )
+from e2e_controller.state_folder import StateLock, host_identity
 from e2e_controller.store import Store
 from e2e_controller.upkeep import TaskSet, Upkeep
-from e2e_controller.veil import Veil
 from e2e_controller.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -72,13 +66,24 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the services need of what works, but for what the manager keeps."""
+
+    intake: Intake
+    guests: Guests
+    folders: SharedFolders
+    scraper: Scraper
+    reconciler: Reconciler
+
+
 class Manager:
     """One controller."""
 
     def __init__(
         self,
         settings: Settings,
-        make_driver: Callable[[Settings, str, Instruments], Driver] | None = None,
+        make_driver: MakeDriver | None = None,
         now: Callable[[], datetime] = utc_now,
         lock: StateLock | None = None,
     ) -> None:
@@ -135,23 +140,26 @@ class Manager:
         return True
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        settings = self._settings
-        directories = Directories(settings.state_dir.absolute())
-        identity = self._claim(stack, directories)
-        veil = Veil()
-        stack.enter_context(without_secrets(veil.hide))
-        instruments, events = Instruments(), EventLog(self._now, veil.hide_in)
-        protection = protecting(settings, instruments)  # before the engine hears of anything
-        driver = self._make_driver(settings, identity, instruments)
-        stack.push_async_callback(driver.close)
-        info = await connect(driver)
-        judge = policing(settings, info)
-        driver = guarded(driver, judge)
+        ground = await find_ground(stack, self._settings, self._lock, self._make_driver, self._now)
+        parts = self._make_parts(stack, ground)
+        sources = await start_sources(stack, self._settings, parts.intake, ground.directories)
+        parts.reconciler.sweep_notes()
+        stack.push_async_callback(self._tasks.cancel)
+        self._spawn_work(parts.reconciler)
+        stack.callback(self._queue.close)
+        self._leases.recover(self.started, self._settings.recovery_grace)
+        self._server = self._make_server(ground, parts, sources)
+        await self._serve(stack, self._server, ground)
+        stack.push_async_callback(self._leases.close)  # before the server ends the streams that hold them
+        self._spawn_chores(ground)
 
+    def _make_parts(self, stack: AsyncExitStack, ground: Ground) -> _Parts:
+        driver, info, instruments = ground.driver, ground.info, ground.instruments
+        directories, events = ground.directories, ground.events
         queue = self._queue = WorkQueue[Key](group=lambda key: key.environment)
-        store = self._store = Store(queue.add, events, veil, judge)
-        intake = Intake(store, directories, settings.default_environment)
-        leases = self._leases = self._make_leases(store, intake, events, directories, instruments)
+        store = self._store = Store(queue.add, events, ground.veil, ground.judge)
+        intake = Intake(store, directories, self._settings.default_environment)
+        leases = self._leases = self._make_leases(store, intake, ground)
         guests, folders = Guests(driver, info), SharedFolders(directories, info)
         stack.push_async_callback(guests.aclose)
         reach = guests.reach if guests.has_own else None
@@ -159,7 +167,7 @@ class Manager:
         stack.push_async_callback(prober.aclose)
         scraper = Scraper()
         stack.push_async_callback(scraper.aclose)
-        secrets = Secrets(self._secret_sources(directories), veil)
+        secrets = Secrets(secret_sources(self._settings, directories), ground.veil)
         reconciler = Reconciler(
             store,
             queue,
@@ -180,51 +188,34 @@ class Manager:
         instruments.collect_gauges(
             lambda: len(queue), lambda: queue.failing, upkeep.object_conditions, leases.count
         )
+        return _Parts(intake, guests, folders, scraper, reconciler)
 
-        sources = await self._start_sources(stack, intake, directories)
-        reconciler.sweep_notes()
-        stack.push_async_callback(self._tasks.cancel)
-        self._spawn_work(reconciler)
-        stack.callback(queue.close)
-        leases.recover(self.started, settings.recovery_grace)
+    def _make_server(self, ground: Ground, parts: _Parts, sources: Sequence[FolderSource]) -> GrpcServer:
+        store, leases, driver, directories = self._store, self._leases, ground.driver, ground.directories
+        events, registry = ground.events, ground.instruments.registry
 
         async def sync_folders() -> None:
             await asyncio.gather(*(source.sync() for source in sources))
 
-        access = Access(store, driver, info, guests, sync_folders, veil)
-        planning = EnvironmentPlanning(store, driver, folders, directories, identity, leases.count)
-        server = self._server = GrpcServer(
-            ManifestServicer(access, intake, leases, reconciler, planning),
-            EnvironmentServicer(access, leases, directories, folders),
+        access = Access(store, driver, ground.info, parts.guests, sync_folders, ground.veil)
+        planning = EnvironmentPlanning(
+            store, driver, parts.folders, directories, ground.identity, leases.count
+        )
+        return GrpcServer(
+            ManifestServicer(access, parts.intake, leases, parts.reconciler, planning),
+            EnvironmentServicer(access, leases, directories, parts.folders),
             WaitServicer(access),
-            MetricServicer(access, scraper),
+            MetricServicer(access, parts.scraper),
             ContainerServicer(access),
             EventServicer(events),
-            EvidenceServicer(access, events, scraper, instruments.registry, self._now),
-            keepalive=settings.keepalive,
+            EvidenceServicer(access, events, parts.scraper, registry, self._now),
+            keepalive=self._settings.keepalive,
         )
-        await self._serve(stack, server, instruments, protection)
-        stack.push_async_callback(leases.close)  # before the server ends the streams that hold them
-        self._spawn_chores(driver, identity, instruments)
 
-    def _secret_sources(self, directories: Directories) -> SecretSources:
-        try:
-            key = load_key(directories.secret_key)
-        except OSError as error:
-            raise StartError(f"cannot keep {directories.secret_key}: {error.strerror}") from error
-        return SecretSources(key, self._settings.secrets_dir, self._settings.folder, os.environ)
-
-    def _make_leases(
-        self,
-        store: Store,
-        intake: Intake,
-        events: EventLog,
-        directories: Directories,
-        instruments: Instruments,
-    ) -> Leases:
+    def _make_leases(self, store: Store, intake: Intake, ground: Ground) -> Leases:
         grace, alone = self._settings.lease_grace, not self._settings.folder
-        now, evicted = self._now, instruments.evicted
-        return Leases(store, intake, events, directories, grace, now, evicted, exclusive=alone)
+        events, directories, evicted = ground.events, ground.directories, ground.instruments.evicted
+        return Leases(store, intake, events, directories, grace, self._now, evicted, exclusive=alone)
 
     def _spawn_work(self, reconciler: Reconciler) -> None:
         async def begin() -> None:
@@ -237,69 +228,25 @@ class Manager:
         self._tasks.spawn(self._upkeep.resync(self._settings.resync_interval))
         self._tasks.spawn(reconciler.follow_secrets(self._settings.rescan_interval))
 
-    def _spawn_chores(self, driver: Driver, identity: str, instruments: Instruments) -> None:
+    def _spawn_chores(self, ground: Ground) -> None:
         self._tasks.spawn(self._leases.follow())
-        if self._lock is not None:
-            self._tasks.spawn(attend(self._lock, identity))
+        self._tasks.spawn(attend(ground.lock, ground.identity))
         mode = self._settings.collect_garbage
         if mode != "none":
-            garbage = Garbage(driver.inventory, host_identity(self._settings.state_dir))
-            self._tasks.spawn(Collector(garbage, identity, instruments, self._began).collect(mode))
+            garbage = Garbage(ground.driver.inventory, host_identity(self._settings.state_dir))
+            collector = Collector(garbage, ground.identity, ground.instruments, self._began)
+            self._tasks.spawn(collector.collect(mode))
         if self._settings.idle_timeout:
             self._tasks.spawn(self._stop_when_unused(self._server, self._leases))
 
-    def _claim(self, stack: AsyncExitStack, directories: Directories) -> str:
-        """Takes the state folder; gives the id of its controller."""
-        state = directories.state
-        try:
-            if self._lock is None:
-                self._lock = stack.enter_context(StateLock(state))
-            identity = self._settings.controller_id or controller_id(state)
-            write_controller_id(state, identity)
-            for folder in (state, directories.manifests):
-                sweep(folder)
-        except StateFolderError as error:
-            raise StartError(str(error)) from error
-        return identity
-
-    async def _start_sources(
-        self, stack: AsyncExitStack, intake: Intake, directories: Directories
-    ) -> list[FolderSource]:
-        interval = self._settings.rescan_interval
-        try:
-            directories.manifests.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StartError(f"cannot make {directories.manifests}: {error.strerror}") from error
-        managed = FolderSource(directories.manifests, intake.changed, intake.gone, rescan_interval=interval)
-        intake.attach(managed)
-        roots = [folder.absolute() for folder in self._settings.folder]
-        folders = [
-            FolderSource(
-                root,
-                intake.changed,
-                intake.gone,
-                folder_problem=intake.folder_problem(root),
-                rescan_interval=interval,
-            )
-            for root in roots
-        ]
-        # The user's folders come first, so that what they define is not Apply's on a restart.
-        sources = [*folders, managed]
-        for source in sources:
-            stack.push_async_callback(source.close)
-            await source.start()
-        return sources
-
-    async def _serve(
-        self, stack: AsyncExitStack, server: GrpcServer, instruments: Instruments, protection: Protection
-    ) -> None:
-        settings = self._settings
+    async def _serve(self, stack: AsyncExitStack, server: GrpcServer, ground: Ground) -> None:
+        settings, protection, registry = self._settings, ground.protection, ground.instruments.registry
         try:
             self.addresses = await server.start(settings.addresses, protection)
             stack.push_async_callback(server.stop, STOP_GRACE)
             log.info("serving gRPC on %s", ", ".join(self.addresses))
             if settings.http:
-                http = HttpServer(instruments.registry, lambda: self._upkeep.engine_trouble, protection)
+                http = HttpServer(registry, lambda: self._upkeep.engine_trouble, protection)
                 self.http_address = await http.start(settings.http)
                 stack.push_async_callback(http.stop)
                 log.info("serving HTTP on %s", self.http_address)
