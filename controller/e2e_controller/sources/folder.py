@@ -116,11 +116,15 @@ class FolderSource:
         if not str(path).startswith(self.root + "/") or not is_manifest(path.name):
             raise ValueError(f"{path} is no manifest file below {self.root}")
         async with self._ingesting:
-            number = self._ledger.number()
-            question = self._ledger.question(str(path))
-            reading = await self._loop.run_in_executor(self._pool, read_file, *question)
-            self._ledger.settle_at_once(reading, number)
+            while not await self._look_at_once(str(path)):
+                pass
         self._wake.set()
+
+    async def _look_at_once(self, path: str) -> bool:
+        number = self._ledger.number()
+        question = self._ledger.question(path)
+        reading = await self._loop.run_in_executor(self._pool, read_file, *question)
+        return self._ledger.settle_at_once(reading, number)
 
     async def close(self) -> None:
         """Ends watching; delivers nothing more."""

@@ -130,17 +130,21 @@ class Ledger:
         if settling.is_settled(self._mark(path, now), reading, now):
             self._deliver(reading)
 
-    def settle_at_once(self, reading: Reading, number: int) -> None:
-        """Delivers what was read, whatever time or events may still say."""
+    def settle_at_once(self, reading: Reading, number: int) -> bool:
+        """Delivers what was read, whatever time or events may still say.
+
+        False where other looks came in between, which may wait for time: another look is needed.
+        """
         if number < self._latest.get(reading.path, 0):
-            return
+            return False
         self._latest[reading.path] = number
         if reading.absent:
             self._forget(reading.path)
         elif reading.fingerprint:
-            self._deliver(reading)
+            return self._deliver(reading)
         else:  # somebody else writes it already
             self._mark(reading.path, self._clock())
+        return True
 
     def prune(self) -> None:
         """Forgets the numbers of files that are no more; only while no look is under way."""
@@ -149,7 +153,8 @@ class Ledger:
     def _mark(self, path: str, due: float) -> Pending:
         return self._pending.setdefault(path, Pending(since=self._clock(), due=due))
 
-    def _deliver(self, reading: Reading) -> None:
+    def _deliver(self, reading: Reading) -> bool:
+        """Whether what was read could be compared with what is known."""
         path = reading.path
         self._pending.pop(path, None)
         self._absent.pop(path, None)
@@ -157,12 +162,13 @@ class Ledger:
         is_new = known is None or known.fingerprint != reading.fingerprint
         if is_new and reading.unchanged:  # against what was known when the look began
             self._mark(path, self._clock())
-            return
+            return False
         if known is None and len(self._known) >= self._most_files:
-            return  # a scan reports it
+            return True  # a scan reports it
         self._known[path] = _Known(None if reading.racy else reading.signature, reading.fingerprint)
         if is_new:
             self._call(self._changed, reading.to_source_file(self._root))
+        return True
 
     def _forget(self, path: str) -> None:
         self._pending.pop(path, None)

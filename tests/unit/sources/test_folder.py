@@ -364,6 +364,29 @@ async def test_ingest(watched: Path, recorder: Recorder, open_source: OpenSource
             await source.ingest(wrong)
 
 
+async def test_ingest_that_another_look_overtakes(
+    watched: Path, recorder: Recorder, open_source: OpenSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one gives a file that is away a moment to come back."""
+    path = watched / "a.yaml"
+    path.write_text(manifest("a"))
+    source = await open_source(events=False, rescan_interval=100)
+    loop, read_file, overtaken = asyncio.get_running_loop(), folder.read_file, []
+
+    def read(*question: Any) -> Any:
+        reading = read_file(*question)
+        if not overtaken:
+            overtaken.append(reading)
+            asyncio.run_coroutine_threadsafe(source._look([str(path)]), loop).result()
+        return reading
+
+    monkeypatch.setattr(folder, "read_file", read)
+    path.unlink()
+    await source.ingest(path)
+    assert overtaken
+    assert not recorder.files
+
+
 async def test_ingest_among_syncs_and_events(
     watched: Path, recorder: Recorder, open_source: OpenSource
 ) -> None:
