@@ -54,7 +54,7 @@ def parse_duration(value: Any) -> float:
     if text == "0":
         return 0.0
     if not re.fullmatch(_DURATION_PATTERN, text):
-        unit = f"; write {text}s for seconds" if re.fullmatch(r"[0-9.]+", text) else ""
+        unit = f"; write {text[:40]}s for seconds" if re.fullmatch(r"[0-9.]+", text) else ""
         raise ValueError(f"expected a duration such as 1m30s or 250ms, not {text[:40]!r}{unit}")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
     if seconds > _LONGEST:

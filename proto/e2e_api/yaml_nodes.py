@@ -17,8 +17,12 @@ MAX_BYTES = 4 * 2**20
 MAX_NODES = 200_000
 MAX_DEPTH = 50
 MAX_DOCUMENTS = 5_000
+MAX_DIGITS = 100
+"""Characters of a number: the time to read `1:1:1` grows with the square of its length."""
 
 _TWO_ESCAPES = re.compile(r"((?<!\\)(?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
+_QUOTES = "; if it is meant as text, put quotes around it"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -26,11 +30,15 @@ class _Loader(_Base):  # type: ignore[misc]
     """Raises YAML's own error, with the position, where PyYAML lets Python's through: `2024-13-45`."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
+            raise yaml.MarkedYAMLError(
+                problem=f"too long for a number{_QUOTES}", problem_mark=node.start_mark
+            )
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, OverflowError, TypeError) as error:
             kind = node.tag.rpartition(":")[2]
-            message = f"no valid {kind}; if it is meant as text, put quotes around it"
+            message = f"no valid {kind}{_QUOTES}"
             raise yaml.MarkedYAMLError(problem=message, problem_mark=node.start_mark) from error
 
 

@@ -20,7 +20,7 @@ METRIC_JOBS: Rendered = "MetricJobs"
 def _can_be_a_file(value: str) -> str:
     normal = normal_path(value)
     if normal == "/" or value.endswith(("/", "/.", "/..")):
-        raise ValueError(f"expected the path of a file, not of a folder: {value!r}")
+        raise ValueError(f"expected the path of a file, not of a folder: {value[:80]!r}")
     if hiding := next((folder for folder in _HIDDEN if is_below(normal, folder)), None):
         raise ValueError(f"would not be seen: the engine puts its own {hiding} over the image's")
     return value

@@ -311,6 +311,10 @@ def test_a_build_instead_of_an_image() -> None:
         # values that PyYAML itself stumbles over
         ("env: {DAY: 2024-13-45}", "6:14: not YAML: no valid timestamp; if it is meant as text, put quotes"),
         ("user: !!int x", "6:9: not YAML: no valid int; if it is meant as text, put quotes around it"),
+        # numbers that take minutes to read (`1:1` is sixty-one), or that Python writes nowhere
+        (f"retries: 1{':1' * 200_000}", "6:12: not YAML: too long for a number; if it is meant as text, put"),
+        (f"env: {{A: 1{':1' * 200_000}.5}}", "6:12: not YAML: too long for a number"),
+        (f"files: [{{path: /a, mode: 0x{'f' * 6000}}}]", "6:28: not YAML: too long for a number"),
         ("user: !!python/name:os.system", "6:9: not YAML: could not determine a constructor for the tag"),
         ("readiness: {log: {pattern: '('}}", "6:30: spec.readiness.log.pattern: not a regular expression"),
         (
