@@ -67,7 +67,9 @@ class Tokens:
         return self._paths
 
     def find(self, token: str) -> Caller | None:
-        """Whose token it is."""
+        """Whose token it is; a short one is nobody's, whatever digests there are."""
+        if len(token) < LEAST_LENGTH:
+            return None
         digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
         found: Caller | None = None
         for known in self._known:

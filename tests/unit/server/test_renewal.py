@@ -1,6 +1,7 @@
 """Certificates and tokens that are read again while the controller runs."""
 
 import asyncio
+import hashlib
 import ssl
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from e2e_api.errors import PermissionDenied, Unauthenticated
 from e2e_api.v1 import environment_service_pb2 as environments
 from e2e_api.v1 import manifest_service_pb2 as manifests
 
-from .conftest import Harness, checked, eventually
+from .conftest import Client, Harness, checked, eventually
 from .transport import (
     ADMIN,
     READER,
     TEAM,
     TOKENS,
+    WithMetadata,
+    bearer,
     certs,
     guarded,
     listed,
@@ -122,8 +125,6 @@ def shown(port: int) -> str:
 
 
 async def test_tokens_by_digest_and_by_file(harness: Harness) -> None:
-    import hashlib
-
     harness.state.with_name("team-token").write_text(f"{TEAM}\n")
     text = f"""\
 - {{name: admin, sha256: {hashlib.sha256(ADMIN.encode()).hexdigest()}}}
@@ -139,6 +140,15 @@ async def test_tokens_by_digest_and_by_file(harness: Harness) -> None:
             await eventually(lambda: harness.sample("e2e_renewals_total", result="success"))
             with pytest.raises(Unauthenticated):
                 await client.get(environment="team-1")
+
+
+@pytest.mark.parametrize("token", ["", "short-012345678"])
+async def test_the_digest_of_what_is_no_token_lets_nobody_in(harness: Harness, token: str) -> None:
+    """As a script writes it whose variable is not set."""
+    text = f"- {{name: ci, sha256: {hashlib.sha256(token.encode()).hexdigest()}}}\n"
+    async with guarded(harness, tokens=table(harness, text)) as served, served.channel() as channel:
+        with pytest.raises(Unauthenticated):
+            await listed(Client(WithMetadata(channel, bearer(token))))  # type: ignore[arg-type]
 
 
 async def test_files_that_others_can_read_are_told_of(
