@@ -5,17 +5,15 @@ arguments and a probe's headers whose names say so, passwords in URLs, and the c
 Wherever such a value stands elsewhere, in a log or a command line for one, `Mask` hides it too.
 """
 
-import base64
 import json
 import re
 from bisect import insort
 from collections.abc import Container, Iterable, Mapping
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from e2e_api.manifests import Job, Manifest, ValueFrom, Workload, to_document
 from e2e_api.secrets import MASK
+from e2e_controller.secret_forms import SHORTEST, forms_of
 
 _NAMES = re.compile(
     r"(?i)passw|passphrase|secret|token|credential|cookie|jwt|[a-z0-9]_?pwd|pwd_"
@@ -28,14 +26,10 @@ _PATHS = re.compile(r"(?i)[_-](file|path|dir)$")
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
 _TEXTS = ("entrypoint", "command", "env", "readiness", "metrics", "profiles", "build")
 """Fields of a spec in which a secret may stand anywhere; in others are names, which are told in any case."""
-_SHORTEST, _LONG_ENOUGH = 4, 8
+_LONG_ENOUGH = 8
 """Characters of a value that is looked for elsewhere: a shorter one stands everywhere by chance, and between
 the two are words of any text unless they have digits or signs in them."""
-_LEAST_BASE64 = 8
-_LEAST_LINE = 12
-"""Characters of a line of a secret that is hidden where it stands alone, as those of keys do in logs."""
-_MOST_LINES = 200
-_MOST_ENCODED = 500
+MOST_ENCODED = 500
 """Of so many secrets, more are only looked for as they are: each form costs time with each text."""
 _SWITCHES = frozenset({"true", "false", "yes", "no", "on", "off", "none", "null", "enabled", "disabled"})
 """Values that tell nothing, whatever the variable's name."""
@@ -172,7 +166,7 @@ def worth_hiding(values: Iterable[str]) -> set[str]:
 
 
 def _is_telling(value: str) -> bool:
-    if len(value) < _SHORTEST or value == MASK or value.lower() in _COMMON:
+    if len(value) < SHORTEST or value == MASK or value.lower() in _COMMON:
         return False
     return len(value) >= _LONG_ENOUGH or not (value.isalpha() or value.isdecimal())
 
@@ -209,7 +203,7 @@ def masked_inspection(
 
 
 class Mask:
-    """Hides secret values in any text: as they are, and as JSON, URLs and base64 have them."""
+    """Hides secret values in any text: as they are, and as JSON, HTML, URLs and base64 have them."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
@@ -225,10 +219,10 @@ class Mask:
         forms: set[str] = set()
         for secret in new:
             self._secrets.add(secret)
-            few = len(self._secrets) <= _MOST_ENCODED
-            forms |= _forms(secret) if few else {secret, json.dumps(secret)[1:-1]}
+            few = len(self._secrets) <= MOST_ENCODED
+            forms |= forms_of(secret) if few else {secret, json.dumps(secret)[1:-1]}
         for form in forms:
-            alike = self._by_head.setdefault(form[:_SHORTEST], [])
+            alike = self._by_head.setdefault(form[:SHORTEST], [])
             if form not in alike:
                 insort(alike, form, key=_longest_first)
                 insort(self._forms, form, key=_longest_first)
@@ -248,7 +242,7 @@ class Mask:
         """The text, with each secret in it replaced."""
         forms = self._forms
         if len(forms) > len(text):
-            heads = (text[start : start + _SHORTEST] for start in range(len(text) - _SHORTEST + 1))
+            heads = (text[start : start + SHORTEST] for start in range(len(text) - SHORTEST + 1))
             likely = {head for head in heads if head in self._by_head}
             forms = sorted((form for head in likely for form in self._by_head[head]), key=_longest_first)
         for form in forms:
@@ -262,34 +256,3 @@ class Mask:
 
 def _longest_first(form: str) -> tuple[int, str]:
     return -len(form), form
-
-
-@lru_cache(maxsize=4 * _MOST_ENCODED)
-def _forms(secret: str) -> frozenset[str]:
-    """How a text may have it: as it is, a line of it alone, escaped, encoded."""
-    return frozenset(form for form in _made_of(secret) if len(form) >= _SHORTEST)
-
-
-def _made_of(secret: str) -> Iterable[str]:
-    lines = [line for line in secret.splitlines()[:_MOST_LINES] if len(line) >= _LEAST_LINE]
-    for text in (secret, *lines):
-        yield text
-        for escaped in (json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text)):
-            yield escaped[1:-1]
-    data = secret.encode("utf-8", "surrogateescape")
-    yield quote(data)
-    yield quote(data, safe="")
-    yield quote_plus(data)
-    yield from _in_base64(data)
-
-
-def _in_base64(data: bytes) -> Iterable[str]:
-    """What base64 makes of it wherever it stands in what is encoded, as behind a user's name and a colon."""
-    for before in range(3):
-        encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")
-        begins = (0, 2, 3)[before]
-        whole = (before + len(data)) // 3 * 4  # beyond, it depends on what follows
-        core = encoded[begins:whole]
-        if len(core) >= _LEAST_BASE64:
-            yield core
-            yield core.translate(str.maketrans("+/", "-_"))

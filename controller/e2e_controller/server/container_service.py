@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +14,12 @@ from e2e_api.errors import InvalidArgument, NotRunning
 from e2e_api.v1 import container_service_pb2 as pb
 from e2e_api.v1 import container_service_pb2_grpc
 from e2e_controller.drivers.base import Container, ExecSession, ExitCode, Key, Output
-from e2e_controller.masking import masked_inspection, secret_variables
+from e2e_controller.masking import Mask, masked_inspection, secret_variables
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import key_from_proto
 
+_LONGEST_LINE = 2**20
+"""Bytes that are held until the line ends."""
 _STREAMS = {"stdout": pb.OUTPUT_STREAM_STDOUT, "stderr": pb.OUTPUT_STREAM_STDERR}
 
 
@@ -55,7 +58,8 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
             await session.close()
 
     async def Logs(self, request: pb.LogsRequest, context: Any) -> AsyncIterator[pb.LogsResponse]:
-        container = await self._container(key_from_proto(request.key))
+        key = key_from_proto(request.key)
+        container = await self._container(key)
         outputs = self._driver.logs(
             container.id,
             follow=request.follow,
@@ -63,6 +67,8 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
             since=_moment(request.since) if request.HasField("since") else None,
             timestamps=request.timestamps,
         )
+        if request.masked:
+            outputs = _masked(outputs, self._access.veil.mask(key.environment))
         async with aclosing(outputs):
             async for output in outputs:
                 yield pb.LogsResponse(stream=_STREAMS[output.stream], data=output.data)
@@ -107,6 +113,23 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
         if container is None:
             raise NotRunning(f"{key} has no container; its state is {object_.status.summary}")
         return container
+
+
+async def _masked(outputs: AsyncGenerator[Output, None], mask: Mask) -> AsyncGenerator[Output, None]:
+    """Line by line, as a piece may end within a secret."""
+    rests: dict[str, Output] = {}
+    async with aclosing(outputs):
+        async for output in outputs:
+            held = rests.pop(output.stream).data if output.stream in rests else b""
+            lines, end, rest = (held + output.data).rpartition(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                lines, end, rest = lines + end + rest, b"", b""
+            rests[output.stream] = replace(output, data=rest)
+            if whole := lines + end:
+                yield replace(output, data=mask.hide(whole))
+    for output in rests.values():
+        if output.data:
+            yield replace(output, data=mask.hide(output.data))
 
 
 def _moment(since: Timestamp) -> datetime:

@@ -26,7 +26,7 @@ from e2e_api.v1 import object_pb2 as e2e_dot_v1_dot_object__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65\x32\x65/v1/container_service.proto\x12\x06\x65\x32\x65.v1\x1a\x13\x65\x32\x65/v1/object.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x01\n\tExecStart\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x0f\n\x07\x63ommand\x18\x02 \x03(\t\x12\'\n\x03\x65nv\x18\x03 \x03(\x0b\x32\x1a.e2e.v1.ExecStart.EnvEntry\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x13\n\x0bworking_dir\x18\x05 \x01(\t\x12\r\n\x05stdin\x18\x06 \x01(\x08\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\x0b\x45xecRequest\x12\"\n\x05start\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ExecStartH\x00\x12\x0f\n\x05stdin\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05input\"Q\n\x0c\x45xecResponse\x12\x10\n\x06stdout\x18\x01 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x02 \x01(\x0cH\x00\x12\x13\n\texit_code\x18\x03 \x01(\x05H\x00\x42\x08\n\x06output\"\x98\x01\n\x0bLogsRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12\x11\n\x04tail\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\ntimestamps\x18\x04 \x01(\x08\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05_tail\"B\n\x0cLogsResponse\x12$\n\x06stream\x18\x01 \x01(\x0e\x32\x14.e2e.v1.OutputStream\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"M\n\rCopyInRequest\x12$\n\x05start\x18\x01 \x01(\x0b\x32\x13.e2e.v1.CopyInStartH\x00\x12\r\n\x03tar\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05input\"@\n\x0b\x43opyInStart\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x11\n\tdirectory\x18\x02 \x01(\t\"\x10\n\x0e\x43opyInResponse\">\n\x0e\x43opyOutRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x0c\n\x04path\x18\x02 \x01(\t\"\x1e\n\x0f\x43opyOutResponse\x12\x0b\n\x03tar\x18\x01 \x01(\x0c\"0\n\x0eInspectRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\"#\n\x0fInspectResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02\x32\xb3\x02\n\x10\x43ontainerService\x12\x35\n\x04\x45xec\x12\x13.e2e.v1.ExecRequest\x1a\x14.e2e.v1.ExecResponse(\x01\x30\x01\x12\x33\n\x04Logs\x12\x13.e2e.v1.LogsRequest\x1a\x14.e2e.v1.LogsResponse0\x01\x12\x39\n\x06\x43opyIn\x12\x15.e2e.v1.CopyInRequest\x1a\x16.e2e.v1.CopyInResponse(\x01\x12<\n\x07\x43opyOut\x12\x16.e2e.v1.CopyOutRequest\x1a\x17.e2e.v1.CopyOutResponse0\x01\x12:\n\x07Inspect\x12\x16.e2e.v1.InspectRequest\x1a\x17.e2e.v1.InspectResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65\x32\x65/v1/container_service.proto\x12\x06\x65\x32\x65.v1\x1a\x13\x65\x32\x65/v1/object.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x01\n\tExecStart\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x0f\n\x07\x63ommand\x18\x02 \x03(\t\x12\'\n\x03\x65nv\x18\x03 \x03(\x0b\x32\x1a.e2e.v1.ExecStart.EnvEntry\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x13\n\x0bworking_dir\x18\x05 \x01(\t\x12\r\n\x05stdin\x18\x06 \x01(\x08\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\x0b\x45xecRequest\x12\"\n\x05start\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ExecStartH\x00\x12\x0f\n\x05stdin\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05input\"Q\n\x0c\x45xecResponse\x12\x10\n\x06stdout\x18\x01 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x02 \x01(\x0cH\x00\x12\x13\n\texit_code\x18\x03 \x01(\x05H\x00\x42\x08\n\x06output\"\xa8\x01\n\x0bLogsRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12\x11\n\x04tail\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\ntimestamps\x18\x04 \x01(\x08\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06masked\x18\x06 \x01(\x08\x42\x07\n\x05_tail\"B\n\x0cLogsResponse\x12$\n\x06stream\x18\x01 \x01(\x0e\x32\x14.e2e.v1.OutputStream\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"M\n\rCopyInRequest\x12$\n\x05start\x18\x01 \x01(\x0b\x32\x13.e2e.v1.CopyInStartH\x00\x12\r\n\x03tar\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05input\"@\n\x0b\x43opyInStart\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x11\n\tdirectory\x18\x02 \x01(\t\"\x10\n\x0e\x43opyInResponse\">\n\x0e\x43opyOutRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\x12\x0c\n\x04path\x18\x02 \x01(\t\"\x1e\n\x0f\x43opyOutResponse\x12\x0b\n\x03tar\x18\x01 \x01(\x0c\"0\n\x0eInspectRequest\x12\x1e\n\x03key\x18\x01 \x01(\x0b\x32\x11.e2e.v1.ObjectKey\"#\n\x0fInspectResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02\x32\xb3\x02\n\x10\x43ontainerService\x12\x35\n\x04\x45xec\x12\x13.e2e.v1.ExecRequest\x1a\x14.e2e.v1.ExecResponse(\x01\x30\x01\x12\x33\n\x04Logs\x12\x13.e2e.v1.LogsRequest\x1a\x14.e2e.v1.LogsResponse0\x01\x12\x39\n\x06\x43opyIn\x12\x15.e2e.v1.CopyInRequest\x1a\x16.e2e.v1.CopyInResponse(\x01\x12<\n\x07\x43opyOut\x12\x16.e2e.v1.CopyOutRequest\x1a\x17.e2e.v1.CopyOutResponse0\x01\x12:\n\x07Inspect\x12\x16.e2e.v1.InspectRequest\x1a\x17.e2e.v1.InspectResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXECSTART_ENVENTRY']._loaded_options = None
   _globals['_EXECSTART_ENVENTRY']._serialized_options = b'8\001'
-  _globals['_OUTPUTSTREAM']._serialized_start=1023
-  _globals['_OUTPUTSTREAM']._serialized_end=1120
+  _globals['_OUTPUTSTREAM']._serialized_start=1039
+  _globals['_OUTPUTSTREAM']._serialized_end=1136
   _globals['_EXECSTART']._serialized_start=97
   _globals['_EXECSTART']._serialized_end=292
   _globals['_EXECSTART_ENVENTRY']._serialized_start=250
@@ -46,23 +46,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXECRESPONSE']._serialized_start=371
   _globals['_EXECRESPONSE']._serialized_end=452
   _globals['_LOGSREQUEST']._serialized_start=455
-  _globals['_LOGSREQUEST']._serialized_end=607
-  _globals['_LOGSRESPONSE']._serialized_start=609
-  _globals['_LOGSRESPONSE']._serialized_end=675
-  _globals['_COPYINREQUEST']._serialized_start=677
-  _globals['_COPYINREQUEST']._serialized_end=754
-  _globals['_COPYINSTART']._serialized_start=756
-  _globals['_COPYINSTART']._serialized_end=820
-  _globals['_COPYINRESPONSE']._serialized_start=822
-  _globals['_COPYINRESPONSE']._serialized_end=838
-  _globals['_COPYOUTREQUEST']._serialized_start=840
-  _globals['_COPYOUTREQUEST']._serialized_end=902
-  _globals['_COPYOUTRESPONSE']._serialized_start=904
-  _globals['_COPYOUTRESPONSE']._serialized_end=934
-  _globals['_INSPECTREQUEST']._serialized_start=936
-  _globals['_INSPECTREQUEST']._serialized_end=984
-  _globals['_INSPECTRESPONSE']._serialized_start=986
-  _globals['_INSPECTRESPONSE']._serialized_end=1021
-  _globals['_CONTAINERSERVICE']._serialized_start=1123
-  _globals['_CONTAINERSERVICE']._serialized_end=1430
+  _globals['_LOGSREQUEST']._serialized_end=623
+  _globals['_LOGSRESPONSE']._serialized_start=625
+  _globals['_LOGSRESPONSE']._serialized_end=691
+  _globals['_COPYINREQUEST']._serialized_start=693
+  _globals['_COPYINREQUEST']._serialized_end=770
+  _globals['_COPYINSTART']._serialized_start=772
+  _globals['_COPYINSTART']._serialized_end=836
+  _globals['_COPYINRESPONSE']._serialized_start=838
+  _globals['_COPYINRESPONSE']._serialized_end=854
+  _globals['_COPYOUTREQUEST']._serialized_start=856
+  _globals['_COPYOUTREQUEST']._serialized_end=918
+  _globals['_COPYOUTRESPONSE']._serialized_start=920
+  _globals['_COPYOUTRESPONSE']._serialized_end=950
+  _globals['_INSPECTREQUEST']._serialized_start=952
+  _globals['_INSPECTREQUEST']._serialized_end=1000
+  _globals['_INSPECTRESPONSE']._serialized_start=1002
+  _globals['_INSPECTRESPONSE']._serialized_end=1037
+  _globals['_CONTAINERSERVICE']._serialized_start=1139
+  _globals['_CONTAINERSERVICE']._serialized_end=1446
 # @@protoc_insertion_point(module_scope)

@@ -158,10 +158,13 @@ class LogsRequest(_message.Message):
     TAIL_FIELD_NUMBER: _builtins.int
     TIMESTAMPS_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
+    MASKED_FIELD_NUMBER: _builtins.int
     follow: _builtins.bool
     tail: _builtins.int
     """Tail is how many last lines to begin with; absent for all."""
     timestamps: _builtins.bool
+    masked: _builtins.bool
+    """Masked sends whole lines, without what is known to be secret; else it is what the program wrote."""
     @_builtins.property
     def key(self) -> _object_pb2.ObjectKey: ...
     @_builtins.property
@@ -174,10 +177,11 @@ class LogsRequest(_message.Message):
         tail: _builtins.int | None = ...,
         timestamps: _builtins.bool = ...,
         since: _timestamp_pb2.Timestamp | None = ...,
+        masked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_tail", b"_tail", "key", b"key", "since", b"since", "tail", b"tail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tail", b"_tail", "follow", b"follow", "key", b"key", "since", b"since", "tail", b"tail", "timestamps", b"timestamps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tail", b"_tail", "follow", b"follow", "key", b"key", "masked", b"masked", "since", b"since", "tail", b"tail", "timestamps", b"timestamps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__tail: _TypeAlias = _typing.Literal["tail"]  # noqa: Y015
     _WhichOneofArgType__tail: _TypeAlias = _typing.Literal["_tail", b"_tail"]  # noqa: Y015

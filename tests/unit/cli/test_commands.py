@@ -268,7 +268,8 @@ def test_describe(controller: CliController, e2e: RunE2E) -> None:
 
 
 def test_describe_falls_back_on_the_lines_that_were_kept(controller: CliController, e2e: RunE2E) -> None:
-    def refuse(_: Any) -> Iterator[Any]:
+    def refuse(request: Any) -> Iterator[Any]:
+        assert request.masked
         raise WaitFailed("no container")
         yield
 

@@ -162,6 +162,27 @@ def test_encoded_secrets_are_hidden_too(secret: str) -> None:
         assert MASK.encode() in mask.hide(text.encode()), text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(r"p\u0026s\u003c\"/x\u003e'", r"p&s<\"\/x>'"),  # Go, PHP
+        *("p&amp;s&lt;\"/x&gt;'", "p&amp;s&lt;&quot;/x&gt;&#x27;", "p&amp;s&lt;&#34;/x&gt;&#39;"),
+        *("p%26s%3c%22%2fx%3e%27", "p%26s%3C%22%2Fx%3E'"),
+    ],
+)
+def test_what_programs_of_other_languages_make_of_a_secret_is_hidden_too(text: str) -> None:
+    assert Mask({"p&s<\"/x>'"}).hide_text(text) == MASK
+
+
+@pytest.mark.parametrize("width", [64, 76])
+def test_a_long_secret_is_hidden_in_lines_of_base64(width: int) -> None:
+    secret = "".join(f"{number:07}" for number in range(40))
+    encoded = base64.b64encode(secret.encode()).decode()
+    mask = Mask({secret})
+    for start in range(0, len(encoded), width):
+        assert mask.hide_text(encoded[start : start + width]) == MASK
+
+
 def test_a_secret_of_several_lines_is_hidden_line_by_line() -> None:
     key = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\nx\n-----END KEY-----\n"
     mask = Mask({key})

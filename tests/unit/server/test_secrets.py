@@ -12,6 +12,7 @@ import pytest
 from e2e_api.errors import WaitFailed
 from e2e_api.secrets import MASK
 from e2e_api.v1 import container_service_pb2, evidence_service_pb2, metric_service_pb2, object_pb2
+from e2e_controller.drivers.base import Key
 
 from .conftest import Client, Harness, document, eventually, key
 
@@ -200,6 +201,24 @@ async def test_what_others_say_of_it_is_hidden_too(harness: Harness, secrets_dir
         (line,) = (await running.get("other")).status.container.last_log_lines
         assert line == f"cat: can't open '{MASK}': No such file or directory"
         assert SECRET not in str(failed.value)
+
+
+async def test_logs_are_as_they_are_unless_they_are_asked_for_without_it(
+    harness: Harness, secrets_dir: Path
+) -> None:
+    async with harness.running(secrets_dir=secrets_dir) as client:
+        await client.apply(needs(file="db"))
+        await client.wait()
+        half = len(SECRET.encode()) // 2
+        for data in (b"a " + SECRET.encode()[:half], SECRET.encode()[half:] + b"\nb ", SECRET.encode()):
+            harness.driver.log(Key("test", "Workload", "web"), data)
+
+        async def shown(*, masked: bool) -> str:
+            request = container_service_pb2.LogsRequest(key=key(), masked=masked)
+            return b"".join([piece.data async for piece in client.containers.Logs(request)]).decode()
+
+        assert await shown(masked=False) == f"a {SECRET}\nb {SECRET}"
+        assert await shown(masked=True) == f"a {MASK}\nb {MASK}"
 
 
 async def test_manifests_that_have_it_in_other_fields_show_it_neither(

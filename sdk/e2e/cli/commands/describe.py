@@ -47,7 +47,7 @@ def _events(client: Client, found: object_pb2.Object) -> list[event_service_pb2.
 def _log(client: Client, found: object_pb2.Object) -> list[str]:
     if found.key.kind not in CONTAINER_KINDS or not found.status.HasField("container"):
         return []
-    request = container_service_pb2.LogsRequest(key=found.key, tail=_LOG_LINES)
+    request = container_service_pb2.LogsRequest(key=found.key, tail=_LOG_LINES, masked=True)
     data = bytearray()
     try:
         with client.transport.stream(client.transport.containers.Logs, request, 10.0) as responses:
