@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.report import Line, Report
-from benchmarks.table import HEADINGS, TITLE, about, failures, figure, notes, ratio, texts
+from benchmarks.table import HEADINGS, TITLE, about, failures, figure, notes, ratio, spread, texts
 
-PEERS_TITLE = "Everybody side by side; the ratio is to the engine's own floor"
+PEERS_TITLE = "Everybody side by side: median (ratio to the engine's own floor, least and most)"
 _NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 
 
@@ -51,7 +51,8 @@ def _cell(line: Line | None, least: float | None) -> str:
     measured = figure(line.value, line.unit)
     if line.contender != "floor" and line.value == least:
         measured = f"**{measured}**"
-    return f"{measured} ({ratio(line)})" if line.ratio is not None else measured
+    more = [text for text in (ratio(line), spread(line)) if text]
+    return f"{measured} ({', '.join(more)})" if more else measured
 
 
 def _row(cells: Sequence[str]) -> str:

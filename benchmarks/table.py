@@ -66,7 +66,7 @@ def texts(line: Line) -> list[str]:
         line.words,
         figure(line.value, line.unit),
         "" if line.count is None else str(line.count),
-        "" if line.spread is None else _range(*line.spread, line.unit),
+        spread(line),
         "" if line.floor is None else figure(line.floor, line.unit),
         ratio(line),
         line.budget.text if line.budget else "",
@@ -86,9 +86,12 @@ def figure(value: float, unit: Unit) -> str:
     return f"{value:.{_DECIMALS[unit]}f} {unit}".strip()
 
 
-def _range(least: float, most: float, unit: Unit) -> str:
-    decimals = _DECIMALS[unit]
-    return f"{least:.{decimals}f}-{most:.{decimals}f}"
+def spread(line: Line) -> str:
+    """`1.40-1.75`; nothing where there is none."""
+    if line.spread is None:
+        return ""
+    decimals = _DECIMALS[line.unit]
+    return "-".join(f"{bound:.{decimals}f}" for bound in line.spread)
 
 
 def about(report: Report) -> str:

@@ -10,7 +10,10 @@ def report() -> Report:
     found = Findings(note="testcontainers is left out: <no network>")
     for name, value, ratio in (("floor", 1.0, None), ("e2e", 1.1, 1.1), ("compose", 1.05, 1.05)):
         found.keep(f"1_up_{name}_s", [value, value + 1, value + 2])
-        found.add(Line("1 up", value, "s", ratio=ratio, contender=name, samples=f"1_up_{name}_s"))
+        spread = (value, value + 2)
+        found.add(
+            Line("1 up", value, "s", spread=spread, ratio=ratio, contender=name, samples=f"1_up_{name}_s")
+        )
     found.add(Line("1 down", 0.5, "s", contender="e2e"))
     found.add(Line("lag | p50", 99.0, "ms", 3, (1.0, 100.0), budget=Budget(15.0, "15 ms")))
     found.keep("lag_ms", [1.0, 99.0, 100.0])
@@ -23,7 +26,9 @@ def report() -> Report:
 def test_contenders_stand_side_by_side_and_the_least_is_marked() -> None:
     text = markdown.document(report())
     assert "| what | floor | e2e | compose |" in text
-    assert "| 1 up | 1.00 s | 1.10 s (1.10 x) | **1.05 s** (1.05 x) |" in text
+    assert (
+        "| 1 up | 1.00 s (1.00-3.00) | 1.10 s (1.10 x, 1.10-3.10) | **1.05 s** (1.05 x, 1.05-3.05) |" in text
+    )
     assert re.search(r"\| 1 down \| . \| \*\*0\.50 s\*\* \| . \|", text)
 
 
