@@ -50,6 +50,14 @@ def explain_metrics(
     return renewed(error, lines, [failure])
 
 
+def explain_absent(error: E2EError) -> E2EError:
+    """The error of one look that found a metric absent, with what may have been meant."""
+    failure = error.metrics
+    if failure is None:
+        return error
+    return renewed(error, [error.message, *(f"  {line}" for line in evidence_lines(failure))], [failure])
+
+
 def evidence_lines(failure: pb.MetricFailure, unit: str = "") -> Iterator[str]:
     """What was seen: values, errors, series, and what may have been meant."""
     yield from history_lines(failure.history, unit)

@@ -98,6 +98,7 @@ class MetricServicer(metric_service_pb2_grpc.MetricServiceServicer):
         sample = await instances.look(replace(selection, keeps_series=keeps_series))
         if sample.error:
             raise _scrape_failed(instances, sample.error)
+        await MetricWatch(instances, selection).check_there(sample)
         return sample
 
     async def _page(self, instances: Instances) -> Page:

@@ -55,10 +55,15 @@ class MetricWatch:
             while True:
                 sample = await self._instances.unless_ended(anext(samples))
                 differs = self._history.add(sample)
-                if self._selection.absent is AbsentPolicy.FAIL:
-                    await self._check_there(sample)
+                await self.check_there(sample)
                 if differs:
                     yield sample
+
+    async def check_there(self, sample: Sample) -> None:
+        """Raises `NotFound` where a metric is absent that shall not be."""
+        missing = [sum_.name for sum_ in sample.sums if sum_.value is None]
+        if missing and self._selection.absent is AbsentPolicy.FAIL:
+            raise await self._absent(sample, AbsentMetric(missing))
 
     def text(self, how: str) -> str:
         """What was waited for, and why it did not come."""
@@ -83,11 +88,6 @@ class MetricWatch:
             longest_held=self._longest_held,
         )
         return metric_failure(self._words, self._history, seen, ended or self._instances.in_the_way)
-
-    async def _check_there(self, sample: Sample) -> None:
-        """Raises `NotFound` where a metric is absent."""
-        if missing := [sum_.name for sum_ in sample.sums if sum_.value is None]:
-            raise await self._absent(sample, AbsentMetric(missing))
 
     async def _absent(self, sample: Sample, error: AbsentMetric) -> NotFound:
         message = f"{_without(sample, error.names) or self._instances}: {error}"

@@ -81,7 +81,7 @@ class _AbsentPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbsentPo
     ABSENT_POLICY_WAIT: _AbsentPolicy.ValueType  # 1
     """Go on until it appears."""
     ABSENT_POLICY_FAIL: _AbsentPolicy.ValueType  # 2
-    """Fail at once with NOT_FOUND."""
+    """Fail at once with NOT_FOUND, and MetricFailure in the error's details."""
     ABSENT_POLICY_SKIP: _AbsentPolicy.ValueType  # 3
     """Judge the values of the other names alone. Where that leaves nothing to judge (none is there, or not both
     of two), go on.
@@ -95,7 +95,7 @@ ABSENT_POLICY_UNSPECIFIED: AbsentPolicy.ValueType  # 0
 ABSENT_POLICY_WAIT: AbsentPolicy.ValueType  # 1
 """Go on until it appears."""
 ABSENT_POLICY_FAIL: AbsentPolicy.ValueType  # 2
-"""Fail at once with NOT_FOUND."""
+"""Fail at once with NOT_FOUND, and MetricFailure in the error's details."""
 ABSENT_POLICY_SKIP: AbsentPolicy.ValueType  # 3
 """Judge the values of the other names alone. Where that leaves nothing to judge (none is there, or not both
 of two), go on.

@@ -89,7 +89,8 @@ class MetricServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SumMetrics(self, request, context):
-        """SumMetrics scrapes once and returns a sum for each name.
+        """SumMetrics scrapes once and returns a sum for each name; an absent one has no value, and fails where that
+        is asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,9 @@ class MetricServiceStub:
     WaitMetrics does where that does not come, with the same evidence.
     """
     SumMetrics: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.SumMetricsRequest, _metric_service_pb2.SumMetricsResponse]
-    """SumMetrics scrapes once and returns a sum for each name."""
+    """SumMetrics scrapes once and returns a sum for each name; an absent one has no value, and fails where that
+    is asked for.
+    """
     GetBaseline: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.GetBaselineRequest, _metric_service_pb2.GetBaselineResponse]
     """GetBaseline scrapes once and returns what an increase can be counted from later."""
     GetMetrics: _grpc.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsRequest, _metric_service_pb2.GetMetricsResponse]
@@ -66,7 +68,9 @@ class MetricServiceAsyncStub(MetricServiceStub):
     WaitMetrics does where that does not come, with the same evidence.
     """
     SumMetrics: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.SumMetricsRequest, _metric_service_pb2.SumMetricsResponse]  # type: ignore[assignment]
-    """SumMetrics scrapes once and returns a sum for each name."""
+    """SumMetrics scrapes once and returns a sum for each name; an absent one has no value, and fails where that
+    is asked for.
+    """
     GetBaseline: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.GetBaselineRequest, _metric_service_pb2.GetBaselineResponse]  # type: ignore[assignment]
     """GetBaseline scrapes once and returns what an increase can be counted from later."""
     GetMetrics: _aio.UnaryUnaryMultiCallable[_metric_service_pb2.GetMetricsRequest, _metric_service_pb2.GetMetricsResponse]  # type: ignore[assignment]
@@ -104,7 +108,9 @@ class MetricServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _metric_service_pb2.SumMetricsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_metric_service_pb2.SumMetricsResponse, _abc.Awaitable[_metric_service_pb2.SumMetricsResponse]]:
-        """SumMetrics scrapes once and returns a sum for each name."""
+        """SumMetrics scrapes once and returns a sum for each name; an absent one has no value, and fails where that
+        is asked for.
+        """
 
     @_abc_1.abstractmethod
     def GetBaseline(

@@ -17,7 +17,7 @@ from e2e.matchers import (
     words_for,
 )
 from e2e.messages import expectation_message, judged_of, selection_message, sums_of
-from e2e.metric_evidence import explain_metrics
+from e2e.metric_evidence import explain_absent, explain_metrics
 from e2e.values import Absent
 from e2e_api.errors import (
     DEADLINE_MARGIN,
@@ -72,10 +72,12 @@ class AsyncMetricSums:
             raise InvalidArgument("sum_metrics looks once: absent can be FAIL or SKIP")
         transport = self._session.client.transport
         request = metric_service_pb2.SumMetricsRequest(selection=self._selection)
-        response = await transport.unary(transport.metrics.SumMetrics, request, CALL_SECONDS)
-        sums = sums_of(response.sample)
+        try:
+            response = await transport.unary(transport.metrics.SumMetrics, request, CALL_SECONDS)
+        except NotFound as error:
+            raise explain_absent(error) from None
         self._check_absent(response.sample)
-        return sums
+        return sums_of(response.sample)
 
     async def baseline(self) -> Baseline:
         """What there is now, for `increased_by` to count from."""

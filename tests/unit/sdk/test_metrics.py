@@ -201,6 +201,20 @@ def test_the_history_of_what_is_judged_here_is_told(web: Workload, controller: F
     assert len(lines) == 3 + 10  # of more, some that are spread over the time
 
 
+def test_a_sum_of_what_is_absent_tells_what_may_have_been_meant(
+    web: Workload, controller: FakeController
+) -> None:
+    def absent(_: Any) -> Iterator[Any]:
+        details = [pb.MetricFailure(similar=["requests_total"])]
+        raise NotFound("web: metric request_total is absent", reason="AbsentMetric", details=details)
+
+    controller.answers["SumMetrics"] = absent
+    with pytest.raises(NotFound) as raised:
+        web.sum_metrics("request_total")
+    text = "web: metric request_total is absent\n  names on the page like it: requests_total"
+    assert (str(raised.value), raised.value.reason) == (text, "AbsentMetric")
+
+
 def test_what_is_judged_here_has_as_much_time_as_was_given(web: Workload, controller: FakeController) -> None:
     def never(_: Any) -> Iterator[Any]:
         yield pb.WatchMetricsResponse(sample=sample(a=1.0))

@@ -332,6 +332,14 @@ async def test_a_watch_in_vain_has_the_same_evidence(client: Client, page: Metri
     assert list((await watched("request_total")).similar) == ["requests_total"]
     absent = await watched("request_total", absent=pb.ABSENT_POLICY_FAIL)
     assert (list(absent.similar), absent.scrapes) == (["requests_total"], 1)
+    once = wait_for("request_total", absent=pb.ABSENT_POLICY_FAIL).selection
+    with pytest.raises(NotFound, match="test/Workload/web: metric request_total is absent") as raised:
+        await checked(client.metrics.SumMetrics(pb.SumMetricsRequest(selection=once), timeout=60))
+    assert raised.value.metrics is not None
+    assert list(raised.value.metrics.similar) == ["requests_total"]
+    once.absent = pb.ABSENT_POLICY_SKIP
+    response = await checked(client.metrics.SumMetrics(pb.SumMetricsRequest(selection=once), timeout=60))
+    assert not response.sample.sums[0].HasField("value")
     page.text = "<html>"
     assert "not a metrics page" in (await watched("m")).history[-1].error
 
