@@ -199,6 +199,8 @@ class Store:
             deleting=False,
         )
         if current is not None and new == current:
+            if key.kind == ENVIRONMENT and new.rejection is not None:
+                self._enqueue(key)  # others may ask for it by now, or no longer
             return
         if current is None or new.manifest != base.manifest or base.deleting:
             new = replace(new, generation=base.generation + 1)

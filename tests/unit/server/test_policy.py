@@ -168,9 +168,11 @@ async def test_an_environment_that_is_denied_is_not_made(harness: Harness) -> No
         await asyncio.sleep(0.2)
         assert made(harness) == []
         harness.write("b.yaml", in_test())  # and its defaults are not those of others
-        await client.wait()
+        await client.wait(timeout=30)  # less than until all is looked at anew
         (container,) = harness.engine.containers.values()
         assert [m.source for m in container.spec.mounts] == [str(harness.state / "environments" / "test")]
+        (harness.folder / "b.yaml").unlink()
+        await eventually(lambda: not harness.engine.networks, timeout=30)
 
 
 async def test_the_defaults_count_whatever_comes_first(harness: Harness) -> None:
