@@ -16,6 +16,9 @@ _LEAST_LINE = 12
 _MOST_LINES = 200
 _WIDTHS = (76, 64)
 """Characters of a line of base64, as `base64` and `openssl` write it."""
+_SAFE_IN_URLS = ("", "/", "!~*'()", "$&+,;=", "$&+,/:;=@", ";,/?:@&=+$!*'()#")
+"""What is left as it is: by most, by Python, by a browser in a part, by Go in a password and in a path, by a
+browser in a whole."""
 _ESCAPED_BY_GO = {ord(letter): f"\\u{ord(letter):04x}" for letter in "&<>"}
 
 
@@ -36,7 +39,7 @@ def _made_of(secret: str) -> Iterable[str]:
             yield escaped.translate(_ESCAPED_BY_GO)
         yield from _in_html(text)
     data = secret.encode("utf-8", "surrogateescape")
-    for url in (quote(data), quote(data, safe=""), quote(data, safe="!~*'()"), quote_plus(data)):
+    for url in (*(quote(data, safe=safe) for safe in _SAFE_IN_URLS), quote_plus(data)):
         yield url
         yield re.sub("%..", lambda found: found[0].lower(), url)
     yield from _in_base64(data)
@@ -61,7 +64,7 @@ def _in_base64(data: bytes) -> Iterable[str]:
         if len(core) >= _LEAST_BASE64:
             yield core
             yield core.translate(str.maketrans("+/", "-_"))
-    encoded = base64.b64encode(data).decode()
+    encoded = base64.b64encode(data[: len(data) // 3 * 3]).decode()
     for width in _WIDTHS if len(encoded) > min(_WIDTHS) else ():
         lines = (encoded[start : start + width] for start in range(0, len(encoded), width))
         yield from [line for line in lines if len(line) >= _LEAST_LINE][:_MOST_LINES]

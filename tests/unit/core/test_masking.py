@@ -167,7 +167,7 @@ def test_encoded_secrets_are_hidden_too(secret: str) -> None:
     [
         *(r"p\u0026s\u003c\"/x\u003e'", r"p&s<\"\/x>'"),  # Go, PHP
         *("p&amp;s&lt;\"/x&gt;'", "p&amp;s&lt;&quot;/x&gt;&#x27;", "p&amp;s&lt;&#34;/x&gt;&#39;"),
-        *("p%26s%3c%22%2fx%3e%27", "p%26s%3C%22%2Fx%3E'"),
+        *("p%26s%3c%22%2fx%3e%27", "p%26s%3C%22%2Fx%3E'", "p&s%3C%22%2Fx%3E%27", "p&s%3C%22/x%3E%27"),
     ],
 )
 def test_what_programs_of_other_languages_make_of_a_secret_is_hidden_too(text: str) -> None:
@@ -176,7 +176,7 @@ def test_what_programs_of_other_languages_make_of_a_secret_is_hidden_too(text: s
 
 @pytest.mark.parametrize("width", [64, 76])
 def test_a_long_secret_is_hidden_in_lines_of_base64(width: int) -> None:
-    secret = "".join(f"{number:07}" for number in range(40))
+    secret = "".join(f"{number:07}" for number in range(39))
     encoded = base64.b64encode(secret.encode()).decode()
     mask = Mask({secret})
     for start in range(0, len(encoded), width):
