@@ -14,7 +14,7 @@ from e2e_controller.atomic_file import replace_file
 from e2e_controller.definitions import Claim
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Key
-from e2e_controller.objects import FILE, Rejection, Source
+from e2e_controller.objects import ENVIRONMENT, FILE, Rejection, Source
 from e2e_controller.sources import FolderSource, SourceFile
 from e2e_controller.sources.scan import environment_of as folder_environment
 from e2e_controller.store import Store
@@ -137,8 +137,12 @@ class Intake:
             await self._managed.ingest(path)
 
     async def delete_environment(self, environment: str) -> list[Key]:
-        """Deletes all that Apply wrote for an environment; returns the keys."""
+        """Deletes all that Apply wrote for an environment; returns the keys.
+
+        The environment's own manifest comes last: without its defaults all the others would be made anew.
+        """
         keys = [o.key for o in self._store.select(environment) if o.managed and not o.deleting]
+        keys.sort(key=lambda key: key.kind == ENVIRONMENT)
         for key in keys:
             await self.delete(key)
         return keys

@@ -233,6 +233,9 @@ class Upkeep:
     def _heard(self, key: Key, action: str) -> None:
         """Queues a workload, unless the event is the echo of what a worker does with it anyway."""
         object_ = self._store.get(key)
+        if object_ is None and action in ("create", "start"):
+            # Made too late, for somebody who gave up on it, or by hand: nobody wants it.
+            self._queue.add_after(key, ECHO_DELAY)
         if object_ is None or object_.deleting or action == "create":
             return
         # Whoever started it looks at it afterwards; only a start behind our back is news.

@@ -68,8 +68,17 @@ def reason_line(found: object_pb2.Object, goal: Goal) -> str:
     if condition is None:
         said = found.status.progress or found.status.summary or "the controller has said nothing of it yet"
         return f"{found.key.name}: {said}"
+    if condition.status == _TRUE and condition.type != "Failed" and not _is_settled(found):
+        return (
+            f"{found.key.name}: its newest manifest was not acted on yet; what follows is of the one before"
+        )
     said = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
     return f"{found.key.name}: {said}"
+
+
+def _is_settled(found: object_pb2.Object) -> bool:
+    """Whether its status is about its newest manifest."""
+    return found.status.observed_generation >= found.generation
 
 
 def _asked_state(found: object_pb2.Object) -> str:

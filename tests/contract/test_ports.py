@@ -37,6 +37,16 @@ async def test_a_chosen_port_is_known_at_once_and_stays(bench: Bench) -> None:
     assert (await bench.look()).host_ports == chosen
 
 
+async def test_a_container_takes_the_chosen_ports_of_the_one_before_where_they_are_free(bench: Bench) -> None:
+    first = await bench.up(ports=HTTP)
+    kept = (await bench.look()).host_ports
+    await bench.driver.remove(first)
+    await bench.up(ports=HTTP, kept_ports=kept)
+    assert (await bench.look()).host_ports == kept
+    await bench.up("other", ports=HTTP, kept_ports=kept)
+    assert (await bench.look("other")).host_ports != kept
+
+
 async def test_chosen_ports_differ(bench: Bench) -> None:
     await asyncio.gather(*(bench.create(f"web-{number}", ports=HTTP) for number in range(4)))
     ports = [(await bench.look(f"web-{number}")).host_ports["8080/tcp"] for number in range(4)]

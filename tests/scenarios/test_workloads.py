@@ -80,6 +80,10 @@ def test_a_port_stays_the_same_over_stop_and_start(e2e_environment: e2e.Environm
         web.start()
         web.wait_ready()
         assert web.endpoint("http") == endpoint
+    web.stop()
+    web.update(env={"COLOUR": "blue"})
+    web.start_and_wait_ready()
+    assert web.endpoint("http") == endpoint  # in another container
 
 
 def test_pause_freezes_and_unpause_thaws(e2e_environment: e2e.Environment) -> None:

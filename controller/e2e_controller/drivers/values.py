@@ -96,6 +96,9 @@ class ContainerSpec:
     stop_signal: str = "SIGTERM"
     attempt: int = 0
     """Counts the containers of a job that is tried again."""
+    kept_ports: Mapping[str, int] = field(default_factory=dict)
+    """By `8080/tcp`-like port: what the driver chose for the container before it, and takes again where that
+    is free. No part of the hash."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ class ProbeReport:
     attempts: int
     consecutive_failures: int
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the last attempt did: what is ready stays so for a few that do not."""
+        return self.attempts > 0 and self.consecutive_failures == 0
+
 
 class Watched:
     """Asks until stopped.

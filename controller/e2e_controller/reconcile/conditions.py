@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from e2e_api.conditions import Condition, ConditionType, Reason, Status
+from e2e_api.manifests import Readiness
 from e2e_controller.drivers.base import Container, ContainerPhase, Health
 from e2e_controller.objects import ObjectStatus
 from e2e_controller.probes import ProbeReport
@@ -106,8 +107,15 @@ def ready_condition(
     if report is None or not report.attempts:
         return told(Status.FALSE, Reason.STARTING, "not probed yet")
     if report.ready:
-        return told(Status.TRUE, Reason.PROBE_SUCCEEDED, report.answer)
+        return told(Status.TRUE, Reason.PROBE_SUCCEEDED, _why_still_ready(desired.readiness, report))
     return told(Status.FALSE, Reason.PROBE_FAILED, f"{report.request}: {report.answer}")
+
+
+def _why_still_ready(readiness: Readiness, report: ProbeReport) -> str:
+    if report.succeeded:
+        return report.answer
+    failed = f"{report.consecutive_failures} of {readiness.failure_threshold} failures that end it"
+    return f"still so after {failed}, the last: {report.answer}"
 
 
 def no_healthcheck(desired: Desired | None, container: Container | None) -> Condition | None:

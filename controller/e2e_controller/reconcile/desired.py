@@ -198,7 +198,9 @@ def _live_file(file: File) -> LiveFile:
 
 def spec_hash(spec: ContainerSpec, run_id: str = "") -> str:
     """The hash of everything that makes a container what it is."""
-    return _digest([asdict(spec), run_id])
+    fields = asdict(spec)
+    del fields["kept_ports"]
+    return _digest([fields, run_id])
 
 
 def _digest(value: Any) -> str:

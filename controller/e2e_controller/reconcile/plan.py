@@ -1,5 +1,6 @@
 """From desired and observed to a short list of steps, each with its cause. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -53,7 +54,7 @@ def plan_workload(desired: Desired, observed: Observed, previous: ObjectStatus, 
         return Plan(waiting=desired.lacks)
     if container is None or cause:
         removal = _removal(cause, container, desired.removal_grace)
-        return _fresh(desired, observed, removal, cause or "it is not there")
+        return _fresh(desired, observed, previous, removal, cause or "it is not there")
     if desired.state == "Running" and (steps := live_file_steps(desired, observed, cause)):
         if later := until_signal(steps, desired, container, previous, now):
             return Plan(writing_only(steps, observed), requeue_after=later)
@@ -78,7 +79,7 @@ def plan_job(desired: Desired, observed: Observed, previous: ObjectStatus, now: 
     if container is None:
         if observed.end is not None or is_over(desired, previous):
             return Plan()
-        return _fresh(desired, observed, (), "it is not there", observed.attempt)
+        return _fresh(desired, observed, previous, (), "it is not there", observed.attempt)
     if container.spec_hash == desired.spec_hash and container.phase is ContainerPhase.EXITED:
         return _after_attempt(desired, observed, previous, now)
     cause = replacement_cause(desired, observed)
@@ -87,7 +88,7 @@ def plan_job(desired: Desired, observed: Observed, previous: ObjectStatus, now: 
         return Plan((Unpause("a job is not paused", container.id),) if thaw else ())
     attempt = container.attempt if container.spec_hash == desired.spec_hash else 0
     removal = _removal(cause, container, desired.removal_grace)
-    return _fresh(desired, observed, removal, cause, attempt)
+    return _fresh(desired, observed, previous, removal, cause, attempt)
 
 
 def is_over(desired: Desired, previous: ObjectStatus) -> bool:
@@ -165,7 +166,12 @@ def _rest(desired: Desired, container: Container | None) -> tuple[Step, ...]:
 
 
 def _fresh(
-    desired: Desired, observed: Observed, removal: tuple[Step, ...], cause: str, attempt: int = 0
+    desired: Desired,
+    observed: Observed,
+    previous: ObjectStatus,
+    removal: tuple[Step, ...],
+    cause: str,
+    attempt: int = 0,
 ) -> Plan:
     """A new container; what takes long and needs nobody is done before what has to be waited for."""
     waiting = observed.waiting or (None if observed.network_id else observed.network_waiting)
@@ -188,10 +194,18 @@ def _fresh(
         # What every creation begins with would be done twice: now, and when nothing is waited for.
         every_time = desired.build is not None or desired.pull_policy == "Always"
         return Plan((*removal, *(() if every_time else image)), waiting=waiting)
-    create = Create(cause, replace(desired.spec, attempt=attempt), desired.spec_hash)
+    spec = replace(desired.spec, attempt=attempt, kept_ports=_ports_before(observed, previous))
+    create = Create(cause, spec, desired.spec_hash)
     start = Start("it is to run once" if desired.is_job else f"state is {desired.state}", None)
     pause = (Pause("state is Paused", None),) if desired.state == "Paused" else ()
     return Plan((*removal, *image, create, start, *pause))
+
+
+def _ports_before(observed: Observed, previous: ObjectStatus) -> Mapping[str, int]:
+    """The host ports of the container before, unless it may be them that kept it from starting."""
+    past = previous.past.container if previous.past else None
+    container = observed.container or previous.container or past
+    return container.host_ports if container is not None and container.started_at is not None else {}
 
 
 def _start_again(
@@ -230,4 +244,4 @@ def _after_attempt(desired: Desired, observed: Observed, previous: ObjectStatus,
         return Plan(waiting=observed.network_waiting)  # what is there tells how often it was tried
     cause = f"it exited with code {container.exit_code}; retry {container.attempt + 1} of {desired.retries}"
     observed = replace(observed, waiting=None)  # what it depends on was there for the first attempt
-    return _fresh(desired, observed, (Remove(cause, container.id),), cause, container.attempt + 1)
+    return _fresh(desired, observed, previous, (Remove(cause, container.id),), cause, container.attempt + 1)

@@ -248,4 +248,4 @@ def _last_probe(previous: ObjectStatus, container: Container | None) -> Probe | 
 def _probe(report: ProbeReport | None) -> Probe | None:
     if report is None:
         return None
-    return Probe(report.ready, report.request, report.answer, report.time, report.attempts)
+    return Probe(report.succeeded, report.request, report.answer, report.time, report.attempts)

@@ -1,5 +1,6 @@
 """Plans, compared as text."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,10 @@ import pytest
 
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import Container, ContainerPhase
-from e2e_controller.objects import Object, ObjectStatus, Source, environment_key
+from e2e_controller.objects import Object, ObjectStatus, PastContainer, Source, environment_key
 from e2e_controller.reconcile.desired import Desired, desired_container
 from e2e_controller.reconcile.plan import make_plan, restart_delay
-from e2e_controller.reconcile.steps import Observed, Plan
+from e2e_controller.reconcile.steps import Create, Observed, Plan
 
 from .builders import NOW, container, environment, object_of, workload
 
@@ -97,6 +98,21 @@ def test_a_changed_spec_replaces_the_container() -> None:
         "create busybox:1.36: its spec changed",
         "start: state is Running",
     )
+
+
+def kept_ports(found: Container | None, previous: ObjectStatus | None = None) -> Mapping[str, int]:
+    (create,) = (step for step in plan(desired(), found, previous).steps if isinstance(step, Create))
+    return create.spec.kept_ports
+
+
+def test_a_new_container_takes_the_ports_of_the_one_before_unless_that_never_started() -> None:
+    had = {"80/tcp": 20000}
+    before = container(host_ports=had)
+    assert kept_ports(before) == had
+    assert kept_ports(None, ObjectStatus(container=before)) == had
+    assert kept_ports(None, ObjectStatus(past=PastContainer(before, 0, ()))) == had
+    in_vain = container(ContainerPhase.CREATED, host_ports=had)
+    assert kept_ports(in_vain, ObjectStatus(container=before)) == kept_ports(None) == {}
 
 
 def test_a_changed_spec_stops_gracefully_where_the_manifest_says_how() -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from e2e_api.conditions import ConditionType
+from e2e_api.conditions import ConditionType, Status
 from e2e_controller.directories import Directories
 from e2e_controller.drivers.base import ContainerPhase, Health
 from e2e_controller.objects import ObjectStatus
+from e2e_controller.probes import ProbeReport
 from e2e_controller.reconcile.desired import desired_container
 from e2e_controller.reconcile.endings import how_it_ended
 from e2e_controller.reconcile.outcome import Outcome
@@ -44,6 +45,24 @@ def test_an_image_without_a_healthcheck_never_is_healthy() -> None:
 )
 def test_one_that_may_become_healthy_has_not_failed(health: Health, phase: ContainerPhase) -> None:
     assert not status_with_health(health, phase).is_true(ConditionType.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("failures", "message"),
+    [(0, "timeout after 1s"), (2, "still so after 2 of 3 failures that end it, the last: timeout after 1s")],
+)
+def test_a_failed_attempt_is_not_told_as_a_success_of_what_is_ready_still(
+    failures: int, message: str
+) -> None:
+    wanted = object_of(workload(readiness={"exec": {"command": ["true"]}}))
+    desired = desired_container(wanted, None, Directories(Path("/state")), mount_shared=False)
+    report = ProbeReport("c0ffee", True, False, "true", "timeout after 1s", NOW, 9, failures)
+    status = workload_status(wanted, desired, Observed(container(), network_id="net"), Outcome(), report, NOW)
+    ready = status.condition(ConditionType.READY)
+    assert ready is not None
+    assert (ready.status, ready.message) == (Status.TRUE, message)
+    assert status.probe is not None
+    assert status.probe.success is (failures == 0)
 
 
 def test_no_run_is_shorter_than_nothing() -> None:

@@ -34,6 +34,16 @@ class TestPorts:
         assert assigned["81/tcp"] == 10
         assert {assigned["80/tcp"], assigned["53/udp"]} == set(chosen) == {11, 12}
 
+    def test_takes_what_a_container_before_had_where_that_is_free(self) -> None:
+        chooser = PortChooser(range(10, 17), binds=lambda port, _protocol: port != 12)
+        ports = {
+            name: PortSpec(number) for number, name in enumerate(("new", "free", "had", "bound", "odd"), 80)
+        }
+        kept = {"81/tcp": 10, "82/tcp": 11, "83/tcp": 12, "84/tcp": 8080}
+        assigned, chosen = chooser.assign(ports, {11}, kept)
+        assert assigned["81/tcp"] == 10
+        assert sorted(assigned.values()) == sorted(chosen) == [10, 13, 14, 15, 16]
+
     def test_a_port_twice(self) -> None:
         with pytest.raises(DriverError, match="80/tcp stands twice"):
             PortChooser().assign({"a": PortSpec(80), "b": PortSpec(80)}, ())

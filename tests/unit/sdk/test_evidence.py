@@ -224,6 +224,16 @@ def test_a_probe_without_an_answer_has_neither_failed_nor_succeeded() -> None:
     assert "container: exited with code 3, out of memory (OOM killed), restarted once" in lines
 
 
+def test_what_is_known_of_an_older_manifest_is_no_reason() -> None:
+    found = ready_object("env", "web", observedGeneration=1)
+    found.generation = 2
+    assert evidence.reason_line(found, Goal.READY) == (
+        "web: its newest manifest was not acted on yet; what follows is of the one before"
+    )
+    found.generation = 1
+    assert evidence.reason_line(found, Goal.READY) == "web: ProbeSucceeded"
+
+
 def test_what_was_deleted_is_told_as_that() -> None:
     running = ready_object("env", "web")
     running.deleting = True

@@ -1,12 +1,13 @@
 """Nothing is told that is not true any more, or that was never seen."""
 
 import asyncio
+import logging
 
 import pytest
 
-from e2e_controller.drivers.base import DriverError, Key
+from e2e_controller.drivers.base import ContainerSpec, DriverError, Key
 
-from .conftest import Client, Goal, Harness, document, eventually, key
+from .conftest import IMAGE, Client, Goal, Harness, document, eventually, key
 
 WEB = Key("test", "Workload", "web")
 
@@ -55,6 +56,24 @@ async def test_a_wait_after_new_defaults_is_about_the_new_container(client: Clie
     await client.apply(document("test", "Environment", labels={"team": "a"}))
     await client.wait()
     assert harness.driver.container(WEB).view.id != first
+
+
+async def test_a_deletion_makes_nothing_anew_without_the_environments_defaults(
+    client: Client, harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await client.apply(document("test", "Environment", labels={"team": "a"}), document())
+    await client.wait()
+    await client.delete(key("test", kind="Environment"))
+    await eventually(lambda: not harness.engine.containers)
+    assert "nobody wants it" in caplog.text
+    assert "its spec changed" not in caplog.text
+
+
+async def test_what_nobody_wants_goes_though_it_was_made_just_now(client: Client, harness: Harness) -> None:
+    ghost = Key("test", "Workload", "ghost")
+    await harness.driver.create(ghost, ContainerSpec(IMAGE), "hash")
+    await eventually(lambda: "remove test/Workload/ghost" in harness.driver.calls, timeout=30)  # no resync
 
 
 async def test_a_look_that_fails_says_nothing_of_the_container(client: Client, harness: Harness) -> None:

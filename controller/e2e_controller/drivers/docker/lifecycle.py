@@ -75,7 +75,7 @@ class Lifecycle:
         """Creates the container with its files; all of it or nothing."""
         await self._engine.connect()  # its kind decides on ports
         spec = await self._with_entrypoint(key, spec)
-        ports, chosen = self._ports.assign(spec.ports, self._known.ports)
+        ports, chosen = self._ports.assign(spec.ports, self._known.ports, spec.kept_ports)
         address = self._engine.publish_address
         body = containers.creation_body(key, spec, spec_hash, self._owner, ports, chosen, address)
         name = containers.container_name(key)

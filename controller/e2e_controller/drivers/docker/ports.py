@@ -5,6 +5,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from e2e_controller.drivers.base import DriverError, PortSpec, PortTaken
 from e2e_controller.drivers.docker.endpoint import LOOPBACK
@@ -54,21 +55,40 @@ class PortChooser:
             remedy="stop programs or containers that listen there",
         )
 
-    def assign(self, ports: Mapping[str, PortSpec], taken: Iterable[int]) -> tuple[dict[str, int], list[int]]:
-        """A host port for each `8080/tcp`-like port, and those of them that were chosen."""
+    def assign(
+        self,
+        ports: Mapping[str, PortSpec],
+        taken: Iterable[int],
+        kept: Mapping[str, int] = MappingProxyType({}),
+    ) -> tuple[dict[str, int], list[int]]:
+        """A host port for each `8080/tcp`-like port, and those of them that were chosen.
+
+        `kept` are those of a container that is gone, to be chosen again where they are free.
+        """
         taken = {*taken, *(port.host_port for port in ports.values() if port.host_port)}
         assigned: dict[str, int] = {}
         chosen: list[int] = []
         for port in ports.values():
+            name = f"{port.container_port}/{port.protocol}"
             number = port.host_port
             if number is None:
-                number = self.choose(port.protocol, taken)
+                before = kept.get(name)
+                if before is not None and self._keeps(before, port.protocol, taken):
+                    number = before
+                else:
+                    number = self.choose(port.protocol, {*taken, *kept.values()})
                 chosen.append(number)
-            name = f"{port.container_port}/{port.protocol}"
             if name in assigned:
                 raise DriverError(f"{name} stands twice in the ports", retry=False)
             assigned[name] = number
         return assigned, chosen
+
+    def _keeps(self, port: int, protocol: str, taken: set[int]) -> bool:
+        """Whether it is a port that was chosen, and is free; nobody else is given it then."""
+        if port not in self._ports or port in taken or not self._binds(port, protocol):
+            return False
+        self._recent[port] = self._clock() + _KEPT
+        return True
 
 
 def no_container_has(port: int) -> str:

@@ -80,10 +80,8 @@ def add(
     engine: FakeEngine, owner: str, key: Key, spec: ContainerSpec, spec_hash: str, *, finished: bool
 ) -> FakeContainer:
     """Makes a container; not `finished` is what a crash in the middle of a creation leaves."""
-    ports = {
-        f"{port.container_port}/{port.protocol}": port.host_port or engine.choose_port()
-        for port in spec.ports.values()
-    }
+    names = {f"{port.container_port}/{port.protocol}": port.host_port for port in spec.ports.values()}
+    ports = {name: fixed or engine.choose_port(spec.kept_ports.get(name)) for name, fixed in names.items()}
     fixed = {port.host_port for port in spec.ports.values()}
     container = FakeContainer(
         owner=owner,

@@ -129,9 +129,11 @@ class FakeEngine:
             if owner == container.owner:
                 queue.put_nowait(ContainerEvent(container.view.key, action))
 
-    def choose_port(self) -> int:
-        """A host port that nothing has."""
+    def choose_port(self, kept: int | None = None) -> int:
+        """A host port that nothing has, `kept` if it is one."""
         used = {port for found in self.containers.values() for port in found.view.host_ports.values()}
+        if kept is not None and kept not in used | self.taken_ports:
+            return kept
         while self._port in used | self.taken_ports:
             self._port += 1
         self._port += 1
