@@ -168,7 +168,7 @@ class Core:
 
     async def kill(self) -> None:
         """As SIGKILL does: from here on it changes nothing in the world."""
-        self.driver.crashed.set()
+        self.driver.faults.crashed.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -89,7 +89,7 @@ class Story:
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + PATIENCE, 0.01
         while not goal(self.core):
-            if self.core.driver.crashed.is_set():
+            if self.core.driver.faults.crashed.is_set():
                 await self.restart()
             self.core.check_alive()
             if loop.time() > deadline:
@@ -103,7 +103,7 @@ class Story:
 
     async def rest(self) -> None:
         """A full look at what has settled changes nothing."""
-        self.calls = self.driver.count
+        self.calls = self.driver.faults.count
         await self.core.upkeep.enqueue_all()
         await self.until(lambda core: core.queue.idle, "the queue is empty")
         before = changes(self.core)
@@ -118,7 +118,7 @@ def changes(core: Core) -> list[str]:
 
 def is_settled(story: Story, core: Core) -> bool:
     """Whether the engine has what the manifests ask for and nothing else, and the statuses say so."""
-    if not core.queue.idle or core.driver.crashed.is_set():
+    if not core.queue.idle or core.driver.faults.crashed.is_set():
         return False
     objects = [object_ for object_ in core.store.select() if object_.key.kind != FILE]
     if any(object_.deleting or not object_.settled for object_ in objects):

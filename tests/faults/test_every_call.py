@@ -50,7 +50,7 @@ async def test_whatever_goes_wrong_once(
             story = await run(scenario, tmp_path / str(at), [fault])
         except AssertionError as error:
             raise AssertionError(f"{scenario}, {fault} of {calls}: {error}") from error
-        struck.update(operation for _, operation in story.driver.struck)
+        struck.update(operation for _, operation in story.driver.faults.struck)
         extra = story.creates - plain.creates
         assert extra <= scenario.most_extra_creates, f"{scenario}, {fault}: {extra} containers too many"
         if kind.startswith("crash"):

@@ -129,13 +129,10 @@ def series(page: Page, names: Sequence[str] = (), matchers: Sequence[LabelMatche
         types, lines = find_all(page, patience)
         found = Found(types)
     result: list[Series] = []
-    for raw in lines:
-        patience.check()
-        name, labels, value = parse(page, raw)
-        if all(matcher.matches(name, labels) for matcher in matchers):
-            if len(result) == MOST_SERIES:
-                raise LimitExceeded(f"more than {MOST_SERIES} series match: name families, or labels")
-            result.append(Series(found.family_of(name), name, labels, value))
+    for name, labels, value in _matching(page, lines, matchers, patience):
+        if len(result) == MOST_SERIES:
+            raise LimitExceeded(f"more than {MOST_SERIES} series match: name families, or labels")
+        result.append(Series(found.family_of(name), name, labels, value))
     return result
 
 

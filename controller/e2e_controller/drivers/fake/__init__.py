@@ -2,7 +2,8 @@
 
 from e2e_controller.drivers.fake.driver import FakeDriver
 from e2e_controller.drivers.fake.engine import FakeContainer, FakeEngine
-from e2e_controller.drivers.fake.faults import FAULT_KINDS, Fault, FaultKind, FaultyDriver
+from e2e_controller.drivers.fake.faults import FAULT_KINDS, Fault, FaultKind
+from e2e_controller.drivers.fake.faulty import FaultyDriver
 from e2e_controller.drivers.fake.processes import FakeProcess, Program
 
 __all__ = [
