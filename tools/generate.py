@@ -33,6 +33,7 @@ SYNC_NAMES = {
     "AsyncFlag": "Flag",
     "AsyncEnding": "Ending",
     "AsyncInteractive": "Interactive",
+    "AsyncOverview": "Overview",
     "AsyncBackground": "Background",
     "AsyncLease": "Lease",
     "AsyncProfiled": "Profiled",

@@ -30,7 +30,7 @@ from e2e_controller.reconcile.conditions import (
 from e2e_controller.reconcile.desired import Desired
 from e2e_controller.reconcile.endings import lost_container
 from e2e_controller.reconcile.outcome import Failure, Outcome
-from e2e_controller.reconcile.patience import failing
+from e2e_controller.reconcile.patience import Failing, failing
 from e2e_controller.reconcile.phases import start_phases, waiting_since
 from e2e_controller.reconcile.plan import is_over
 from e2e_controller.reconcile.steps import (
@@ -59,17 +59,7 @@ def workload_status(
     if container is None and outcome.failure is None and desired and is_over(desired, previous):
         return _still_over(object_, now)
     trouble = failing(object_, outcome.failure, now)
-    if container is None and outcome.failure is None and observed.end is not None:
-        running, failed = ended_before(observed.end)
-    else:
-        running, failed = running_and_failed(
-            desired, container, outcome, previous.restart_count, hopeless=trouble.hopeless
-        )
-    failed = failed or no_healthcheck(desired, container)
-    ready = ready_condition(desired, container, running, report)
-    if failed is None and report is not None and report.timed_out and running.status is Status.TRUE:
-        failed = probe_timeout(desired, report)
-    goal = completed_condition(running) if desired is not None and desired.is_job else ready
+    running, goal, failed = _conditions(object_, desired, observed, outcome, report, trouble)
     accepted = acceptance(object_, observed.cycle)
     wanted = [accepted, image_ready_condition(observed, outcome, previous), running, goal, failed]
     phases = start_phases(
@@ -103,6 +93,30 @@ def workload_status(
         directory=str(desired.directory) if desired else previous.directory,
         spec_hash=desired.spec_hash if desired else "",
     )
+
+
+def _conditions(
+    object_: Object,
+    desired: Desired | None,
+    observed: Observed,
+    outcome: Outcome,
+    report: ProbeReport | None,
+    trouble: Failing,
+) -> tuple[Condition, Condition, Condition | None]:
+    """Whether it runs; whether it is ready or has completed; and why it has failed, if it has."""
+    container = observed.container
+    if container is None and outcome.failure is None and observed.end is not None:
+        running, failed = ended_before(observed.end)
+    else:
+        running, failed = running_and_failed(
+            desired, container, outcome, object_.status.restart_count, hopeless=trouble.hopeless
+        )
+    failed = failed or no_healthcheck(desired, container)
+    ready = ready_condition(desired, container, running, report)
+    if failed is None and report is not None and report.timed_out and running.status is Status.TRUE:
+        failed = probe_timeout(desired, report)
+    goal = completed_condition(running) if desired is not None and desired.is_job else ready
+    return running, goal, failed
 
 
 def unfinished(status: ObjectStatus) -> ObjectStatus:

@@ -10,13 +10,13 @@ from e2e import bundles, evidence, live, naming
 from e2e._sync.interactive import Interactive
 from e2e._sync.job import Job
 from e2e._sync.metrics import InstrumentedTogether
+from e2e._sync.overview import Overview
 from e2e._sync.session import Session
 from e2e._sync.workload import Workload
 from e2e.addresses import Controller
-from e2e.messages import CONTAINER_KINDS, environment_summary_of, status_of
 from e2e.options import JobOptions, WorkloadOptions
 from e2e.specs import environment_spec, new_job, new_manifest
-from e2e.values import EnvironmentSummary, Goal, WorkloadStatus
+from e2e.values import Goal
 from e2e_api import manifests
 from e2e_api.errors import E2EError, InvalidArgument
 from e2e_api.secrets import MASK
@@ -25,7 +25,7 @@ from e2e_api.v1 import object_pb2
 DEFAULT_TIMEOUT = 60.0
 
 
-class Environment(Interactive, InstrumentedTogether):
+class Environment(Interactive, InstrumentedTogether, Overview):
     """An isolated place for workloads, that is gone with all that is in it when its block ends.
 
         with e2e.Environment() as env:
@@ -282,26 +282,6 @@ class Environment(Interactive, InstrumentedTogether):
         Raises InvalidArgument with each mistake; then nothing is applied.
         """
         self._session.client.apply(documents, environment=self.name)
-
-    def statuses(self) -> dict[str, WorkloadStatus]:
-        """What the controller knows of all its workloads and jobs, by name."""
-        objects = self._session.client.list_objects(self.name)
-        return {found.key.name: status_of(found) for found in objects if found.key.kind in CONTAINER_KINDS}
-
-    def summary(self) -> EnvironmentSummary | None:
-        """Its line in the list of environments; None where nothing is left of it."""
-        for found in self._session.client.list_environments():
-            if found.environment == self.name:
-                return environment_summary_of(found)
-        return None
-
-    def describe(self) -> str:
-        """A table of its objects for people, with the evidence of those that are not ready."""
-        return evidence.describe(self._session.client.list_objects(self.name))
-
-    def bundle(self, path: str | Path | None = None, *, log_bytes: int = 0) -> Path:
-        """Writes an archive of all that is known of it, secrets masked; see `Client.bundle`."""
-        return self._session.client.bundle(self.name, path, log_bytes=log_bytes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

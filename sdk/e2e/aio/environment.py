@@ -11,12 +11,12 @@ from e2e.addresses import Controller
 from e2e.aio.interactive import AsyncInteractive
 from e2e.aio.job import AsyncJob
 from e2e.aio.metrics import AsyncInstrumentedTogether
+from e2e.aio.overview import AsyncOverview
 from e2e.aio.session import AsyncSession
 from e2e.aio.workload import AsyncWorkload
-from e2e.messages import CONTAINER_KINDS, environment_summary_of, status_of
 from e2e.options import JobOptions, WorkloadOptions
 from e2e.specs import environment_spec, new_job, new_manifest
-from e2e.values import EnvironmentSummary, Goal, WorkloadStatus
+from e2e.values import Goal
 from e2e_api import manifests
 from e2e_api.errors import E2EError, InvalidArgument
 from e2e_api.secrets import MASK
@@ -25,7 +25,7 @@ from e2e_api.v1 import object_pb2
 DEFAULT_TIMEOUT = 60.0
 
 
-class AsyncEnvironment(AsyncInteractive, AsyncInstrumentedTogether):
+class AsyncEnvironment(AsyncInteractive, AsyncInstrumentedTogether, AsyncOverview):
     """An isolated place for workloads, that is gone with all that is in it when its block ends.
 
         async with e2e.AsyncEnvironment() as env:
@@ -284,26 +284,6 @@ class AsyncEnvironment(AsyncInteractive, AsyncInstrumentedTogether):
         Raises InvalidArgument with each mistake; then nothing is applied.
         """
         await self._session.client.apply(documents, environment=self.name)
-
-    async def statuses(self) -> dict[str, WorkloadStatus]:
-        """What the controller knows of all its workloads and jobs, by name."""
-        objects = await self._session.client.list_objects(self.name)
-        return {found.key.name: status_of(found) for found in objects if found.key.kind in CONTAINER_KINDS}
-
-    async def summary(self) -> EnvironmentSummary | None:
-        """Its line in the list of environments; None where nothing is left of it."""
-        for found in await self._session.client.list_environments():
-            if found.environment == self.name:
-                return environment_summary_of(found)
-        return None
-
-    async def describe(self) -> str:
-        """A table of its objects for people, with the evidence of those that are not ready."""
-        return evidence.describe(await self._session.client.list_objects(self.name))
-
-    async def bundle(self, path: str | Path | None = None, *, log_bytes: int = 0) -> Path:
-        """Writes an archive of all that is known of it, secrets masked; see `Client.bundle`."""
-        return await self._session.client.bundle(self.name, path, log_bytes=log_bytes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
