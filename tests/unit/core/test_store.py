@@ -41,6 +41,18 @@ def test_a_new_object_is_stored_queued_and_brings_its_environment(harness: Harne
     assert harness.store.get(environment_key("test")) is not None
 
 
+def test_a_new_object_brings_an_environment_whose_own_manifest_is_wrong(harness: Harness) -> None:
+    own = environment_key("test")
+    harness.set_file("env.yaml", rejected("env.yaml", own))
+    before = harness.store.get(own)
+    assert before is not None
+    assert not harness.store.counts(before)
+    harness.queued.clear()
+    harness.set_file("a.yaml", claim("a.yaml", workload()))
+    assert harness.store.get(own) is before  # nothing else is true of it, but now it is needed
+    assert own in harness.queued
+
+
 def test_who_has_asked_for_credentials_is_known_until_the_environment_is_gone(harness: Harness) -> None:
     page = {"ports": {"http": 80}, "metrics": {"port": "http", "bearerToken": "secret"}}
     harness.set_file("a.yaml", claim("a.yaml", workload(**page)))
@@ -216,7 +228,7 @@ async def test_a_slow_subscriber_hears_of_each_key_once(harness: Harness) -> Non
     harness.set_file("a.yaml", claim("a.yaml", workload()))
     for number in range(50):
         harness.store.set_status(key(), ObjectStatus(progress=str(number)))
-    assert await asyncio.wait_for(subscription.changed(), 1) == [key()]
+    assert await asyncio.wait_for(subscription.changed(), 60) == [key()]
     stored = harness.store.get(key())
     assert stored is not None
     assert stored.status.progress == "49"
