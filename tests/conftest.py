@@ -41,8 +41,8 @@ NOT_CONTAINED = {
 """Scenarios that are about another way to run the controller, and why."""
 IS_BESIDE = not os.environ.get(CONTAINED, "unix:").startswith("unix:")
 """Whether the tests are in a container, too."""
-SECONDS_TO_SETTLE = 20.0
-ENGINE_SECONDS = 20
+SECONDS_TO_SETTLE = 60.0
+ENGINE_SECONDS = 60
 _state = pytest.StashKey[Path]()
 _left = pytest.StashKey[list[str]]()
 

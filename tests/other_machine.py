@@ -17,7 +17,7 @@ import pytest
 from tests.certificates import Authority
 from tests.own_dockerd import SEARCH_PATH, OwnDockerd, own_dockerd
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _UNTIL_THE_END = "import sys; print('ready', flush=True); sys.stdin.read()"
 _SSHD = """
 Port 22

@@ -102,8 +102,9 @@ class OwnDockerd:
     def sweep(self) -> None:
         """Ends what a daemon that did not come back has left: known by our folder's name."""
         for shim in processes(self._base.name):
-            for child in Path(f"/proc/{shim}/task/{shim}/children").read_text().split():
-                kill(int(child))
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                for child in Path(f"/proc/{shim}/task/{shim}/children").read_text().split():
+                    kill(int(child))
             kill(shim)
         unmount_below(self._base)
 

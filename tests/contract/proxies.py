@@ -60,24 +60,46 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
+class _Connections:
+    """Those that a server has accepted."""
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        await self._serve(reader, writer)
+
+    async def end(self, server: asyncio.Server) -> None:
+        """Leaves nothing that would be closed only when the loop is: then nobody is there to do it."""
+        server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        closed = (writer.wait_closed() for writer in self._writers)
+        await asyncio.wait_for(asyncio.gather(*closed, return_exceptions=True), 30)
+
+
 @asynccontextmanager
 async def unix_server(path: Path, serve: Serve) -> AsyncIterator[str]:
     """Serves on a socket; gives its URL."""
-    server = await asyncio.start_unix_server(serve, str(path))
+    connections = _Connections(serve)
+    server = await asyncio.start_unix_server(connections.serve, str(path))
     try:
         yield f"unix://{path}"
     finally:
-        server.close()
+        await connections.end(server)
 
 
 @asynccontextmanager
 async def tcp_server(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serves on loopback; gives its URL."""
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    connections = _Connections(serve)
+    server = await asyncio.start_server(connections.serve, "127.0.0.1", 0, ssl=context)
     try:
         yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
-        server.close()
+        await connections.end(server)
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -129,17 +130,17 @@ from pathlib import Path
 from e2e_controller.drivers.docker import DockerDriver
 async def main():
     try:
-        await DockerDriver("x", engine="unix://" + sys.argv[1], state_dir=Path("/"), call_timeout=2).start()
+        await DockerDriver("x", engine="unix://" + sys.argv[1], state_dir=Path("/"), call_timeout=30).start()
     except Exception as error:
         print(type(error).__name__, error)
 os.setgid(65534); os.setuid(65534)
 asyncio.run(main())
 """
-    folder = tmp_path.parents[-3] / f"e2e-{os.getpid()}"  # such that nobody may go there
-    folder.mkdir(mode=0o755)
+    folder = Path(tempfile.mkdtemp(prefix="e2e-", dir=tmp_path.parents[-3]))
+    folder.chmod(0o755)  # such that nobody may go there
     try:
         command = [os.sys.executable, "-c", script, str(folder / "engine.sock")]  # type: ignore[attr-defined]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     finally:
         (folder / "engine.sock").unlink(missing_ok=True)
         folder.rmdir()

@@ -189,7 +189,7 @@ async def test_a_pull_without_progress_is_given_up(docker_bench: Bench, registry
         registry.let_go.set()
         await driver.close()
     assert caught.value.retry
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 async def test_a_login_after_the_start_counts(

@@ -80,8 +80,8 @@ async def test_stop_asks_before_it_kills(bench: Bench) -> None:
     container_id = await bench.up(command=scripts.TRAP.command)
     await eventually(lambda: bench.log(container_id), lambda text: b"ready" in text)
     began = time.monotonic()
-    await bench.driver.stop(container_id, 60)
-    assert time.monotonic() - began < 20
+    await bench.driver.stop(container_id, 100)
+    assert time.monotonic() - began < 60
     assert (await bench.look()).exit_code == 7
     assert b"asked" in await bench.log(container_id)
 
@@ -89,7 +89,7 @@ async def test_stop_asks_before_it_kills(bench: Bench) -> None:
 async def test_stop_sends_the_signal_of_the_spec(bench: Bench) -> None:
     container_id = await bench.up(command=scripts.TRAP_USR1.command, stop_signal="SIGUSR1")
     await eventually(lambda: bench.log(container_id), lambda text: b"ready" in text)
-    await bench.driver.stop(container_id, 1)
+    await bench.driver.stop(container_id, 3)
     assert b"poked" in await bench.log(container_id)
     assert (await bench.look()).exit_code == 137
 
@@ -98,7 +98,7 @@ async def test_stop_kills_after_the_grace_period(docker_bench: Bench) -> None:
     container_id = await docker_bench.up()
     began = time.monotonic()
     await docker_bench.driver.stop(container_id, 0.5)
-    assert 0.5 < time.monotonic() - began < 20
+    assert 0.5 < time.monotonic() - began < 60
     assert (await docker_bench.look()).exit_code == 137
 
 

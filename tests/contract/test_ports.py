@@ -11,6 +11,7 @@ from e2e_controller.drivers.base import PortSpec, PortTaken
 from e2e_controller.drivers.docker import DockerDriver
 from e2e_controller.drivers.docker.ports import PortChooser
 from e2e_controller.drivers.fake import FakeDriver
+from tests import free_ports
 from tests.contract.bench import Bench, eventually
 
 HTTP = {"http": PortSpec(8080)}
@@ -18,9 +19,7 @@ HTTP = {"http": PortSpec(8080)}
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports.free_port()
 
 
 async def test_a_chosen_port_is_known_at_once_and_stays(bench: Bench) -> None:

@@ -70,6 +70,6 @@ async def test_tls_that_does_not_fit(
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
     async with proxies.tcp_server(proxies.hang, server_context(certificates)) as url:
-        driver = make_driver(url, call_timeout=5)
+        driver = make_driver(url, call_timeout=30)
         with pytest.raises(EngineUnavailable, match=r"CA that is not trusted.*DOCKER_CERT_PATH"):
             await driver.start()

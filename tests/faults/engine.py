@@ -86,7 +86,7 @@ class Controller:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(30)
+                self._process.wait(100)
             finally:
                 self._process.kill()
                 self._process.wait()

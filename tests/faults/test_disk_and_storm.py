@@ -89,12 +89,13 @@ def test_a_file_that_is_written_all_the_time(
     controller.write("web.json", workload("web", environment))
     until(lambda: controller.is_true("Ready", 1), "it runs", controller.log)
     memory, since = controller.memory, time.time()
-    number, began = 0, time.monotonic()
-    while time.monotonic() < began + seconds:
+    number, stormed, most, began = 0, 0.0, 0.0, time.monotonic()
+    while stormed < seconds or (number <= 3 * most and stormed < 30):  # a busy machine writes slowly
         number += 1
         controller.write("web.json", workload("web", environment, env={"NUMBER": str(number)}))
         time.sleep(0.001)
-    stormed = time.monotonic() - began
+        stormed = time.monotonic() - began
+        most = stormed / FASTEST_REPLACEMENT + 2
 
     def is_last() -> bool:
         there = list(engine.containers(owner))
@@ -116,7 +117,6 @@ def test_a_file_that_is_written_all_the_time(
         "faults", f"{number} writes of a file in {seconds}s: {creates} creates, {grown:.0f} MiB more"
     )
     # One after another while it storms, and then the last; if each write counted, there were many more.
-    most = stormed / FASTEST_REPLACEMENT + 2
     assert number > 3 * most
     assert 0 < creates <= most
     assert grown < 100

@@ -167,7 +167,7 @@ def tool(name: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]
 
 def test_an_engine_behind_ssh_that_does_not_answer_is_told() -> None:
     process = tool("engine.py", DOCKER_HOST="ssh://127.0.0.1:1")
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "ssh://127.0.0.1:1 (DOCKER_HOST)" in said
     assert "Traceback" not in said
@@ -178,7 +178,7 @@ def test_the_same_tool_twice_at_once() -> None:
     for name, arguments in (("engine.py", ()), ("images.py", ("docker.io/library/busybox:1.36",))):
         both = [tool(name, *arguments) for _ in range(2)]
         for process in both:
-            said = "".join(process.communicate(timeout=60))
+            said = "".join(process.communicate(timeout=120))
             assert process.returncode == 0, said
             assert "answers" in said or "present" in said
 
@@ -186,15 +186,18 @@ def test_the_same_tool_twice_at_once() -> None:
 def test_work_that_two_processes_begin_at_once_is_done_once(tmp_path: Path) -> None:
     """The second waits for the first, says so, and then finds it done."""
     script = f"""
-import sys, time
+import os, sys, time
 from pathlib import Path
 sys.path.insert(0, {str(TOOLS)!r})
 from setup.locks import exclusive
 done = Path({str(tmp_path)!r}, "done")
+done.with_name(f"begun-{{os.getpid()}}").touch()
 if not done.exists():
-    with exclusive(Path({str(tmp_path)!r}, "lock"), 30):
+    with exclusive(Path({str(tmp_path)!r}, "lock"), 100):
         if not done.exists():
-            time.sleep(1)
+            while len(list(done.parent.glob("begun-*"))) < 2:
+                time.sleep(0.05)
+            time.sleep(2)
             done.open("x").close()
             print("did it")
 """
@@ -202,7 +205,7 @@ if not done.exists():
     both = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    outputs = [process.communicate(timeout=60) for process in both]
+    outputs = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert sorted(out for out, _ in outputs) == ["", "did it\n"]
     assert sum("which is at the same work" in err for _, err in outputs) == 1

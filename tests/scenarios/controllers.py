@@ -57,7 +57,7 @@ class Controller:
     def end(self, number: signal.Signals) -> int:
         """Sends it a signal, and gives its exit code."""
         self._process.send_signal(number)
-        return self._process.wait(30)
+        return self._process.wait(100)
 
     def stop(self) -> None:
         """Ends it, and with it all that it made."""

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from docker.models.containers import Container
 
 from tests.controller_image import ROOT, SECONDS, SOCKET, controller_image, health, until
 from tests.engine import docker_client
+from tests.free_ports import free_port
 
 EXAMPLES = ROOT / "examples" / "ci"
 IMAGE = "e2e-controller:dev"
@@ -130,12 +130,6 @@ def refused(job: dict[str, Any], variables: dict[str, str]) -> None:
     script = next(script for name, script in steps(job) if name == "Test")
     with pytest.raises(AssertionError, match="token"):
         run(["bash", "-ec", script], **variables)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_github_with_tls(tmp_path: Path) -> None:

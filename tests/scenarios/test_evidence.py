@@ -123,7 +123,7 @@ def test_common_exit_codes_are_explained(e2e_environment: e2e.Environment, scrip
 def test_a_probe_that_never_succeeds_shows_what_was_asked_and_answered(
     e2e_environment: e2e.Environment,
 ) -> None:
-    probe = e2e.Readiness(http=HttpProbe(port="http", path="/nothing"), startup_timeout=1.0)
+    probe = e2e.Readiness(http=HttpProbe(port="http", path="/nothing"), startup_timeout=4.0)
     server = until_stopped("httpd -p 80 -h /etc")
     error = failure(e2e_environment, *server, ports={"http": 80}, readiness=probe)
     assert error.reason == "ProbeTimeout"
@@ -139,7 +139,7 @@ def test_a_timeout_carries_its_evidence_as_data(e2e_environment: e2e.Environment
     workload.start()
     workload.wait_running()
     with pytest.raises(WaitTimeout) as failed:
-        workload.wait_ready(timeout=1)
+        workload.wait_ready(timeout=2)
     assert failed.value.action == "retry"
     assert failed.value.failed[0].status.container.state == "running"
 

@@ -226,7 +226,7 @@ def test_two_controllers_never_touch_what_the_other_has(alive: World, base: Path
             f"apiVersion: e2e/v1\nkind: Workload\nmetadata: {{name: own, environment: own-{os.getpid()}}}\n"
             f"spec: {{image: {BUSYBOX}, command: [sleep, '1000']}}\n"
         )
-        wait = ("--controller", second.address, "wait", "--timeout", "20s")
+        wait = ("--controller", second.address, "wait", "--timeout", "100s")
         assert e2e(*wait, "own", "--env", f"own-{os.getpid()}").returncode == 0
         refused = e2e(*wait, "web", "--env", name)
         assert refused.returncode == 1

@@ -41,7 +41,7 @@ JOINS = """
 import sys, e2e
 from e2e import Client
 with Client.connect(sys.argv[2]) as client:
-    held = client.hold(sys.argv[1], fresh=False, keep=False, timeout=10)
+    held = client.hold(sys.argv[1], fresh=False, keep=False, timeout=60)
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -65,7 +65,7 @@ class Client:
         """Ends its block as a test does; gives the exit code."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def end(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout):
@@ -95,7 +95,7 @@ def add(clients: ExitStack, script: str, *arguments: str) -> Client:
     return client
 
 
-@pytest.mark.parametrize("options", [["--keepalive=1s", "--lease-grace=200ms"]])
+@pytest.mark.parametrize("options", [["--keepalive=6s", "--lease-grace=200ms"]])
 def test_a_client_that_hangs_loses_its_lease(controller: Controller, clients: ExitStack) -> None:
     name = f"hangs-{os.getpid()}"
     quiet = add(clients, HOLDS, SMALL, f"{name}-quiet", controller.address)
@@ -103,7 +103,7 @@ def test_a_client_that_hangs_loses_its_lease(controller: Controller, clients: Ex
     assert names_of(name) == [f"{name}.web", f"e2e-{name}"]
     client.send(signal.SIGSTOP)
     stopped = time.monotonic()
-    until(lambda: names_of(name) == [], 15)
+    until(lambda: names_of(name) == [])
     assert time.monotonic() - stopped > 1  # it had its time
     # One that only has nothing to say lives.
     assert quiet.process.poll() is None
@@ -143,7 +143,7 @@ def test_who_comes_back_to_a_killed_controller_keeps_the_environment(
     until(lambda: list((controller.state / "leases").iterdir()) == [])
 
 
-@pytest.mark.parametrize("options", [["--lease-grace=1s", "--recovery-grace=2s"]])
+@pytest.mark.parametrize("options", [["--lease-grace=1s", "--recovery-grace=5s"]])
 @pytest.mark.parametrize("script", [HOLDS, HOLDS_ASYNC], ids=["sync", "async"])
 def test_a_block_outlives_a_restart_of_its_controller(
     controller: Controller, clients: ExitStack, script: str
@@ -154,7 +154,7 @@ def test_a_block_outlives_a_restart_of_its_controller(
     for _ in range(2):
         controller.kill()
         controller.start()
-        time.sleep(4)  # longer than the grace time: nothing may happen in it
+        time.sleep(6.5)  # longer than the grace time: nothing may happen in it
         assert id_of(f"{name}.web") == container
     assert client.leave() == 0
     assert names_of(name) == []
@@ -175,7 +175,7 @@ def test_who_does_not_come_back_loses_it(controller: Controller, clients: ExitSt
 
 def test_two_controllers_on_one_state_folder(controller: Controller, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "e2e_controller", f"--state-dir={controller.state}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 4
     assert f"in use by process {controller.pid}" in done.stderr
     assert "give this one its own --state-dir" in done.stderr

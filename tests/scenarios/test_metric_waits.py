@@ -33,20 +33,20 @@ def test_several_workloads_are_waited_for_together(e2e_environment: e2e.Environm
     assert env.wait_sum_metrics(webs, equals(10), "loaded", stable_for=0.3) == {"loaded": 10.0}
     timer.join()
     with pytest.raises(e2e.WaitTimeout) as late:
-        env.wait_sum_metrics(webs, greater(99), "loaded", timeout=0.5)
+        env.wait_sum_metrics(webs, greater(99), "loaded", timeout=2)
     assert str(late.value).startswith("loaded of a, b, c did not become greater(99): waited ")
     assert "loaded = 10 (a 7, b 1, c 2)" in str(late.value)
     assert '    a: loaded{part="x"} 7' in str(late.value).splitlines()
     with pytest.raises(
         e2e.WaitTimeout, match=r'parts="x": no series of loaded has that label; they have part'
     ):
-        env.wait_sum_metrics(webs, greater(0), "loaded", matchers={"parts": "x"}, timeout=0.5)
+        env.wait_sum_metrics(webs, greater(0), "loaded", matchers={"parts": "x"}, timeout=2)
     timer = threading.Timer(0.3, lambda: webs[1].kill())
     timer.start()
     began = time.monotonic()
     with pytest.raises(e2e.WaitFailed, match=r"(?s)loaded of a, b, c did not become.*b: "):
-        env.wait_sum_metrics(webs, greater(99), "loaded", timeout=60)
-    assert time.monotonic() - began < 30  # not at the deadline
+        env.wait_sum_metrics(webs, greater(99), "loaded", timeout=100)
+    assert time.monotonic() - began < 60  # not at the deadline
     timer.join()
 
 
@@ -108,9 +108,9 @@ def test_a_page_behind_tls_and_a_password(e2e_environment: e2e.Environment) -> N
     secure.wait_sum_metrics(greater(0), "prometheus_build_info")
     secure.update(metrics=metrics("not-this-one", None))
     with pytest.raises(e2e.WaitTimeout, match="401 Unauthorized") as refused:
-        secure.wait_sum_metrics(greater(0), "prometheus_build_info", timeout=1)
+        secure.wait_sum_metrics(greater(0), "prometheus_build_info", timeout=3)
     assert "not-this-one" not in str(refused.value)
     secure.update(metrics=metrics("scrape-me", e2e.Tls(ca=tls.certificate, server_name="another")))
     with pytest.raises(e2e.WaitTimeout, match="the certificate is not trusted: Hostname mismatch"):
-        secure.wait_sum_metrics(greater(0), "prometheus_build_info", timeout=1)
+        secure.wait_sum_metrics(greater(0), "prometheus_build_info", timeout=3)
     assert "scrape-me" not in repr(e2e_environment.get("secure").manifest)

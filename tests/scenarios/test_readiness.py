@@ -60,8 +60,9 @@ def test_http_looks_at_status_and_body(e2e_environment: e2e.Environment) -> None
         "bad", image=BUSYBOX, command=SERVE, ports={"http": 8080}, readiness=missing
     )
     bad.start()
+    bad.wait_running()
     with pytest.raises(WaitTimeout, match="404"):
-        bad.wait_ready(timeout=2)
+        bad.wait_ready(timeout=4)
 
 
 def test_https_does_not_verify(e2e_environment: e2e.Environment, certificate: str) -> None:
@@ -117,7 +118,7 @@ def test_log_lines_count_since_the_start(e2e_environment: e2e.Environment) -> No
 
 
 def test_the_images_own_healthcheck(e2e_environment: e2e.Environment, tmp_path: Path) -> None:
-    check = "HEALTHCHECK --interval=1s --timeout=1s --retries=1 CMD test -e /tmp/healthy\n"
+    check = "HEALTHCHECK --interval=1s --timeout=20s --retries=1 CMD test -e /tmp/healthy\n"
     run = f'FROM {BUSYBOX}\n{check}CMD ["sh", "-c", "sleep 0.5; touch /tmp/healthy; sleep 600"]\n'
     (tmp_path / "Dockerfile").write_text(run)
     checked = e2e_environment.workload(
@@ -164,7 +165,7 @@ def test_an_exit_ends_the_wait_at_once_with_its_evidence(e2e_environment: e2e.En
 
 
 def test_not_ready_in_startup_time_fails_with_the_last_answer(e2e_environment: e2e.Environment) -> None:
-    readiness = Readiness(tcp=TcpProbe(port="tcp"), startup_timeout=1)
+    readiness = Readiness(tcp=TcpProbe(port="tcp"), startup_timeout=3)
     deaf = e2e_environment.workload(
         "deaf", image=BUSYBOX, command=["sleep", "600"], ports={"tcp": 80}, readiness=readiness
     )

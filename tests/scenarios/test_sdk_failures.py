@@ -10,7 +10,7 @@ from e2e import Environment, NotFound, WaitFailed, WaitTimeout
 
 
 def test_a_container_that_dies_ends_the_wait_with_its_last_words() -> None:
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         script = "for i in $(seq 40); do echo line $i; done; sleep 0.3; exit 3"
         broken = env.workload(
             "broken",
@@ -22,7 +22,7 @@ def test_a_container_that_dies_ends_the_wait_with_its_last_words() -> None:
         started = time.monotonic()
         with pytest.raises(WaitFailed) as raised:
             broken.start_and_wait_ready()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60  # not at the deadline
         text = str(raised.value)
         assert text.startswith("broken (environment test-a-container-that-dies")
         assert " is not ready: it can no longer be, known after " in text
@@ -44,25 +44,28 @@ def test_an_image_that_does_not_exist_is_named() -> None:
 
 
 def test_a_program_that_never_gets_ready_shows_its_probe() -> None:
-    with Environment(timeout=30) as env:
-        slow = env.workload(
-            "slow",
-            image=BUSYBOX,
-            command=until_stopped(),
-            ports={"http": 80},
-            readiness=e2e.HttpProbe(port="http", path="/ready"),
-            startup_timeout=3,
+    with Environment(timeout=100) as env:
+        slow, slower = (
+            env.workload(
+                name,
+                image=BUSYBOX,
+                command=until_stopped(),
+                ports={"http": 80},
+                readiness=e2e.HttpProbe(port="http", path="/ready"),
+                startup_timeout=seconds,
+            )
+            for name, seconds in (("slow", 3), ("slower", 150))
         )
-        slow.start()
-        slow.wait_running()
+        env.start(slow, slower)
+        slower.wait_running()
         with pytest.raises(WaitTimeout, match=r"waited [\d.]+ s(?s:.*)(ProbeFailed|last probe.*): .*/ready"):
-            slow.wait_ready(timeout=0.5)
+            slower.wait_ready(timeout=2)
         with pytest.raises(WaitFailed, match=r"slow: ProbeTimeout: .*/ready: "):
             slow.wait_ready()
 
 
 def test_a_wait_for_what_was_never_started_fails_at_once() -> None:
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         ghost = env.workload("ghost", image=BUSYBOX)
         with pytest.raises(NotFound, match="ghost"):
             ghost.wait_ready()
@@ -71,7 +74,7 @@ def test_a_wait_for_what_was_never_started_fails_at_once() -> None:
 
 
 def test_a_command_that_is_not_there_is_named() -> None:
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         broken = env.workload("broken", image=BUSYBOX, command=["no-such-program"])
         with pytest.raises(WaitFailed, match=r"(?s)broken: \w+: .*no-such-program"):
             broken.start_and_wait_ready()
@@ -82,11 +85,11 @@ def test_a_command_that_is_not_there_is_named() -> None:
 
 
 def test_a_waiter_is_told_when_somebody_stops_it() -> None:
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         box = env.workload("box", image=BUSYBOX, command=until_stopped())
         box.start_and_wait_ready()
         box.stop()
         started = time.monotonic()
         with pytest.raises(WaitFailed, match="box"):
             env.wait_ready("box")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 60  # not at the deadline

@@ -40,7 +40,7 @@ done_total 10
 
 @pytest.fixture
 def web() -> Iterator[Workload]:
-    with Environment(timeout=15) as env:
+    with Environment(timeout=60) as env:
         workload = web_server(env, "web", root=str(env.shared_dir / "web"))
         workload.write_file("index.html", "")
         workload.write_file("metrics", PAGE)
@@ -87,14 +87,14 @@ def test_a_wait_that_ends_in_vain_tells_the_history(web: Workload) -> None:
     with pytest.raises(NotFound, match="jobz"):
         web.wait_sum_metrics(greater(0), "jobz", absent=Absent.FAIL)
     with pytest.raises(WaitTimeout) as raised:
-        web.wait_sum_metrics(equals(13), "jobs", timeout=0.5)
+        web.wait_sum_metrics(equals(13), "jobs", timeout=2)
     text = str(raised.value)
     assert text.startswith("jobs of web did not become equals(13): waited ")
     assert "jobs = 12" in text
     with pytest.raises(WaitTimeout, match=r"jobz = absent(?s:.*)jobs"):
-        web.wait_sum_metrics(greater(0), "jobz", timeout=0.5)
+        web.wait_sum_metrics(greater(0), "jobz", timeout=2)
     with pytest.raises(WaitTimeout, match=r"did not become as .*lambda.*: waited (?s:.*)jobs = 12"):
-        web.wait_sum_metrics(lambda value: value > 12, "jobs", timeout=0.5)
+        web.wait_sum_metrics(lambda value: value > 12, "jobs", timeout=2)
 
 
 def test_a_wait_ends_when_the_program_does(web: Workload) -> None:
@@ -103,12 +103,12 @@ def test_a_wait_ends_when_the_program_does(web: Workload) -> None:
     started = time.monotonic()
     with pytest.raises(WaitFailed, match=r"jobs of web did not become equals\(13\): it can no longer be"):
         web.wait_sum_metrics(equals(13), "jobs")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 40  # not at the deadline
     timer.join()
 
 
 async def test_many_waits_at_once() -> None:
-    async with AsyncEnvironment(timeout=20) as env:
+    async with AsyncEnvironment(timeout=60) as env:
         webs = [
             web_server(env, f"web-{number}", root=str(env.shared_dir / f"web-{number}"))
             for number in range(3)

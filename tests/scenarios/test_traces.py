@@ -64,12 +64,12 @@ async def test_a_wait_in_vain_tells_what_there_is_and_ends_when_jaeger_does(
     traces = e2e.AsyncTraces(jaeger)
     await env.start_and_wait_ready(jaeger, query)
     with pytest.raises(e2e.WaitTimeout, match=r"services that jaeger knows|no spans have reached jaeger yet"):
-        await traces.wait("query-2", timeout=0.2)
+        await traces.wait("query-2", timeout=2)
     assert await traces.wait("query-2", expectation=equals(0)) == []
     await asyncio.to_thread(ask, await query.endpoint("http"), "vector(1)")
     assert await traces.wait("query-1", QUERY)
     with pytest.raises(e2e.WaitTimeout) as raised:
-        await traces.wait("query-1", "/query HTTP[sever]", timeout=0.2)
+        await traces.wait("query-1", "/query HTTP[sever]", timeout=2)
     assert "operations of query-1: /query HTTP[server], " in str(raised.value)
 
     waiting = asyncio.create_task(traces.wait("query-2", timeout=120))

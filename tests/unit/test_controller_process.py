@@ -24,7 +24,7 @@ def controller(*options: str, state: Path | None = None, **variables: str) -> tu
         env={**environment, **variables},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout + done.stderr
@@ -166,7 +166,7 @@ def test_the_doctor_says_so_too(variables: dict[str, str], said: str) -> None:
         env={**os.environ, "E2E_ENGINE": "", **variables},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert said in json.loads(done.stdout)["error"]

@@ -40,12 +40,12 @@ class Answers(BaseHTTPRequestHandler):
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=60)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         self.sock.connect(str(self._path))
 
 
@@ -93,7 +93,7 @@ def test_the_first_that_matches_may_come_later(proxy: EngineProxy, folder: Path)
     ask(folder / "proxy", ("GET", "/one", None))
     later = Thread(target=ask, args=(folder / "proxy", ("GET", "/two", None)))
     later.start()
-    assert proxy.first(lambda request: request.path == "/two", 10).method == "GET"
+    assert proxy.first(lambda request: request.path == "/two", 60).method == "GET"
     later.join()
     with pytest.raises(TimeoutError):
         proxy.first(lambda request: request.path == "/three", 0)

@@ -124,7 +124,7 @@ def test_without_a_terminal_each_change_is_a_line(controller: CliController) -> 
         console = Console(file=output, width=20)
         keys = [Key("env", "Workload", name) for name in ("web", "late")]
         with Progress(client, keys=keys, console=console) as progress:
-            progress._thread.join(5)
+            progress._thread.join(60)
     lines = [line.partition("s  ")[2] for line in output.getvalue().splitlines()]
     assert lines == ["web: pending", "web: starting", "web: ready", "late: stopped", "web: gone"]
 

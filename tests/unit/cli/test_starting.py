@@ -70,6 +70,7 @@ def test_a_folder_that_cannot_be_is_the_controllers_to_tell(state: Path) -> None
 def test_a_named_one_that_is_about_to_listen_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, e2e: RunE2E
 ) -> None:
+    monkeypatch.setattr(starting, "STARTING_SECONDS", 60)
     fake = CliController(tmp_path / "shared")  # type: ignore[abstract]
     with tempfile.TemporaryDirectory(prefix="e2e-") as directory:
         path = Path(directory, "s")

@@ -24,12 +24,15 @@ from e2e_api.v1 import environment_service_pb2, manifest_service_pb2, object_pb2
 from .conftest import RunE2E
 from .fake import CliController, workload
 
-SECONDS = 30.0
+SECONDS = 60.0
 WEB = "apiVersion: e2e/v1\nkind: Workload\nmetadata: {{name: {name}}}\nspec: {{image: 'img:{version}'}}\n"
 
 
 def write(folder: Path, name: str, version: int = 1) -> None:
-    (folder / f"{name}.yaml").write_text(WEB.format(name=name, version=version))
+    """As careful programs do: nobody ever sees half of it."""
+    path = folder / f"{name}.yaml"
+    path.with_suffix(".new").write_text(WEB.format(name=name, version=version))
+    path.with_suffix(".new").replace(path)
 
 
 @pytest.fixture
@@ -44,6 +47,30 @@ def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.005)
+
+
+class Looks:
+    """How often the files were looked at, and what they said then was done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = 0
+        changed = Followed.changed
+
+        def counted(followed: Followed) -> Any:
+            self.begun += 1
+            return changed(followed)
+
+        monkeypatch.setattr(Followed, "changed", counted)
+
+    def more(self, number: int) -> None:
+        """Returns after so many more whole ones."""
+        last = self.begun + number + 1
+        until(lambda: self.begun > last)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    return Looks(monkeypatch)
 
 
 @contextmanager
@@ -134,7 +161,9 @@ def test_changes_are_followed(controller: CliController, e2e: RunE2E, folder: Pa
     }
 
 
-def test_a_mistake_is_shown_and_deletes_nothing(controller: CliController, e2e: RunE2E, folder: Path) -> None:
+def test_a_mistake_is_shown_and_deletes_nothing(
+    controller: CliController, e2e: RunE2E, folder: Path, looks: Looks
+) -> None:
     write(folder, "other")
     shown = threading.Event()
 
@@ -144,7 +173,7 @@ def test_a_mistake_is_shown_and_deletes_nothing(controller: CliController, e2e: 
         write(folder, "other", 2)
         until(lambda: len(applied(controller)) == 2)
         (folder / "other.yaml").unlink()
-        time.sleep(0.6)  # it is looked at several times
+        looks.more(3)
         assert deleted(controller) == []
         write(folder, "web", 3)
         until(lambda: bool(deleted(controller)))
@@ -171,11 +200,13 @@ def test_all_manifests_may_go(controller: CliController, e2e: RunE2E, folder: Pa
     assert deleted(controller) == [["web"]]
 
 
-def test_a_folder_that_is_away_deletes_nothing(controller: CliController, e2e: RunE2E, folder: Path) -> None:
+def test_a_folder_that_is_away_deletes_nothing(
+    controller: CliController, e2e: RunE2E, folder: Path, looks: Looks
+) -> None:
     def story() -> None:
         until(lambda: len(applied(controller)) == 1)
         folder.rename(folder.with_name("away"))
-        time.sleep(0.8)
+        looks.more(3)
 
     with beside(story):
         code, out, err = e2e("up", folder)
@@ -299,7 +330,7 @@ def displayed(controller: CliController, *states: object_pb2.Object, terminal: b
         Client.connect() as client,
         Progress(client, keys=keys, console=console, footer="the end") as progress,
     ):
-        progress._thread.join(5)
+        progress._thread.join(60)
     return output.getvalue()
 
 

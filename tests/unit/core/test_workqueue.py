@@ -11,7 +11,7 @@ from e2e_controller.workqueue import MAX_DELAY, QueueClosed, WorkQueue
 
 
 async def take(queue: WorkQueue[str]) -> str:
-    return await asyncio.wait_for(queue.get(), 1)
+    return await asyncio.wait_for(queue.get(), 60)
 
 
 async def test_equal_keys_are_handed_out_once() -> None:
@@ -39,7 +39,7 @@ async def test_a_waiting_worker_is_woken() -> None:
     getting = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
     queue.add("a")
-    assert await asyncio.wait_for(getting, 1) == "a"
+    assert await asyncio.wait_for(getting, 60) == "a"
 
 
 async def test_a_cancelled_worker_passes_its_wake_up_on() -> None:
@@ -48,7 +48,7 @@ async def test_a_cancelled_worker_passes_its_wake_up_on() -> None:
     await asyncio.sleep(0)
     queue.add("a")
     first.cancel()
-    assert await asyncio.wait_for(second, 1) == "a"
+    assert await asyncio.wait_for(second, 60) == "a"
 
 
 @pytest.mark.looptime
@@ -109,7 +109,7 @@ async def test_close_ends_waiting_workers_and_drops_what_waits() -> None:
     await asyncio.sleep(0)
     queue.close()
     with pytest.raises(QueueClosed):
-        await asyncio.wait_for(getting, 1)
+        await asyncio.wait_for(getting, 60)
     queue.add("a")
     with pytest.raises(QueueClosed):
         await queue.get()

@@ -6,6 +6,7 @@ import pytest
 
 from e2e_controller.drivers.base import DriverError, PortSpec, PortTaken
 from e2e_controller.drivers.docker.ports import PortChooser, binds_on
+from tests.free_ports import free_port
 
 
 class TestPorts:
@@ -51,7 +52,7 @@ class TestPorts:
     @pytest.mark.parametrize(("protocol", "kind"), [("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)])
     def test_looks_whether_it_is_free(self, protocol: str, kind: socket.SocketKind) -> None:
         with socket.socket(socket.AF_INET, kind) as other:
-            other.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", free_port()))
             if protocol == "tcp":
                 other.listen()
             port = other.getsockname()[1]

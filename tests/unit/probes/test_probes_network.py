@@ -66,7 +66,7 @@ def answering(text: str, status: int = 200, **headers: str) -> web.Application:
 
 
 async def answer_of(watch: Watch, readiness: dict[str, Any], port: int) -> tuple[bool, str]:
-    watch.start(readiness, {"main": port})
+    watch.start({"timeout": "30s", **readiness}, {"main": port})
     report = await watch.until(lambda report: report.attempts > 0)
     return report.ready, report.answer
 
@@ -180,7 +180,7 @@ async def stall_after_text(reader: asyncio.StreamReader, writer: asyncio.StreamW
     ("handler", "probe", "ready", "answer"),
     [
         (hang_up, {}, False, "connection closed without an answer"),
-        (never_answer, {}, False, "timeout after 300ms"),
+        (never_answer, {}, False, "timeout after 2s"),
         (greet, {}, False, "not an HTTP answer: "),
         (stall_after_status, {}, False, "500 Oh"),
         (stall_after_text, {"contains": ["ready"]}, True, "200 OK"),
@@ -190,7 +190,7 @@ async def stall_after_text(reader: asyncio.StreamReader, writer: asyncio.StreamW
 async def test_http_of_odd_servers(
     make_watch: MakeWatch, serve: Serve, handler: Streams, probe: dict[str, Any], ready: bool, answer: str
 ) -> None:
-    readiness = {"http": {"port": "main", **probe}, "timeout": "300ms"}
+    readiness = {"http": {"port": "main", **probe}, "timeout": "2s"}
     result = await answer_of(make_watch(), readiness, await serve(handler))
     assert result[0] is ready
     assert result[1].startswith(answer)

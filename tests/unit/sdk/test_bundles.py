@@ -69,7 +69,7 @@ def test_a_failed_test_leaves_a_bundle_and_its_report_the_path(
     (tmp_path / "pytest.ini").write_text("[pytest]\ne2e_bundle_dir = evidence\n")
     scope = ["-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:looptime_plugin"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *scope]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=150)
     (path,) = (tmp_path / "evidence").iterdir()
     assert f"evidence bundle: {path}" in ended.stdout
     assert any(name.endswith("/logs/web.log") for name in contents(path))

@@ -1,5 +1,5 @@
-import time
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from .fake_controller import FakeController
 
 @pytest.fixture
 def web(controller: FakeController) -> Iterator[Workload]:
-    with Environment("env", timeout=5) as env:
+    with Environment("env", timeout=60) as env:
         yield env.workload("web", image="x")
 
 
@@ -81,13 +81,16 @@ def test_exec_in_what_does_not_run(web: Workload, controller: FakeController) ->
 
 
 def test_exec_has_a_deadline(web: Workload, controller: FakeController) -> None:
+    left = Event()
+
     def sleep(_: Any) -> Iterator[Any]:
-        time.sleep(0.5)
+        left.wait(60)
         yield pb.ExecResponse(exit_code=0)
 
     controller.answers["Exec"] = sleep
     with pytest.raises(WaitTimeout):
         web.exec(["sleep", "1"], timeout=0.1)
+    left.set()
 
 
 def test_logs_so_far(web: Workload, controller: FakeController) -> None:
@@ -116,12 +119,15 @@ def test_followed_logs_come_in_whole_lines(web: Workload, controller: FakeContro
 
 
 def test_following_ends_in_time(web: Workload, controller: FakeController) -> None:
+    left = Event()
+
     def pieces(_: Any) -> Iterator[Any]:
         yield pb.LogsResponse(data=b"one\n")
-        time.sleep(0.5)
+        left.wait(60)
 
     controller.answers["Logs"] = pieces
-    lines = web.follow_logs(timeout=0.2)
+    lines = web.follow_logs(timeout=3)
     assert next(lines) == "one"
     with pytest.raises(WaitTimeout):
         next(lines)
+    left.set()

@@ -15,6 +15,7 @@ import pytest
 
 import e2e
 from e2e import endings
+from tests.free_ports import free_port
 
 from .fake_controller import FakeController
 
@@ -135,7 +136,7 @@ def idle_connection(base: str) -> Iterator[None]:
 
 
 def test_the_port_may_be_named(controller: FakeController, capfd: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, e2e.Environment("shop") as env:
+    with socket.create_server(("127.0.0.1", free_port())) as taken, e2e.Environment("shop") as env:
         port = taken.getsockname()[1]
         with pytest.raises(e2e.Conflict, match=f"port {port} cannot be listened on: Address already in use"):
             env.run_until_endpoint_hit(port)
@@ -182,8 +183,7 @@ def test_in_another_thread_only_the_address_ends_it(
         error = in_thread(env.run_until_interrupted)
         assert isinstance(error, e2e.InvalidArgument)
         assert "needs the main thread" in str(error)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         asking = threading.Thread(target=until_answered, args=(f"http://127.0.0.1:{port}/end-shop",))
         asking.start()
         assert in_thread(lambda: env.run_until_endpoint_hit(port)) is None

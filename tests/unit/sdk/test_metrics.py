@@ -23,6 +23,7 @@ from e2e import (
     increased_by,
     rate,
 )
+from e2e_api.errors import DEADLINE_MARGIN
 from e2e_api.v1 import metric_service_pb2 as pb
 
 from .fake_controller import FakeController, sample
@@ -52,9 +53,10 @@ def late(failure: pb.MetricFailure) -> Any:
 def test_an_expectation_is_judged_by_the_controller(web: Workload, controller: FakeController) -> None:
     controller.answers["WaitMetrics"] = answer(pb.WaitMetricsResponse(sample=sample(a=2.0, b=2.0)))
     controller.deadlines.clear()
+    began = time.monotonic()
     matchers = [LabelMatcher.regex("code", "5..")]
     sums = web.wait_sum_metrics(
-        equals(2), "a", "b", matchers=matchers, count=True, absent=Absent.SKIP, timeout=3
+        equals(2), "a", "b", matchers=matchers, count=True, absent=Absent.SKIP, timeout=30
     )
     assert sums == {"a": 2.0, "b": 2.0}
     request = controller.asked(pb.WaitMetricsRequest)[0]
@@ -69,7 +71,8 @@ def test_an_expectation_is_judged_by_the_controller(web: Workload, controller: F
         expectation=pb.Expectation(type=pb.EXPECTATION_TYPE_EQUALS, operands=[2]),
     )
     assert (request.selection.key.environment, request.selection.key.name) == ("env", "web")
-    assert 3 < controller.deadlines[0] < 3.3
+    most = 30 + DEADLINE_MARGIN
+    assert most - (time.monotonic() - began) - 0.01 < controller.deadlines[0] < most + 0.1
 
 
 def test_a_wrong_number_of_names_is_refused_before_asking(web: Workload, controller: FakeController) -> None:
@@ -122,7 +125,7 @@ def test_a_callable_is_asked_again_while_the_values_stay(web: Workload, controll
 
     def one_change(_: Any) -> Iterator[Any]:
         yield pb.WatchMetricsResponse(sample=sample(a=1.0))
-        left.wait(10)
+        left.wait(60)
 
     controller.answers["WatchMetrics"] = one_change
     asked: list[float] = []
@@ -131,10 +134,10 @@ def test_a_callable_is_asked_again_while_the_values_stay(web: Workload, controll
         asked.append(value)
         return len(asked) == 3
 
-    assert web.wait_sum_metrics(third_time, "a", timeout=10) == {"a": 1.0}
+    assert web.wait_sum_metrics(third_time, "a", timeout=60) == {"a": 1.0}
     assert asked == [1.0] * 3
     with pytest.raises(WaitTimeout) as late:
-        web.wait_sum_metrics(lambda value: False, "a", timeout=1)
+        web.wait_sum_metrics(lambda value: False, "a", timeout=2)
     assert str(late.value).count("a = 1") == 1  # it is told once, however often it was asked about
     left.set()
 
@@ -216,16 +219,23 @@ def test_a_sum_of_what_is_absent_tells_what_may_have_been_meant(
 
 
 def test_what_is_judged_here_has_as_much_time_as_was_given(web: Workload, controller: FakeController) -> None:
+    left = Event()
+
     def never(_: Any) -> Iterator[Any]:
         yield pb.WatchMetricsResponse(sample=sample(a=1.0))
-        time.sleep(1)
+        left.wait(60)
 
     controller.answers["WatchMetrics"] = never
     controller.deadlines.clear()
+    began = time.monotonic()
     with pytest.raises(WaitTimeout, match=r"a of web did not become as the lambda.*: waited") as raised:
         web.wait_sum_metrics(lambda value: value > 20, "a", timeout=0.2)
+    waited, most = time.monotonic() - began, 0.2 + DEADLINE_MARGIN
+    left.set()
+    assert 0.2 <= waited < 60
     assert raised.value.reason == "Timeout"
-    assert 0.2 < controller.deadlines[0] <= 0.4 + 0.1  # what is over it is for the controller's evidence
+    # What is over it is for the controller's evidence.
+    assert most - waited - 0.01 < controller.deadlines[0] <= most + 0.1
     for wrong in (-1.0, float("nan")):
         with pytest.raises(InvalidArgument, match="timeout: expected seconds, 0 or more"):
             web.wait_sum_metrics(equals(1), "a", timeout=wrong)
@@ -302,19 +312,20 @@ def test_a_callable_may_have_to_hold_for_some_time(web: Workload, controller: Fa
     def changes(_: Any) -> Iterator[Any]:
         for value, error in ((2.0, ""), (1.0, ""), (2.0, ""), (2.0, "refused"), (2.0, "")):
             yield pb.WatchMetricsResponse(sample=sample(error=error, a=value))
-        left.wait(10)
+        left.wait(60)
 
     controller.answers["WatchMetrics"] = changes
     asked = []
     started = time.monotonic()
-    web.wait_sum_metrics(lambda value: (asked.append(value), value == 2)[1], "a", stable_for=0.3)  # type: ignore[func-returns-value]
-    assert time.monotonic() - started >= 0.3
+    web.wait_sum_metrics(lambda value: (asked.append(value), value == 2)[1], "a", stable_for=1.5)  # type: ignore[func-returns-value]
+    assert time.monotonic() - started >= 1.5
     assert asked[:4] == [2.0, 1.0, 2.0, 2.0]  # the failed scrape is not asked about, and is a break
     assert len(asked) > 4
     with pytest.raises(
-        WaitTimeout, match=r"for 0\.9 s without a break: waited(?s:.*)it never held for more than"
+        WaitTimeout,
+        match=r"for 1\.9 s without a break: waited(?s:.*)(it never held for more than|it held for)",
     ):
-        web.wait_sum_metrics(lambda value: value == 1, "a", stable_for=0.9, timeout=1)
+        web.wait_sum_metrics(lambda value: value == 1, "a", stable_for=1.9, timeout=2)
     left.set()
 
 

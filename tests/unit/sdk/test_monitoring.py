@@ -232,11 +232,11 @@ def test_no_scrape_in_time_is_told_and_leaves_nothing(
     ]
     with Environment("env") as env:
         with pytest.raises(e2e.WaitTimeout) as failed:
-            e2e.monitoring.start(env, cadvisor=False, timeout=1.5)
+            e2e.monitoring.start(env, cadvisor=False, timeout=4)
         assert deleted(controller) == ["monitoring"]
         prometheus.targets = []
         with pytest.raises(e2e.WaitTimeout, match="Prometheus has no target of job test-process yet"):
-            e2e.monitoring.start(env, cadvisor=False, timeout=1.5)
+            e2e.monitoring.start(env, cadvisor=False, timeout=4)
     lines = str(failed.value).splitlines()
     assert lines[0].startswith(
         'test-process was not scraped in time: up{job="test-process",instance="test-process"} did not'
@@ -308,7 +308,7 @@ def test_a_first_scrape_that_is_far_off_is_told(controller: FakeController, prom
     ]
     far_off = pytest.raises(e2e.WaitTimeout, match="the first time within the scrape interval of 3600 s")
     with Environment("env") as env, far_off:
-        e2e.monitoring.start(env, cadvisor=False, scrape_interval=3600, timeout=1.5)
+        e2e.monitoring.start(env, cadvisor=False, scrape_interval=3600, timeout=4)
 
 
 async def test_the_asynchronous_twin(controller: FakeController, prometheus: Prometheus) -> None:

@@ -54,7 +54,7 @@ def program(controller: FakeController) -> Iterator[Program]:
 def web(program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Workload]:
     assert program
     monkeypatch.chdir(tmp_path)
-    with Environment("env", timeout=5) as env:
+    with Environment("env", timeout=60) as env:
         yield env.workload("web", image="x", ports={"http": 80}, profiles="http")
 
 
@@ -90,7 +90,7 @@ def test_where_the_file_goes(web: Workload, tmp_path: Path) -> None:
 
 
 def test_a_place_of_ones_own(program: Program, tmp_path: Path) -> None:
-    with Environment("env", timeout=5) as env:
+    with Environment("env", timeout=60) as env:
         place = e2e.Profiles(port="http", path="/internal/pprof/")
         web = env.workload("web", image="x", ports={"http": 80}, profiles=place)
         web.profile("mutex", path=tmp_path)
@@ -107,7 +107,7 @@ def test_seconds_that_go_would_not_understand(web: Workload, program: Program, s
 
 
 def test_one_that_is_not_profiled(program: Program) -> None:
-    with Environment("env", timeout=5) as env:
+    with Environment("env", timeout=60) as env:
         web = env.workload("web", image="x", ports={"http": 80})
         with pytest.raises(InvalidArgument, match="web is not profiled: give it `profiles`") as raised:
             web.profile("heap")
@@ -171,7 +171,7 @@ def test_one_that_does_not_run(web: Workload, controller: FakeController) -> Non
 
 
 async def test_the_same_with_asyncio(program: Program, tmp_path: Path) -> None:
-    async with AsyncEnvironment("env", timeout=5) as env:
+    async with AsyncEnvironment("env", timeout=60) as env:
         web = env.workload("web", image="x", ports={"http": 80}, profiles="http")
         path = await web.profile("goroutine", path=tmp_path)
     assert path.read_bytes() == PROFILE

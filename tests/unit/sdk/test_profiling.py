@@ -23,7 +23,7 @@ from .fake_controller import FakeController, ready_object
 
 
 def test_a_parca_watches_the_file_of_targets(controller: FakeController) -> None:
-    with Environment("env", timeout=5) as env:
+    with Environment("env", timeout=60) as env:
         with e2e.profiling.start(env, scrape_interval=2) as profiling:
             found = profiling.parca.manifest.spec
             (config, targets) = found.files
@@ -48,7 +48,7 @@ def test_a_close_that_failed_can_be_tried_again(controller: FakeController) -> N
         raise Unavailable("not now")
         yield
 
-    with Environment("env", timeout=5) as env:
+    with Environment("env", timeout=60) as env:
         profiling = e2e.profiling.start(env)
         controller.answers["Delete"] = refuse
         with pytest.raises(Unavailable, match="not now"):
@@ -90,7 +90,7 @@ def image_missing(reason: str, controller: FakeController) -> Any:
 
 
 def test_where_no_image_can_be_had_it_is_told_what_to_do(controller: FakeController) -> None:
-    with Environment("env", timeout=5) as env:
+    with Environment("env", timeout=60) as env:
         controller.answers["WaitConditions"] = image_missing("ImagePullFailed", controller)
         with pytest.raises(WaitFailed) as raised:
             e2e.profiling.start(env)
@@ -121,7 +121,7 @@ def test_an_environment_that_is_not_started() -> None:
 
 
 async def test_the_same_with_asyncio(controller: FakeController) -> None:
-    async with AsyncEnvironment("env", timeout=5) as env:
+    async with AsyncEnvironment("env", timeout=60) as env:
         async with await e2e.profiling.start(env, name="profiles") as profiling:
             assert await profiling.parca.is_running()
         assert ("env", "Workload", "profiles") not in controller.objects
@@ -133,7 +133,7 @@ def test_a_timeout_stays_one(controller: FakeController) -> None:
         raise WaitTimeout("late", reason="Timeout")
         yield
 
-    with Environment("env", timeout=5) as env:
+    with Environment("env", timeout=60) as env:
         controller.answers["WaitConditions"] = late
         with pytest.raises(WaitTimeout):
             e2e.profiling.start(env)

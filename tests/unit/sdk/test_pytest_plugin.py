@@ -46,7 +46,7 @@ def test_a_failed_test_shows_what_is_known_of_its_environments(
     without = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     options = [*without, *warnings, "-o", "asyncio_mode=auto", "--tb=short", "-q", *SCOPE]
     command = [sys.executable, "-m", "pytest", *options]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=150)
     reports = ended.stdout.split("\n____")
     assert ended.stdout.rstrip().splitlines()[-1].startswith("4 failed, 1 passed")
     by_name = {
@@ -67,5 +67,5 @@ def test_a_run_without_e2e_loads_none_of_it(tmp_path: Path) -> None:
         "import sys\ndef test_it():\n    assert not {'grpc', 'pydantic', 'e2e.live'} & set(sys.modules)\n"
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-q", *SCOPE]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=150)
     assert ended.returncode == 0, ended.stdout

@@ -160,7 +160,7 @@ async def test_a_ttl_in_a_folder_that_comes_while_it_runs(harness: Harness) -> N
         assert file.exists()
         # What is applied afterwards has its own time.
         await client.apply(document("later"))
-        await client.wait(key("later"))
+        await eventually(lambda: "start test/Workload/later" in harness.driver.calls)
         await eventually(lambda: list(harness.engine.containers) == ["test.own"])
 
 

@@ -161,6 +161,7 @@ async def test_connections_to_http_are_bounded_and_end(
         assert await reader.read() == b""  # one too many
         for reader, _ in opened:
             assert await asyncio.wait_for(reader.read(), 20) == b""
+        monkeypatch.setattr(http_server, "REAP_SECONDS", 60.0)
         async with session.get(f"http://{harness.manager.http_address}/healthz") as answer:
             assert answer.status == 200
         for closed in (writer, *(writer for _, writer in opened)):

@@ -12,6 +12,7 @@ from e2e_api.errors import WaitFailed
 from e2e_api.v1 import wait_service_pb2 as pb
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import Object, Rejection, Source
+from e2e_controller.server import wait_service
 from e2e_controller.server.wait_service import _Wait
 
 from .conftest import Client, Harness, document
@@ -78,8 +79,11 @@ async def test_a_file_that_is_finished_meanwhile_was_no_failure() -> None:
     assert 0 < await seconds_to_failure(waiter.hears_nothing()) < BUDGET
 
 
-async def test_a_file_written_in_two_goes(harness: Harness, client: Client) -> None:
+async def test_a_file_written_in_two_goes(
+    harness: Harness, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By a shell: `head > web.yaml; tail >> web.yaml`, which the source sees as one change or as two."""
+    monkeypatch.setattr(wait_service, "PARSE_GRACE", 20.0)  # a busy machine may stop between the two
     harness.write("test/web.yaml", document(readiness={"exec": {"command": ["never"]}}))
     await client.wait(goal=pb.WAIT_GOAL_RUNNING)
     waiting = asyncio.create_task(client.wait())
@@ -91,8 +95,8 @@ async def test_a_file_written_in_two_goes(harness: Harness, client: Client) -> N
         rest.write(text[-5:])
     await asyncio.sleep(0.3)
     assert not waiting.done()
+    monkeypatch.setattr(wait_service, "PARSE_GRACE", 0.05)
     file.write_text(text[:-5])
-    began = asyncio.get_running_loop().time()
     with pytest.raises(WaitFailed, match=r"web\.yaml"):
-        await waiting
-    assert asyncio.get_running_loop().time() - began < 0.9
+        async with asyncio.timeout(30):  # a resync comes after a minute
+            await waiting

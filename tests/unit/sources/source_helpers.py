@@ -63,7 +63,7 @@ def image_of(document: Any) -> str:
     return document.manifest.spec.image if document.manifest else "rejected"
 
 
-async def eventually(holds: Callable[[], object], timeout: float = 10.0) -> None:
+async def eventually(holds: Callable[[], object], timeout: float = 60.0) -> None:
     deadline = time.monotonic() + timeout
     while not holds():
         assert time.monotonic() < deadline, "it did not come true in time"

@@ -414,7 +414,7 @@ async def test_a_large_file_does_not_hold_the_loop(
     used, ticks = time.thread_time(), 0
     syncing = asyncio.ensure_future(source.sync())
     while not syncing.done():
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.005)
         ticks += 1
     assert len(recorder.files["a.yaml"].documents) == 1000
     assert ticks > 10
