@@ -72,9 +72,9 @@ def test_nothing_but_value_error(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", "(a|aa)+b"])
 def test_no_text_takes_exponential_time(pattern: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     assert not compile_pattern(pattern).is_found_in("a" * 65_536)
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_other_threads_go_on_while_a_costly_pattern_is_matched() -> None:

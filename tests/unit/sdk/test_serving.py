@@ -39,7 +39,7 @@ def get(
 ) -> tuple[int, str, str]:
     """Code, type and body, as somebody at that address is answered."""
     host, _, port = server.address.partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=10, source_address=(peer, 0))
+    connection = http.client.HTTPConnection(host, int(port), timeout=60, source_address=(peer, 0))
     try:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()

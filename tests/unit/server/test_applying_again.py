@@ -48,7 +48,7 @@ async def test_what_failed_is_tried_at_once_when_it_is_applied_again(
     harness.engine.images["mine:1"] = FakeImage()  # as a person would, who has read that
     response = await client.apply(user, web)
     assert [found.action for found in response.objects] == [pb.APPLY_ACTION_UNCHANGED] * 2
-    await client.wait(key(), key("user"), timeout=10)
+    await client.wait(key(), key("user"), timeout=40)  # at once, not after a minute
     assert response.objects[1].generation == (await client.get()).generation
 
 
@@ -59,7 +59,7 @@ async def test_an_environment_that_failed_is_tried_at_once_too(client: Client, h
     with pytest.raises(E2EError, match="somebody else"):
         await client.wait(key("test", kind="Environment"))
     await client.apply(document())
-    await client.wait(timeout=10)
+    await client.wait(timeout=40)
 
 
 async def test_what_is_well_is_left_alone_when_it_is_applied_again(client: Client, harness: Harness) -> None:
