@@ -72,7 +72,8 @@ class MetricTarget:
         except ScrapeError as error:
             raise ScrapeError(self._access.veil.hide_in(self.key, str(error))) from None
         if self.origin != origin:
-            raise ScrapeError(f"{self.key} was started anew meanwhile")
+            what = "ended" if self.origin is None else "was started anew"
+            raise ScrapeError(f"{self.key} {what} meanwhile")
         self.page = replace(page, origin=origin)
         self._scraper.remember(str(self.key), page)
         return self.page

@@ -103,7 +103,7 @@ async def test_a_wait_on_several_fails_as_soon_as_one_ends(
     harness.driver.exit(Key("test", "Workload", "b"), 3)
     text = (
         r"waited for m of test/Workload/a, test/Workload/b to be: equals 7; .*exited with code 3"
-        r".*; last: (2 \(2 series, a: 1, b: 1\)|b: .*)"  # where it ends during a look, that one fails
+        r".*; last: (2 \(2 series, a: 1, b: 1\)|b: .*)"  # a look during which it ends fails
     )
     with pytest.raises(WaitFailed, match=text) as failed:
         await waiting
