@@ -14,6 +14,7 @@ from small import BUSYBOX, until_stopped, web_server
 
 import e2e
 from e2e import Environment
+from tests.conftest import controllers, end
 from tests.engine import docker_client
 
 SMALL = str(Path(__file__).parent)
@@ -57,6 +58,8 @@ def own_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="e2e-") as directory:
         monkeypatch.setenv("E2E_STATE_DIR", directory)
         yield Path(directory)
+        for pid in controllers(Path(directory)):  # else it may write there while all is removed
+            end(pid)
 
 
 def test_a_killed_process_leaves_nothing() -> None:

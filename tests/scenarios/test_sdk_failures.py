@@ -56,7 +56,8 @@ def test_a_program_that_never_gets_ready_shows_its_probe() -> None:
             )
             for name, seconds in (("slow", 3), ("slower", 150))
         )
-        env.start(slow, slower)
+        slow.start()
+        slower.start()
         slower.wait_running()
         with pytest.raises(WaitTimeout, match=r"waited [\d.]+ s(?s:.*)(ProbeFailed|last probe.*): .*/ready"):
             slower.wait_ready(timeout=2)
