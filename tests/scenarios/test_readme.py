@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from controllers import names_on_engine
+
+from tests.conftest import end
 
 README = Path(__file__).parents[2] / "README.md"
 SECONDS = 90
@@ -75,7 +76,7 @@ def test_a_controller_by_hand_beside_an_embedded_one_is_told_what_to_do(home: Pa
             timeout=SECONDS,
         )
     finally:
-        os.kill(process, signal.SIGTERM)
+        end(process)  # else it may write in its folder while that is removed
     assert ended.returncode == 4
     assert f"is in use by process {process}, which a test or an `e2e` command has started" in ended.stderr
     assert "ends by itself when it is unused for 10s; end it, or give this one its own" in ended.stderr
