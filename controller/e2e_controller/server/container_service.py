@@ -18,6 +18,7 @@ from e2e_controller.masking import Mask, masked_inspection, secret_variables
 from e2e_controller.server.access import Access
 from e2e_controller.server.convert import key_from_proto
 
+_LONGEST_PATH = 4095
 _LONGEST_LINE = 2**20
 """Bytes that are held until the line ends."""
 _STREAMS = {"stdout": pb.OUTPUT_STREAM_STDOUT, "stderr": pb.OUTPUT_STREAM_STDERR}
@@ -80,6 +81,7 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
         first = await anext(requests, None)
         if first is None or first.WhichOneof("input") != "start" or not first.start.directory.startswith("/"):
             raise InvalidArgument("the first request must be `start`, with an absolute directory")
+        _check_path("directory", first.start.directory)
         container = await self._container(key_from_proto(first.start.key))
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -90,6 +92,7 @@ class ContainerServicer(container_service_pb2_grpc.ContainerServiceServicer):
         return pb.CopyInResponse()
 
     async def CopyOut(self, request: pb.CopyOutRequest, context: Any) -> AsyncIterator[pb.CopyOutResponse]:
+        _check_path("path", request.path)
         container = await self._container(key_from_proto(request.key))
         async with aclosing(self._driver.copy_out(container.id, request.path)) as pieces:
             async for piece in pieces:
@@ -130,6 +133,13 @@ async def _masked(outputs: AsyncGenerator[Output, None], mask: Mask) -> AsyncGen
     for output in rests.values():
         if output.data:
             yield replace(output, data=mask.hide(output.data))
+
+
+def _check_path(field: str, path: str) -> None:
+    """Raises `InvalidArgument` for what can be no path, in the words of which engines differ."""
+    if not path or "\0" in path or len(path.encode()) > _LONGEST_PATH:
+        message = f"{field}: expected a path in the container, of at most {_LONGEST_PATH} bytes"
+        raise InvalidArgument(message, violations=[(field, message)])
 
 
 def _moment(since: Timestamp) -> datetime:

@@ -79,6 +79,16 @@ async def test_logs_since_a_moment(client: Client, harness: Harness) -> None:
         await logs(Timestamp(seconds=10**15))
 
 
+@pytest.mark.parametrize("path", ["/a\0b", "/" + 5000 * "a"])
+async def test_paths_that_can_be_none_are_the_callers_mistake(client: Client, path: str) -> None:
+    out = container_service_pb2.CopyOutRequest(key=key(), path=path)
+    start = container_service_pb2.CopyInStart(key=key(), directory=path)
+    copied_in = client.containers.CopyIn(iter([container_service_pb2.CopyInRequest(start=start)]))
+    for call in (client.containers.CopyOut(out).read(), copied_in):
+        with pytest.raises(InvalidArgument, match="expected a path in the container"):
+            await checked(call)
+
+
 async def test_invalid_keys_are_named(client: Client) -> None:
     with pytest.raises(InvalidArgument, match=r"key\.name"):
         await client.get("Bad_Name")

@@ -1,6 +1,7 @@
 """`e2e token`: what a controller knows its clients by."""
 
 import hashlib
+import re
 import secrets
 import shlex
 from pathlib import Path
@@ -30,5 +31,7 @@ def command(file: Path) -> None:
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise E2EError(f"cannot read {file}: {error}") from error
+    if not re.fullmatch("[!-~]{16,}", token):
+        raise E2EError(f"{file} is there already, and holds no token: remove it, or give another name")
     click.echo(f"export E2E_TOKEN_FILE={shlex.quote(str(file.absolute()))}")
     click.echo(f"# sha256: {hashlib.sha256(token.encode()).hexdigest()}")
