@@ -28,7 +28,7 @@ def put_load_on(web: e2e.Workload, requests: Counter) -> int:
     """Asks for a page for a while; how often."""
     until, count = time.monotonic() + LOAD_SECONDS, 0
     while time.monotonic() < until:
-        with urllib.request.urlopen(f"http://{web.endpoint('http')}/page", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{web.endpoint('http')}/page", timeout=60) as answer:
             assert len(answer.read()) >= PAGE
         requests.inc()
         count += 1

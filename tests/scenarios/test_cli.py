@@ -145,10 +145,10 @@ def test_an_image_that_does_not_exist(environment: str, tmp_path: Path) -> None:
         "apiVersion: e2e/v1\nkind: Workload\nmetadata: {name: none}\nspec: {image: 'e2e.invalid/none:1'}\n"
     )
     began = time.monotonic()
-    code, _, err = e2e("apply", "-f", manifest, "--env", environment, "--wait", "--timeout", "20s")
+    code, _, err = e2e("apply", "-f", manifest, "--env", environment, "--wait", "--timeout", "60s")
     assert code == 1
     assert "pull of e2e.invalid/none:1 failed" in err
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 100
     code, out, _ = e2e("doctor", "-f", manifest)
     assert code == 1
     assert "✗ image e2e.invalid/none:1: not there" in out
@@ -190,9 +190,9 @@ def test_a_wait_can_be_interrupted(environment: str, tmp_path: Path) -> None:
     deadline = time.monotonic() + SECONDS
     while "ProbeFailed" not in ok("describe", "never", "--env", environment):
         assert time.monotonic() < deadline, "never probed"
-    code, _, err = e2e("wait", "never", "--env", environment, "--timeout", "500ms")
+    code, _, err = e2e("wait", "never", "--env", environment, "--timeout", "2s")
     assert code == 1
-    assert re.search(r"never \(environment .*\) is not ready: waited 0\.\d s", err), err
+    assert re.search(r"never \(environment .*\) is not ready: waited [\d.]+ s", err), err
     assert "never: ProbeFailed: connect to " in err
 
 

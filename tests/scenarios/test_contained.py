@@ -24,7 +24,7 @@ WEB = """
 import e2e, json, sys, urllib.request
 def page(workload):
     address = workload.endpoint("http")
-    with urllib.request.urlopen(f"http://{address}/index.html", timeout=10) as found:
+    with urllib.request.urlopen(f"http://{address}/index.html", timeout=60) as found:
         return address, found.read().decode()
 """
 HOLDER = f"""{WEB}
@@ -76,7 +76,7 @@ def controller() -> Iterator[Contained]:
 
 
 def page(workload: e2e.Workload) -> str:
-    with urllib.request.urlopen(f"http://{workload.endpoint('http')}/index.html", timeout=10) as found:
+    with urllib.request.urlopen(f"http://{workload.endpoint('http')}/index.html", timeout=60) as found:
         return str(found.read().decode())
 
 

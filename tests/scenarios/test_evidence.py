@@ -190,7 +190,7 @@ def test_a_failed_environment_is_kept_for_its_time(tmp_path: Path) -> None:
     name = f"kept-{os.getpid()}"
 
     def fails() -> None:
-        with e2e.Environment(name, keep_on_failure=True, ttl=15.0) as env:
+        with e2e.Environment(name, keep_on_failure=True, ttl=25.0) as env:
             env.workload("web", image=BUSYBOX, command=until_stopped()).start_and_wait_ready()
             raise ValueError("the test's own fault")
 
@@ -205,4 +205,4 @@ def test_a_failed_environment_is_kept_for_its_time(tmp_path: Path) -> None:
             assert time.monotonic() < deadline, told
         assert "its client asked to keep it" in told
         with contextlib.suppress(e2e.NotFound):
-            client.wait([key], e2e.Goal.DELETED, 90)
+            client.wait([key], e2e.Goal.DELETED, 150)

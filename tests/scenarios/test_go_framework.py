@@ -93,7 +93,7 @@ def test_environment() -> None:
         flags = "/api/v1/status/flags"
         inside = p1.exec(["wget", "-qO-", f"http://localhost:9090{flags}"]).stdout
         assert b'"config.file":"/etc/prometheus/prometheus.yml"' in inside
-        with urllib.request.urlopen(f"http://{p1.endpoint('http')}{flags}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{p1.endpoint('http')}{flags}", timeout=60) as answer:
             assert answer.read() == inside
         with pytest.raises(e2e.NotFound, match="not-existing"):
             p1.endpoint("not-existing")

@@ -98,7 +98,12 @@ def test_a_file_changes_as_its_manifest_says(e2e_environment: e2e.Environment, p
         return [File(path="/app.conf", content=content, on_change=policy)]
 
     app = e2e_environment.workload(
-        "app", image=BUSYBOX, command=["sh", "-c", RELOADING], files=conf("one\n"), grace_period=0.0
+        "app",
+        image=BUSYBOX,
+        command=["sh", "-c", RELOADING],
+        files=conf("one\n"),
+        grace_period=0.0,
+        readiness=LogProbe(pattern="one|two"),  # by then it has its trap
     )
     app.start_and_wait_ready()
     before = app.status().container
@@ -123,17 +128,17 @@ def test_a_stopped_workload_goes_on_in_its_container_under_another_controller(co
     file.parent.mkdir()
     file.write_text(manifest("Running"))
     with e2e.Environment.attach("again", controller=controller.address) as env:
-        web = env.get("web", wait=30)
+        web = env.get("web", wait=60)
         web.wait_ready()
         first = web.status().container
     file.write_text(manifest("Stopped"))
     with e2e.Client.connect(controller.address) as client:
-        client.wait([object_key("again", "web")], Goal.STOPPED, 30)
+        client.wait([object_key("again", "web")], Goal.STOPPED, 100)
     controller.kill()
     file.write_text(manifest("Running"))
     controller.start()
     with e2e.Environment.attach("again", controller=controller.address) as env:
-        web = env.get("web", wait=30)
+        web = env.get("web", wait=60)
         web.wait_ready()
         again = web.status().container
         assert first is not None

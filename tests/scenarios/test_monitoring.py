@@ -149,7 +149,7 @@ def test_the_page_is_for_the_environments_containers_alone(watched: Watched) -> 
     assert IS_BESIDE or "403" in refused.stderr_text
     assert refused.stdout == b""
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(watched.page, timeout=10)
+        urllib.request.urlopen(watched.page, timeout=60)
 
 
 def test_promtool_finds_nothing_wrong(watched: Watched) -> None:

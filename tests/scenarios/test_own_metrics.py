@@ -45,7 +45,7 @@ def test_queue_calls_and_probes_are_measured(controller: Controller) -> None:
         env.wait_ready("web")
     served = re.search(r"serving HTTP on (\S+:\d+)", controller.log())
     assert served is not None
-    with urllib.request.urlopen(f"http://{served[1]}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{served[1]}/metrics", timeout=60) as answer:
         lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[:1] != "#")
     calls = 'e2e_engine_call_duration_seconds_{}{{call="create",result="success"}}'
     assert float(lines[calls.format("count")]) == 1

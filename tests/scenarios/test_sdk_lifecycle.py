@@ -11,12 +11,12 @@ from e2e import Conflict, Environment, ExecFailed, InvalidArgument, NotFound, No
 
 
 def page(endpoint: str) -> str:
-    with urllib.request.urlopen(f"http://{endpoint}/index.html", timeout=5) as response:
+    with urllib.request.urlopen(f"http://{endpoint}/index.html", timeout=60) as response:
         return response.read().decode()
 
 
 def test_a_workload_goes_through_its_states() -> None:
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         web = web_server(env, "web")
         assert not web.is_running()
         with pytest.raises(NotRunning):
@@ -62,7 +62,7 @@ def test_a_workload_goes_through_its_states() -> None:
 
 
 def test_a_change_makes_another_container() -> None:
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         web = env.workload("web", image=BUSYBOX, command=until_stopped(), env={"COLOUR": "red"})
         web.start_and_wait_ready()
         before = web.status().container
@@ -79,7 +79,7 @@ def test_a_change_makes_another_container() -> None:
 
 
 def test_commands_in_a_container() -> None:
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         box = env.workload("box", image=BUSYBOX, command=until_stopped())
         box.start_and_wait_ready()
         script = "read line; echo out $line $A; echo err >&2; pwd; id -u"
@@ -98,7 +98,7 @@ def test_commands_in_a_container() -> None:
 
 
 def test_output_of_a_container() -> None:
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         web = web_server(env, "web")
         web.start_and_wait_ready()
         assert sorted(web.logs().splitlines()) == ["serving", "to stderr"]
@@ -117,7 +117,7 @@ def test_output_of_a_container() -> None:
 
 
 def test_directories_are_the_same_inside_and_outside() -> None:
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         script = (
             "echo from the container > $DIR/out; chmod 600 $DIR/out; mkdir $DIR/deep; touch $DIR/deep/file"
         )
@@ -137,7 +137,7 @@ def test_directories_are_the_same_inside_and_outside() -> None:
 
 def test_a_link_that_a_container_made_leads_nowhere(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    with Environment(timeout=30) as env:
+    with Environment(timeout=100) as env:
         box = env.workload("box", image=BUSYBOX, command=until_stopped())
         box.start_and_wait_ready()
         box.exec(["sh", "-c", f"cd {box.dir} && ln -s {tmp_path} inner"])
@@ -153,7 +153,7 @@ def test_a_link_that_a_container_made_leads_nowhere(tmp_path: Path) -> None:
 
 
 def test_environments_are_worlds_of_their_own() -> None:
-    with Environment(timeout=30) as one, Environment(timeout=30) as two:
+    with Environment(timeout=100) as one, Environment(timeout=100) as two:
         first, second = web_server(one, "web"), web_server(two, "web")
         client = two.workload("client", image=BUSYBOX, command=until_stopped())
         first.start_and_wait_ready()

@@ -69,7 +69,7 @@ def test_a_secret_beside_a_manifest_may_come_later(controller: Controller) -> No
     environment = f"secrets-{os.getpid()}"
     (controller.folder / "box.yaml").write_text(MANIFEST % environment)
     with e2e.Environment.attach(environment, controller=controller.address) as env:
-        box = env.get("box", wait=30)
+        box = env.get("box", wait=60)
         with pytest.raises(e2e.WaitFailed, match="SecretNotFound: there is no file"):
             box.wait_ready(timeout=60)
         (controller.folder / "secrets").mkdir()

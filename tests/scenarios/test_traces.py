@@ -19,13 +19,13 @@ QUERY = "/query HTTP[server]"
 def ask(endpoint: str, query: str) -> None:
     """A question to a querier, which answers with at least one series."""
     question = urllib.parse.urlencode({"query": query})
-    with urllib.request.urlopen(f"http://{endpoint}/api/v1/query?{question}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{endpoint}/api/v1/query?{question}", timeout=60) as response:
         assert json.load(response)["data"]["result"]
 
 
 def configuration(endpoint: str) -> str:
     """What a Prometheus has read."""
-    with urllib.request.urlopen(f"http://{endpoint}/api/v1/status/config", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{endpoint}/api/v1/status/config", timeout=60) as response:
         return str(json.load(response)["data"]["yaml"])
 
 

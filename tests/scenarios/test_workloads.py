@@ -60,7 +60,7 @@ def test_workloads_reach_each_other_by_name(e2e_environment: e2e.Environment) ->
     address = server.internal_endpoint("http")
     assert address == "server:8080"
     fetch = f"until wget -qO- http://{address}/passwd; do sleep 0.1; done"
-    assert b"root" in client.exec(["sh", "-c", fetch], timeout=20).stdout
+    assert b"root" in client.exec(["sh", "-c", fetch], timeout=60).stdout
 
 
 def test_a_port_stays_the_same_over_stop_and_start(e2e_environment: e2e.Environment) -> None:
@@ -71,7 +71,7 @@ def test_a_port_stays_the_same_over_stop_and_start(e2e_environment: e2e.Environm
     assert not web.is_running()
     web.start_and_wait_ready()
     endpoint = web.endpoint("http")
-    with urllib.request.urlopen(f"http://{endpoint}/passwd", timeout=5) as response:
+    with urllib.request.urlopen(f"http://{endpoint}/passwd", timeout=60) as response:
         assert b"root" in response.read()
     for rest in (web.stop, web.kill):
         rest()

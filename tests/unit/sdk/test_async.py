@@ -151,9 +151,11 @@ async def test_a_cancelled_wait_ends_at_once_and_cleans_up(controller: FakeContr
     await waiting.wait()
     await asyncio.sleep(0.05)
     task.cancel()
+    ended, _ = await asyncio.wait([task], timeout=40)  # the call itself takes longer
+    over.set()
+    assert ended
     with pytest.raises(asyncio.CancelledError):
         await task
-    over.set()  # which is not waited for: nobody has said so until now
     assert controller.asked(environment_service_pb2.DeleteEnvironmentRequest)
 
 

@@ -1,14 +1,26 @@
 """What waits are met by, and what they say of why they were not."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
 from e2e_api.errors import WaitFailed, WaitTimeout
 from e2e_controller.drivers.base import DriverError, Key
+from e2e_controller.server.access import time_limit
 
 from .conftest import Client, Goal, Harness, document, eventually, key
 
 DB = Key("test", "Workload", "db")
 WEB = Key("test", "Workload", "web")
+
+
+@pytest.mark.parametrize(("remaining", "seconds"), [(10.0, 9.8), (0.2, 0.1), (0.0, 0.0)])
+async def test_a_wait_ends_before_the_deadline_of_its_call(remaining: float, seconds: float) -> None:
+    clock = asyncio.get_running_loop().time
+    before = clock()
+    limit = time_limit(SimpleNamespace(time_remaining=lambda: remaining))
+    assert before + seconds - 1e-6 < limit < clock() + seconds + 1e-6
 
 
 async def test_a_deletion_that_is_stuck_says_what_keeps_it(client: Client, harness: Harness) -> None:
