@@ -218,7 +218,12 @@ def _check(expectation: object, word: str) -> None:
 
 
 def words_for(judge: Judge) -> str:
-    """What an error says that a callable expects: its name, or where it stands."""
+    """What an error says that a callable expects: its name, or where it stands.
+
+    Raises InvalidArgument for what can be no expectation at all.
+    """
+    if not callable(judge):
+        raise InvalidArgument(f"expected an expectation such as equals(5), or a callable, not {judge!r}")
     name = getattr(judge, "__qualname__", "") or repr(judge)
     function = name.rpartition("<locals>.")[2]
     code = getattr(judge, "__code__", None)

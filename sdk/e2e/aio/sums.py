@@ -91,8 +91,6 @@ class AsyncMetricSums:
         self, expectation: Expectation | Judge, *, stable_for: float = 0.0, timeout: float | None = None
     ) -> Sums:
         """Waits until the sums are as expected, for `stable_for` seconds without a break."""
-        if not callable(expectation):
-            raise InvalidArgument(f"expected an expectation such as equals(5), not {expectation!r}")
         seconds = self._session.seconds(timeout)
         if stable_for and not 0 <= stable_for < seconds:
             wanted = f"expected seconds below the timeout ({seconds:g})"

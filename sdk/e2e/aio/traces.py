@@ -123,16 +123,16 @@ class AsyncTraces:
         tell which services and operations Jaeger knows instead.
         """
         wanted = Wanted(service, operation, tags or {}, across, where, limit)
-        expected = expectation or greater_or_equal(1)
+        expected = greater_or_equal(1) if expectation is None else expectation
         if isinstance(expected, Expectation):
             expected.check_count(1)
+        words = str(expected) if isinstance(expected, Expectation) else words_for(expected)
         looks = Looks(time.monotonic(), self._jaeger._session.seconds(timeout))
         async with http.new_client() as client:
             try:
                 return await self._look_until(client, wanted, expected, looks)
             except (WaitFailed, WaitTimeout) as error:
                 sighting = await self._sighting(client, wanted)
-                words = str(expected) if isinstance(expected, Expectation) else words_for(expected)
                 raise explain(error, self._jaeger.name, wanted, words, looks, sighting) from None
 
     async def _look_until(

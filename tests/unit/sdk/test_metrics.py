@@ -167,7 +167,7 @@ def test_a_callable_in_vain_has_the_controllers_evidence(web: Workload, controll
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ((5, "a"), r"expected an expectation such as equals\(5\), not 5"),
+        ((5, "a"), r"expected an expectation such as equals\(5\), or a callable, not 5"),
         ((None, "a"), "not None"),
         (("a", equals(5)), r"expected the name of a metric, not equals\(5\)"),
         ((equals(5), ["a", "b"]), r"expected the name of a metric, not \['a', 'b'\]"),

@@ -272,6 +272,8 @@ def test_what_an_expectation_cannot_judge_ends_the_wait(prometheus: Prometheus, 
     prometheus.trouble = [refusal(400, "bad_data", "parse error")]
     with pytest.raises(e2e.InvalidArgument, match="parse error"):
         queries.wait_query("up{", equals(1))
+    with pytest.raises(e2e.InvalidArgument, match=r"expected an expectation such as equals\(5\), .* not 1"):
+        queries.wait_query("up", 1)  # type: ignore[arg-type]
 
 
 def test_a_wait_in_vain_tells_the_last_results(prometheus: Prometheus, queries: Queries) -> None:

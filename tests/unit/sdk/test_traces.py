@@ -175,6 +175,8 @@ def test_what_cannot_be_asked(traces: Traces, jaeger: Jaeger) -> None:
         traces.find("query-1", limit=0)
     with pytest.raises(InvalidArgument, match="exactly two"):
         traces.wait("query-1", expectation=equals_among_two())
+    with pytest.raises(InvalidArgument, match=r"expected an expectation such as equals\(5\), .* not 3"):
+        traces.wait("query-1", expectation=3)  # type: ignore[arg-type]
     assert jaeger.asked == []
 
 
