@@ -1,14 +1,17 @@
 """The digest of a build context: the same for the same build, another for another."""
 
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from docker.utils.build import exclude_paths
 
 from e2e_controller.drivers.base import BuildSpec
 from e2e_controller.drivers.docker import contexts
-from e2e_controller.drivers.docker.contexts import context_digest
+from e2e_controller.drivers.docker.contexts import context_digest, pack_context
+from e2e_controller.drivers.docker.ignoring import paths_in
 
 
 @pytest.fixture
@@ -95,3 +98,58 @@ def test_it_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pipes_and_sockets_are_not_read(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     assert digest(folder)
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        (),
+        ("*",),
+        ("*", "!sub/data"),
+        ("**/data", "!program"),
+        ("/sub/", "."),
+        ("sub/../program", "SUB/l?nk"),
+        ("[p-s]*", "!sub/[!a-l]*"),
+        ("**", "!**/d*a"),
+        (r"a\b", "a b", "ünï*", "x-[]y]"),
+        ("Dockerfile", ".dockerignore", "sub/**"),
+    ],
+)
+def test_what_is_ignored_is_what_the_engines_client_ignores(folder: Path, ignored: tuple[str, ...]) -> None:
+    for name in ("a b", "ünïcode", "x-]", "sub/a b", "sub/x-y", "a\\b"):
+        (folder / name).touch()
+    assert paths_in(folder, ignored, "Dockerfile") == sorted(exclude_paths(str(folder), list(ignored)))
+
+
+def test_no_pattern_takes_long(folder: Path) -> None:
+    """Where a program stops all else for years, this test never ends."""
+    (folder / ("a" * 200)).touch()
+    (folder / ".dockerignore").write_text("*a*a*a*a*a*a*a*a*a*a*a*b\n")
+    assert digest(folder)
+
+
+@pytest.mark.parametrize("text", ["[z-a]\n", "x" * 2**21])
+def test_patterns_that_are_none_are_told_of(folder: Path, text: str) -> None:
+    (folder / ".dockerignore").write_text(text)
+    assert digest(folder) == ""
+    with pytest.raises(ValueError, match=r"not a regular expression|has more than \d+ bytes"):
+        pack_context(BuildSpec("tag", str(folder)))
+
+
+def test_names_that_are_no_text_are_packed(folder: Path) -> None:
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.txt")).touch()
+    assert digest(folder)
+    assert len(paths_in(folder, ("*.txt",), "Dockerfile")) == len(paths_in(folder, (), "Dockerfile")) - 1
+
+
+def test_a_dockerfile_from_outside_is_packed_and_in_no_image(folder: Path) -> None:
+    (folder.parent / "other").write_text("FROM a\n")
+    packed, name = pack_context(BuildSpec("tag", str(folder), "../other"))
+    with packed, tarfile.open(fileobj=packed) as found:
+        names = found.getnames()
+        assert sorted(names) == sorted(
+            [".dockerignore", "Dockerfile", "program", "sub", "sub/data", "sub/link", name]
+        )
+        ignored = found.extractfile(".dockerignore")
+        assert ignored is not None
+        assert ignored.read().decode().splitlines() == ["*.log", "sub/cache", name]

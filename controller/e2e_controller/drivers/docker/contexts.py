@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from docker.api.build import process_dockerfile
-from docker.utils.build import exclude_paths, tar
+from docker.utils.build import create_archive
 
 from e2e_controller.drivers.base import BuildSpec
+from e2e_controller.drivers.docker.ignoring import paths_in, read_ignored
 
 MOST_FILES = 100_000
 MOST_BYTES = 2**30
@@ -26,6 +27,10 @@ class _Context:
     ignored: tuple[str, ...]
     """Patterns of .dockerignore."""
 
+    def paths(self) -> list[str]:
+        """What is packed, sorted. Raises OSError, ValueError."""
+        return paths_in(self.folder, self.ignored, self.dockerfile)
+
 
 def pack_context(spec: BuildSpec) -> tuple[IO[bytes], str]:
     """A temporary file with the context as tar, and the Dockerfile's name in it. Heeds .dockerignore.
@@ -33,8 +38,11 @@ def pack_context(spec: BuildSpec) -> tuple[IO[bytes], str]:
     Raises OSError, ValueError.
     """
     context = _find(spec)
-    exclude = list(context.ignored) or None
-    packed: Any = tar(context.folder, exclude=exclude, dockerfile=(context.dockerfile, context.content))
+    added = []
+    if context.content is not None:  # it is not in the folder, and the engine is to leave it out of images
+        ignored = "\n".join([*(context.ignored or (".dockerignore",)), context.dockerfile])
+        added = [(".dockerignore", ignored), (context.dockerfile, context.content)]
+    packed: Any = create_archive(str(context.folder), context.paths(), extra_files=added)
     return packed, context.dockerfile
 
 
@@ -43,9 +51,8 @@ def context_digest(spec: BuildSpec) -> str:
     try:
         context = _find(spec)
         digest = hashlib.sha256((context.content or "").encode())
-        paths = exclude_paths(str(context.folder), list(context.ignored), dockerfile=context.dockerfile)
         left = MOST_BYTES
-        for path in sorted(paths)[:MOST_FILES]:
+        for path in context.paths()[:MOST_FILES]:
             mark, size = _mark(context.folder / path, left)
             left -= size
             digest.update(f"{path}\0{mark}\0".encode(errors="surrogateescape"))
@@ -76,8 +83,5 @@ def _find(spec: BuildSpec) -> _Context:
     dockerfile = str(found)
     if content is None and not (folder / dockerfile).is_file():
         raise FileNotFoundError(f"there is no {dockerfile} in {folder}")
-    ignore = folder / ".dockerignore"
-    lines = [line.strip() for line in ignore.read_text().splitlines()] if ignore.is_file() else []
-    patterns = tuple(line for line in lines if line and not line.startswith("#"))
     # One from outside gets another random name each time.
-    return _Context(folder, dockerfile, content, patterns)
+    return _Context(folder, dockerfile, content, read_ignored(folder))
