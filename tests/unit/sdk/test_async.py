@@ -117,14 +117,14 @@ async def test_a_callable_is_asked_again_while_the_values_stay(controller: FakeC
     controller.answers["WatchMetrics"] = changes
     asked: list[float] = []
 
-    def fourth_time(value: float) -> bool:
+    def third_time(value: float) -> bool:
         asked.append(value)
-        return len(asked) == 4
+        return asked.count(2.0) == 3
 
     async with AsyncEnvironment("env") as env:
         web = env.workload("web", image="x", ports={"http": 80}, metrics="http")
-        assert await web.wait_sum_metrics(fourth_time, "a", timeout=60) == {"a": 2.0}
-        assert asked == [1.0, 2.0, 2.0, 2.0]
+        assert await web.wait_sum_metrics(third_time, "a", timeout=60) == {"a": 2.0}
+        assert list(dict.fromkeys(asked)) == [1.0, 2.0]  # about the first, too, where the second is late
         with pytest.raises(WaitTimeout):
             await web.wait_sum_metrics(lambda value: False, "a", timeout=1)
         left.set()

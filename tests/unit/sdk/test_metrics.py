@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from itertools import groupby
 from threading import Event
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_a_callable_is_judged_here(web: Workload, controller: FakeController) ->
         return first - second == 1
 
     assert web.wait_sum_metrics(far_apart, "a", "b") == {"a": 5.0, "b": 4.0}
-    assert seen == [(1.0, 1.0), (5.0, 4.0)]
+    assert list(dict.fromkeys(seen)) == [(1.0, 1.0), (5.0, 4.0)]  # again while the next one is late
 
 
 def test_a_callable_may_skip_absent_metrics(web: Workload, controller: FakeController) -> None:
@@ -147,7 +148,7 @@ def test_many_changes_are_all_judged_in_order(web: Workload, controller: FakeCon
     controller.answers["WatchMetrics"] = watch(*(sample(a=value) for value in values))
     asked: list[float] = []
     web.wait_sum_metrics(lambda value: (asked.append(value), value == 499)[1], "a")  # type: ignore[func-returns-value]
-    assert asked == values
+    assert list(dict.fromkeys(asked)) == values
 
 
 def test_a_callable_in_vain_has_the_controllers_evidence(web: Workload, controller: FakeController) -> None:
@@ -319,7 +320,8 @@ def test_a_callable_may_have_to_hold_for_some_time(web: Workload, controller: Fa
     started = time.monotonic()
     web.wait_sum_metrics(lambda value: (asked.append(value), value == 2)[1], "a", stable_for=1.5)  # type: ignore[func-returns-value]
     assert time.monotonic() - started >= 1.5
-    assert asked[:4] == [2.0, 1.0, 2.0, 2.0]  # the failed scrape is not asked about, and is a break
+    # The failed scrape is not asked about, and is a break.
+    assert [value for value, _ in groupby(asked)] == [2.0, 1.0, 2.0]
     assert len(asked) > 4
     with pytest.raises(
         WaitTimeout,
