@@ -1,6 +1,6 @@
 """Who can reach an address, and what must stand in front of it."""
 
-import ipaddress
+from e2e_api import addresses
 
 
 def check_address(address: str, *, tls: bool, token: bool, insecure: bool) -> None:
@@ -26,10 +26,4 @@ def check_address(address: str, *, tls: bool, token: bool, insecure: bool) -> No
 
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches a `host:port`."""
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return addresses.is_loopback(address.rpartition(":")[0].strip("[]"))

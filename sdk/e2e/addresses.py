@@ -1,6 +1,5 @@
 """Where the controller is, and how its channel is set up."""
 
-import ipaddress
 import json
 import os
 import re
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e.credentials import TOKEN, TOKEN_FILE, Credentials
+from e2e_api.addresses import is_loopback
 from e2e_api.errors import InvalidArgument
 
 VARIABLE = "E2E_CONTROLLER"
@@ -127,21 +127,12 @@ def parse(controller: str, credentials: Credentials = _NOTHING) -> Target:
             "grpcs://host:port"
         )
     tls = scheme == "grpcs" or (not separator and credentials.has_tls)
-    if credentials.has_token and not tls and not _is_loopback(host):
+    if credentials.has_token and not tls and not is_loopback(host):
         raise InvalidArgument(
             f"the token is not sent to {controller} without TLS, where others could read it: set E2E_CA_FILE "
             f"or name it grpcs://{address}, or unset {TOKEN} and {TOKEN_FILE}"
         )
     return Target(f"dns:{address}", tls=tls, credentials=credentials)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def revive(target: Target) -> None:

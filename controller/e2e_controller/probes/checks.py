@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from e2e_api.addresses import host_and_port
 from e2e_api.manifests import Port
-from e2e_controller.addresses import host_and_port
 from e2e_controller.drivers.base import Container, DriverError, EngineInfo
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from e2e_api.addresses import host_and_port
 from e2e_api.conditions import (
     Action,
     Condition,
@@ -13,7 +14,6 @@ from e2e_api.conditions import (
     action_for,
     set_condition,
 )
-from e2e_controller.addresses import host_and_port
 from e2e_controller.drivers.base import Container, ContainerPhase
 from e2e_controller.objects import Object, ObjectStatus, Probe, acceptance
 from e2e_controller.probes import ProbeReport

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from e2e_controller.addresses import host_and_port
+from e2e_api.addresses import host_and_port
 from e2e_controller.server.callers import ANYBODY, Caller
 from e2e_controller.server.protection import Protection
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from e2e_api.addresses import host_and_port
 from e2e_api.callers import CALLER_HEADER, CallerPlace, read_caller
 from e2e_api.errors import E2EError, InvalidArgument
 from e2e_api.v1 import object_pb2
-from e2e_controller.addresses import host_and_port
 from e2e_controller.drivers.base import Driver, DriverError, EngineInfo, Guest
 from e2e_controller.guests import Guests
 from e2e_controller.objects import Object

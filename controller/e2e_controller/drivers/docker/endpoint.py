@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from docker.tls import TLSConfig
 
-from e2e_controller.addresses import host_and_port
+from e2e_api.addresses import host_and_port
 from e2e_controller.drivers.base import EngineUnavailable
 
 LOOPBACK = "127.0.0.1"
