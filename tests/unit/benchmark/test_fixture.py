@@ -53,7 +53,7 @@ def run(folder: Path, *options: str, tests: str = TESTS, code: int = 0) -> str:
     settings = ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
     command = [sys.executable, "-m", "pytest", "--strict-markers", *without, *settings, *options]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, env=environment)
     assert ended.returncode == code, ended.stdout + ended.stderr
     return ended.stdout
 

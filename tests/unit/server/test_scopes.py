@@ -39,10 +39,10 @@ READS: dict[str, Call] = {
     "ManifestService/Watch": lambda c, e: _first(c.manifests.Watch(manifests.WatchRequest(environment=e))),
     "WaitService/WaitConditions": lambda c, e: c.wait(key(environment=e), goal=waits.WAIT_GOAL_RUNNING),
     "MetricService/WaitMetrics": lambda c, e: checked(
-        c.metrics.WaitMetrics(metrics.WaitMetricsRequest(selection=selection(e)), timeout=5)
+        c.metrics.WaitMetrics(metrics.WaitMetricsRequest(selection=selection(e)), timeout=60)
     ),
     "MetricService/WatchMetrics": lambda c, e: _first(
-        c.metrics.WatchMetrics(metrics.WatchMetricsRequest(selection=selection(e)), timeout=5)
+        c.metrics.WatchMetrics(metrics.WatchMetricsRequest(selection=selection(e)), timeout=60)
     ),
     "MetricService/SumMetrics": lambda c, e: checked(
         c.metrics.SumMetrics(metrics.SumMetricsRequest(selection=selection(e)))

@@ -171,7 +171,7 @@ async def test_what_a_users_file_defines_does_not_hold_up_the_end(
     defined = document("test", "Environment") if file == "an Environment" else document("theirs")
     harness.write("test/theirs.json", defined)
     async with harness.running(listen=[address]) as client:
-        async with AsyncEnvironment("test", controller=address, timeout=20) as environment:
+        async with AsyncEnvironment("test", controller=address, timeout=60) as environment:
             await environment.start_and_wait_ready(environment.workload("web", image=IMAGE))
         left = {container.view.key.name for container in harness.engine.containers.values()}
         assert left == ({"theirs"} if file == "a Workload" else set())
