@@ -7,6 +7,7 @@ Files say what is desired. Whatever changes is told to the queue (desired state 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from e2e_api.conditions import ConditionType, Reason
 from e2e_controller.admission import Admission
 from e2e_controller.definitions import Claim, Definitions
 from e2e_controller.dependants import Dependants
@@ -47,7 +48,7 @@ class Store:
         self._by_environment: dict[str, set[Key]] = {}
         self._definitions = Definitions()
         self._readers = TargetReaders(enqueue)
-        self._relations = (Dependants(enqueue), self._readers, self._veil)
+        self._relations = (Dependants(self._dependency_changed), self._readers, self._veil)
         self._pinned: dict[str, int] = {}  # environments that somebody holds
         self.admission = Admission(judge, self._objects, self.is_implied)
         self._subscriptions: set[Subscription] = set()
@@ -163,6 +164,17 @@ class Store:
             self._put(replace(current, generation=current.generation + 1))
             self._enqueue(key)
 
+    def doubt(self, key: Key, reason: Reason | None = None) -> None:
+        """What failed the object may be gone: until it was looked at again, nobody is told that it failed.
+
+        With a `reason` that is so only where it failed for that one; it is looked at in any case.
+        """
+        current = self._objects.get(key)
+        failed = current.status.condition(ConditionType.FAILED) if current is not None else None
+        if current is not None and current.settled and failed is not None and reason in (None, failed.reason):
+            self.renew(key)
+        self._enqueue(key)
+
     # Status
 
     def set_status(self, key: Key, status: ObjectStatus) -> None:
@@ -181,6 +193,9 @@ class Store:
         self._judge_again()
 
     # Inner workings
+
+    def _dependency_changed(self, key: Key) -> None:
+        self.doubt(key, Reason.DEPENDENCY_FAILED)
 
     def _update_desired(self, key: Key) -> None:
         """Brings the object in line with its first claim."""
@@ -224,6 +239,8 @@ class Store:
             return
         self._put(replace(current, deleting=True, rejection=None, generation=current.generation + 1))
         self._enqueue(key)
+        if rival := self.find_container(key.environment, key.name, but=key):
+            self.doubt(rival.key, Reason.NAME_CONFLICT)
 
     def _judge_again(self) -> None:
         """Something is gone: what was denied because of others has its chance, in the order of coming."""
@@ -259,26 +276,27 @@ class Store:
                 self._enqueue(key)
 
     def _put(self, object_: Object) -> None:
+        key, before = object_.key, self._objects.get(object_.key)
         self._version += 1
-        self._relate(object_.key, object_)
-        self._objects[object_.key] = replace(object_, version=self._version)
-        self._by_environment.setdefault(object_.key.environment, set()).add(object_.key)
-        self._notify(object_.key)
+        self._objects[key] = replace(object_, version=self._version)
+        self._by_environment.setdefault(key.environment, set()).add(key)
+        self._relate(key, before, object_)
+        self._notify(key)
 
     def _drop(self, key: Key) -> None:
-        self._relate(key, None)
-        del self._objects[key]
+        before = self._objects.pop(key)
         keys = self._by_environment[key.environment]
         keys.discard(key)
         if not keys:
             del self._by_environment[key.environment]
+        self._relate(key, before, None)
         self._notify(key)
         if key.kind not in (ENVIRONMENT, FILE):
             self._update_desired(environment_key(key.environment))
 
-    def _relate(self, key: Key, after: Object | None) -> None:
+    def _relate(self, key: Key, before: Object | None, after: Object | None) -> None:
         for relation in self._relations:
-            relation.changed(key, self._objects.get(key), after)
+            relation.changed(key, before, after)
 
     def _notify(self, key: Key) -> None:
         for subscription in self._subscriptions:

@@ -51,7 +51,7 @@ class Reconciler:
         self._instruments = instruments
         self.strays = Strays(driver, events)
         """Lists of all containers are to be noted here."""
-        self._retries = Retries(queue, instruments, now)
+        self._retries = Retries(queue, instruments, now, store.doubt)
         shared = store, queue, driver, events, directories, folders, self.strays
         self._environments = EnvironmentReconciler(*shared, guests, now)
         self._containers = ContainerReconciler(*shared, prober, instruments, self._retries, secrets, now)
@@ -103,9 +103,9 @@ class Reconciler:
 
     def try_again(self, key: Key) -> None:
         """What failed is tried at once, as if it were new: what was in the way may be gone."""
+        self._store.renew(key)
         self._retries.release(key)
         self._queue.forget(key)
-        self._store.renew(key)
 
     async def follow_secrets(self, interval: float) -> None:
         """Queues, every so many seconds, the objects whose secrets are no longer what they were."""

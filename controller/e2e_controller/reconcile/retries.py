@@ -21,7 +21,15 @@ MOMENT = 0.001
 class Retries:
     """The next attempts, by key."""
 
-    def __init__(self, queue: WorkQueue[Key], instruments: Instruments, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        queue: WorkQueue[Key],
+        instruments: Instruments,
+        now: Callable[[], datetime],
+        doubt: Callable[[Key], None],
+    ) -> None:
+        """`doubt` queues a key whose failure counts no more."""
+        self._doubt = doubt
         self._queue = queue
         self._instruments = instruments
         self._now = now
@@ -47,7 +55,7 @@ class Retries:
     def release(self, key: Key) -> None:
         """What was in the way is gone: the next attempt comes at once."""
         self._due.pop(key, None)
-        self._queue.add(key)
+        self._doubt(key)
 
     def held_back(self, object_: Object, desired: Desired | None) -> float:
         """Seconds until what failed is tried again; 0 for now.

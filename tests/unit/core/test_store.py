@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from e2e_api.conditions import ConditionType, Reason, Status
+from e2e_api.conditions import Condition, ConditionType, Reason, Status
+from e2e_controller.definitions import Claim
 from e2e_controller.drivers.base import Key
 from e2e_controller.events import EventLog
 from e2e_controller.objects import ObjectStatus, Rejection, Source, environment_key
 from e2e_controller.policy import make_judge, parse_policy
 from e2e_controller.store import Store
 
-from .builders import NOW, claim, environment, file_key, key, rejected, workload
+from .builders import NOW, claim, environment, file_key, job, key, rejected, workload
 
 TARGETS = [{"path": "/targets.json", "from": "MetricTargets"}]
 
@@ -311,3 +312,53 @@ def test_what_is_denied_because_of_others_is_judged_again_only_when_some_are_gon
     assert [found for found in judged if found != key("never")] == judged
     accepted = [o.key.name for o in store.select(kind="Workload") if o.rejection is None]
     assert accepted == ["b"]
+
+
+def failed(harness: Harness, name: str, reason: Reason) -> None:
+    found = harness.store.get(key(name))
+    assert found is not None
+    condition = Condition(ConditionType.FAILED, Status.TRUE, reason)
+    harness.store.set_status(key(name), ObjectStatus(found.generation, (condition,)))
+
+
+def is_settled(harness: Harness, name: str) -> bool:
+    found = harness.store.get(key(name))
+    assert found is not None
+    return found.settled
+
+
+def test_what_a_dependency_failed_has_failed_no_more_once_that_is_another(harness: Harness) -> None:
+    """Also what depends on it in turn: who waits from now on is told how it goes, not how it went."""
+    last = workload("last", dependsOn=[{"name": "next"}])
+    harness.set_file("last.yaml", claim("last.yaml", last))
+    harness.set_file("next.yaml", claim("next.yaml", workload("next", dependsOn=[{"name": "first"}])))
+    ended = workload("ended", dependsOn=[{"name": "first"}])
+    harness.set_file("ended.yaml", claim("ended.yaml", ended))
+    harness.set_file("first.yaml", claim("first.yaml", workload("first")))
+    failed(harness, "first", Reason.EXITED)
+    failed(harness, "ended", Reason.EXITED)
+    for name in ("next", "last"):
+        failed(harness, name, Reason.DEPENDENCY_FAILED)
+    assert is_settled(harness, "last")
+    harness.set_file("first.yaml", claim("first.yaml", workload("first", env={"A": "1"})))
+    assert [is_settled(harness, name) for name in ("next", "last", "ended")] == [False, False, True]
+
+
+def test_doubts_about_what_waits_for_itself_come_to_an_end(harness: Harness) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        wanted = workload(name, dependsOn=[{"name": other}])
+        harness.set_file(f"{name}.yaml", claim(f"{name}.yaml", wanted))
+    for name in ("a", "b"):
+        failed(harness, name, Reason.DEPENDENCY_FAILED)
+    harness.store.doubt(key("a"))
+    assert not is_settled(harness, "a")
+    assert not is_settled(harness, "b")
+
+
+def test_whose_name_another_had_has_failed_no_more_once_that_one_goes(harness: Harness) -> None:
+    other = Key("test", "Job", "web")
+    harness.set_file("job.yaml", Claim(other, Source("job.yaml", 1), job("web")))
+    harness.set_file("web.yaml", claim("web.yaml", workload()))
+    failed(harness, "web", Reason.NAME_CONFLICT)
+    harness.set_file("job.yaml")
+    assert not is_settled(harness, "web")
