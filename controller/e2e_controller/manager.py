@@ -286,4 +286,5 @@ def docker_driver(settings: Settings, identity: str, instruments: Instruments) -
         publish_address=settings.publish_address,
         image_mirror=settings.image_mirror,
         observe=instruments.engine_called,
+        discreet=settings.tokens is not None,  # which may be for some environments only
     )

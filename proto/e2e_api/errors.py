@@ -107,6 +107,13 @@ class NotRunning(E2EError):  # noqa: N818
     code = grpc.StatusCode.ABORTED
 
 
+class NotWritable(E2EError):  # noqa: N818
+    """What was to be written would have to be where the container may only read."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    _action = "fix-manifest"
+
+
 class WaitFailed(E2EError):  # noqa: N818
     """What was waited for can no longer come true."""
 
@@ -180,7 +187,7 @@ _CLASSES: dict[int, type[E2EError]] = {
         LimitExceeded,
     )
 }
-_BY_REASON: dict[str, type[E2EError]] = {"PolicyDenied": PolicyDenied}
+_BY_REASON: dict[str, type[E2EError]] = {"PolicyDenied": PolicyDenied, "NotWritable": NotWritable}
 """Where the status alone does not tell."""
 
 

@@ -49,7 +49,8 @@ _HOMES = {
     "e2e_api.conditions": ("Action", "Condition", "ConditionType", "Reason", "Status"),
     "e2e_api.errors": (
         *("Conflict", "E2EError", "InvalidArgument", "LimitExceeded", "NotFound", "NotRunning"),
-        *("PermissionDenied", "PolicyDenied", "Unauthenticated", "Unavailable", "WaitFailed", "WaitTimeout"),
+        *("NotWritable", "PermissionDenied", "PolicyDenied", "Unauthenticated", "Unavailable"),
+        *("WaitFailed", "WaitTimeout"),
     ),
     "e2e_api.manifests": (
         *(

@@ -7,10 +7,11 @@ import docker
 import pytest
 from docker.errors import APIError
 
-from e2e_controller.drivers.base import DriverError, Key, Mount, NameTaken
+from e2e_controller.drivers.base import NAME_IS_FREE, ContainerEvent, DriverError, Key, Mount, NameTaken
 from e2e_controller.drivers.docker import DockerDriver, containers
 from tests.contract import scripts
 from tests.contract.bench import IMAGE, Bench, eventually
+from tests.contract.test_events import following
 
 POOL = ipaddress.ip_network("10.201.0.0/16")
 
@@ -176,6 +177,7 @@ async def test_a_foreign_container_in_the_network_is_left_alone(
     await docker_bench.driver.ensure_network(docker_bench.environment)
     network = containers.network_name(docker_bench.environment)
     name = f"{docker_bench.environment}-foreign"
+    environment = Key(docker_bench.environment, "Environment", docker_bench.environment)
     host_config = docker_client.create_host_config(network_mode=network)
     foreign = docker_client.create_container(IMAGE, ["sleep", "1000"], name=name, host_config=host_config)
     try:
@@ -183,6 +185,9 @@ async def test_a_foreign_container_in_the_network_is_left_alone(
         with pytest.raises(DriverError, match=rf"{name}.*docker network disconnect {network} {name}"):
             await docker_bench.driver.remove_environment(docker_bench.environment)
         assert docker_client.inspect_container(foreign["Id"])["State"]["Running"]
+        async with following(docker_bench) as found:
+            docker_client.disconnect_container_from_network(foreign["Id"], network)
+            await found.until(lambda event: event == ContainerEvent(environment, NAME_IS_FREE))
     finally:
         docker_client.remove_container(foreign["Id"], force=True)
     await docker_bench.driver.remove_environment(docker_bench.environment)

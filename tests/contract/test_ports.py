@@ -7,7 +7,7 @@ import docker
 import pytest
 
 from e2e_api.conditions import Reason
-from e2e_controller.drivers.base import PortSpec, PortTaken
+from e2e_controller.drivers.base import Key, PortSpec, PortTaken
 from e2e_controller.drivers.docker import DockerDriver
 from e2e_controller.drivers.docker.ports import PortChooser
 from e2e_controller.drivers.fake import FakeDriver
@@ -100,6 +100,25 @@ async def test_who_has_a_fixed_port_is_told(docker_bench: Bench, free_port: int)
     name = f"container {docker_bench.environment}.first has port {free_port}"
     assert f"{name}; it belongs to {owner}" in str(caught.value)
     assert "take another hostPort" in str(caught.value)
+
+
+async def test_who_has_a_fixed_port_is_not_told_across_environments(
+    docker_bench: Bench, free_port: int
+) -> None:
+    fixed = {"http": PortSpec(8080, host_port=free_port)}
+    await docker_bench.up("first", ports=fixed)
+    discreet = DockerDriver("other", state_dir=docker_bench.state_dir, discreet=True)
+    other = Key(f"{docker_bench.environment}-2", "Workload", "second")
+    await discreet.ensure_network(other.environment)
+    container_id = await discreet.create(other, docker_bench.spec(ports=fixed), "hash")
+    try:
+        with pytest.raises(PortTaken, match="outside of this environment has port") as caught:
+            await discreet.start_container(container_id)
+        assert f"{docker_bench.environment}.first" not in str(caught.value)
+    finally:
+        await discreet.remove(container_id)
+        await discreet.remove_environment(other.environment)
+        await discreet.close()
 
 
 async def test_a_fixed_port_that_a_program_has(docker_bench: Bench, free_port: int) -> None:

@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from e2e_controller.drivers.base import ContainerGone, DriverError, ExitCode, FileContent, Output
+from e2e_controller.drivers.base import (
+    ContainerGone,
+    DriverError,
+    ExitCode,
+    FileContent,
+    Mount,
+    Output,
+    ReadOnly,
+)
 from e2e_controller.drivers.docker import DockerDriver
 from tests.contract import scripts
 from tests.contract.bench import Bench, eventually, finish, pieces
@@ -273,6 +281,12 @@ async def test_copies_to_and_from_nowhere(bench: Bench) -> None:
         _ = [piece async for piece in bench.driver.copy_out(container_id, "/no/such")]
     with pytest.raises(DriverError):
         await bench.driver.copy_in(container_id, "/tmp", pieces(b"this is no tar" * 100))
+
+
+async def test_a_copy_to_where_it_may_only_read(bench: Bench) -> None:
+    container_id = await bench.up(mounts=(Mount("data", "/data", read_only=True),))
+    with pytest.raises(ReadOnly, match="read-only"):
+        await bench.driver.copy_in(container_id, "/data", pieces(tar({"a": b"b"})))
 
 
 async def test_a_large_copy_to_nowhere_says_so(docker_bench: Bench) -> None:

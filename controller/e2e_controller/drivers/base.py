@@ -17,6 +17,7 @@ from e2e_controller.drivers.errors import (
     ImageFailed,
     NameTaken,
     PortTaken,
+    ReadOnly,
     SpecRefused,
 )
 from e2e_controller.drivers.inventory import Inventory
@@ -81,6 +82,7 @@ __all__ = [
     "PortSpec",
     "PortTaken",
     "PullProgress",
+    "ReadOnly",
     "SpecRefused",
 ]
 
@@ -250,7 +252,7 @@ class Driver(Protocol):
         """What the container wrote; with `follow` until it ends or the iterator is closed."""
 
     async def copy_in(self, container_id: str, directory: str, tar: AsyncIterator[bytes]) -> None:
-        """Unpacks a tar stream below a directory."""
+        """Unpacks a tar stream below a directory. Raises `ContainerGone`, `ReadOnly`."""
 
     def copy_out(self, container_id: str, path: str) -> AsyncGenerator[bytes, None]:
         """A tar stream of a path. Raises `ContainerGone` where there is no such path."""

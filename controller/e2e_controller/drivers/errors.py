@@ -61,3 +61,9 @@ class SpecRefused(DriverError):  # noqa: N818
 
     reason = Reason.CREATE_FAILED
     retry = False
+
+
+class ReadOnly(SpecRefused):
+    """What was to be written would have to be where a container may only read."""
+
+    reason = Reason.MOUNT_FAILED

@@ -15,10 +15,16 @@ ANY = "*"
 Preset = Literal["permissive", "restricted"]
 Namespace = Literal["network", "pid", "ipc", "uts", "userns"]
 
+_PLAIN = r"[^\x00-\x1f\x7f*?\[\]]"
+"""A character of a path: no pattern is meant by any, and so none may look like one."""
+_NO_PATTERN = "no pattern, as a path stands for all that is below it"
 _Path = Annotated[
-    str, Matching(r"^(/[^\x00-\x1f\x7f]*|\*)$", "an absolute path: it begins with /; or * for any")
+    str,
+    Matching(rf"^(/{_PLAIN}*|\*)$", f"an absolute path that begins with /, and {_NO_PATTERN}; or * for any"),
 ]
-_Folder = Annotated[str, Matching(r"^/[^\x00-\x1f\x7f]*$", "an absolute path: it begins with /")]
+_Folder = Annotated[
+    str, Matching(rf"^/{_PLAIN}*$", f"an absolute path that begins with /, and {_NO_PATTERN}")
+]
 _Repository = Annotated[
     str,
     Matching(
@@ -29,7 +35,12 @@ _Repository = Annotated[
 _Capability = Annotated[
     str, Matching(r"^(\*|[A-Z][A-Z0-9_]*)$", "a capability such as NET_ADMIN, or * for any")
 ]
-_Device = Annotated[str, Matching(r"^(/dev/[^\x00-\x1f\x7f]+|\*)$", "a path below /dev; or * for any")]
+_Device = Annotated[
+    str,
+    Matching(
+        rf"^(/dev/{_PLAIN}+|\*)$", "a path below /dev, each by itself and without patterns; or * for any"
+    ),
+]
 _Tag = Annotated[str, Matching(r"^[A-Za-z0-9_.*?\[\]!-]+$", "a tag, or a pattern such as v1.*")]
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 

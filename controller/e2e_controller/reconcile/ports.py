@@ -32,7 +32,9 @@ class AwaitedPorts:
         holder = next((other for other in others if wanted & _held(other.status.container)), None)
         if holder is None:
             return failure
-        return Failure(Reason.PENDING, f"waits for {holder.key} to let go: {failure.message}", retry=True)
+        own = holder.key.environment == object_.key.environment
+        told = holder.key if own else "another environment's workload"  # not everybody's business
+        return Failure(Reason.PENDING, f"waits for {told} to let go: {failure.message}", retry=True)
 
     def released(self, container: Container | None, done: Iterable[Step]) -> None:
         """Those steps were done to the container; who waited for a port of it need not wait any longer."""

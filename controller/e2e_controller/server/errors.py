@@ -9,8 +9,16 @@ from typing import Any
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 
-from e2e_api.errors import E2EError, LimitExceeded, NotFound, NotRunning, Unavailable, to_status
-from e2e_controller.drivers.base import ContainerGone, DriverError, EngineUnavailable
+from e2e_api.errors import (
+    E2EError,
+    LimitExceeded,
+    NotFound,
+    NotRunning,
+    NotWritable,
+    Unavailable,
+    to_status,
+)
+from e2e_controller.drivers.base import ContainerGone, DriverError, EngineUnavailable, ReadOnly
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +155,8 @@ def as_e2e_error(error: Exception) -> E2EError:
         return Unavailable(str(error), reason=error.reason)
     if isinstance(error, ContainerGone):
         return NotRunning(str(error), reason="ContainerGone")
+    if isinstance(error, ReadOnly):
+        return NotWritable(str(error))
     if isinstance(error, DriverError):
         return E2EError(str(error), reason=error.reason)
     log.error("a call failed", exc_info=error)

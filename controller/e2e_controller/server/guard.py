@@ -4,7 +4,6 @@ A call that is refused is refused before anything of it is read, so that strange
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -17,20 +16,15 @@ import grpc
 from e2e_api.errors import E2EError, InvalidArgument, LimitExceeded, Unauthenticated
 from e2e_controller.server.callers import ANYBODY, Caller, set_caller
 from e2e_controller.server.errors import Refusal
-from e2e_controller.server.limits import Bucket, Limits
+from e2e_controller.server.limits import Limits, Refusals
 from e2e_controller.server.scopes import OPEN, Rule, rule_of
 
 if TYPE_CHECKING:
     from e2e_controller.server.tokens import Tokens
 
-log = logging.getLogger(__name__)
-
 _REMEDY = (
     "set E2E_TOKEN, or E2E_TOKEN_FILE to a file with it (`authorization: Bearer ...` in gRPC's metadata)"
 )
-_REFUSALS_PER_SECOND = 2.0
-_PATIENCE = 1.0
-"""Seconds that wrong tokens wait for their answer, once there are too many of them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,9 +56,8 @@ class Guard(grpc.aio.ServerInterceptor):
         self._patience = patience
         self._tokens = tokens
         self._limits = limits
-        self._refused = refused
-        self._refusals = Bucket(_REFUSALS_PER_SECOND)
-        self._unlogged = 0
+        self.refusals = Refusals(refused)
+        """Of wrong tokens, wherever they are shown."""
         self._calls: set[_Call] = set()
 
     async def intercept_service(
@@ -81,8 +74,8 @@ class Guard(grpc.aio.ServerInterceptor):
             caller = self._identify(handler_call_details.invocation_metadata)
             self._limits.admit(caller.name)
         except E2EError as error:
-            self._refused(error.reason)
-            return Refusal(error, partial(self._note, error))
+            self.refusals.count(error)
+            return Refusal(error, partial(self.refusals.slow_down, error))
         return self._guarded(handler, caller, rule_of(method))
 
     def revoke(self) -> None:
@@ -105,17 +98,6 @@ class Guard(grpc.aio.ServerInterceptor):
                 f"the token is none that this controller knows: {_REMEDY}", reason="TokenUnknown"
             )
         return caller
-
-    async def _note(self, error: E2EError, peer: str) -> None:
-        if not isinstance(error, Unauthenticated):
-            return
-        if self._refusals.take():
-            self._unlogged += 1
-            await asyncio.sleep(_PATIENCE)
-            return
-        more = f"; {self._unlogged} more since the last of these lines" if self._unlogged else ""
-        self._unlogged = 0
-        log.warning("refused a call from %s: %s%s", peer, error.reason, more)
 
     def _guarded(self, handler: Any, caller: Caller, rule: Rule) -> Any:
         """The handler with our checks around it; as that of a stream, so that we wait for the request."""
@@ -158,7 +140,7 @@ class Guard(grpc.aio.ServerInterceptor):
             try:
                 rule.check(call.caller, request)
             except E2EError as error:
-                self._refused(error.reason)
+                self.refusals.count(error)
                 call.end(error)
                 raise
             yield request

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from e2e_api.addresses import host_and_port
+from e2e_api.errors import Unauthenticated
 from e2e_controller.server.callers import ANYBODY, Caller
 from e2e_controller.server.protection import Protection
 
@@ -38,6 +39,7 @@ class HttpServer:
         """`not_ready` gives the reason why the controller cannot do its work now, or nothing."""
         self._registry = registry
         self._tokens = protection.tokens
+        self._refusals = protection.guard.refusals
         self._certificates = protection.certificates
         self._not_ready = not_ready
         self._runner: web.AppRunner | None = None
@@ -95,7 +97,7 @@ class HttpServer:
     async def _metrics(self, request: "web.Request") -> "web.Response":
         from aiohttp import web
 
-        caller = self._caller(request)
+        caller = await self._caller(request)
         if caller is None:
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"}, text="a token is asked for\n")
         if caller.prefixes is not None:
@@ -112,13 +114,22 @@ class HttpServer:
         from aiohttp import web
 
         reason = self._not_ready()
-        if reason and self._caller(request) is None:
+        if reason and await self._caller(request, asked=False) is None:
             reason = "not ready"  # why is for those who have a token
         return web.Response(text=f"{reason or 'ok'}\n", status=503 if reason else 200)
 
-    def _caller(self, request: "web.Request") -> Caller | None:
-        """Who shows a token; anybody where none is asked for."""
+    async def _caller(self, request: "web.Request", *, asked: bool = True) -> Caller | None:
+        """Who shows a token; anybody where none is needed. None, and slowed down, for who shows a wrong one.
+
+        `asked`: also for who shows none.
+        """
         if self._tokens is None:
             return ANYBODY
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return self._tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        shown = request.headers.getall("Authorization", [])
+        scheme, _, token = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+        caller = self._tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        if caller is None and (shown or asked):
+            error = Unauthenticated("no right token", reason="TokenUnknown" if shown else "TokenMissing")
+            self._refusals.count(error)
+            await self._refusals.slow_down(error, f"{request.remote}, by HTTP")
+        return caller

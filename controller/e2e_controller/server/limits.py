@@ -1,5 +1,7 @@
-"""How much of the controller one client may have."""
+"""How much of the controller one client may have, and how fast strangers may try tokens."""
 
+import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -8,7 +10,13 @@ from contextlib import contextmanager
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 
-from e2e_api.errors import RATE_LIMITED, LimitExceeded
+from e2e_api.errors import RATE_LIMITED, E2EError, LimitExceeded, Unauthenticated
+
+log = logging.getLogger(__name__)
+
+_REFUSALS_PER_SECOND = 2.0
+_PATIENCE = 1.0
+"""Seconds that wrong tokens wait for their answer, once there are too many of them."""
 
 
 class Bucket:
@@ -70,3 +78,29 @@ class Limits:
             yield
         finally:
             self._underway[client] -= 1
+
+
+class Refusals:
+    """Counts calls that are refused; of those without a right token, tells, and slows down who makes many."""
+
+    def __init__(self, refused: Callable[[str], None]) -> None:
+        """`refused` is told the reason of each."""
+        self._refused = refused
+        self._bucket = Bucket(_REFUSALS_PER_SECOND)
+        self._unlogged = 0
+
+    def count(self, error: E2EError) -> None:
+        """One more."""
+        self._refused(error.reason)
+
+    async def slow_down(self, error: E2EError, peer: str) -> None:
+        """To be awaited before the answer."""
+        if not isinstance(error, Unauthenticated):
+            return
+        if self._bucket.take():
+            self._unlogged += 1
+            await asyncio.sleep(_PATIENCE)
+            return
+        more = f"; {self._unlogged} more since the last of these lines" if self._unlogged else ""
+        self._unlogged = 0
+        log.warning("refused a call from %s: %s%s", peer, error.reason, more)

@@ -47,7 +47,7 @@ def test_every_class_survives(cls: type[E2EError]) -> None:
 def test_every_class_has_a_code_of_its_own() -> None:
     assert len({cls.code for cls in CLASSES}) == len(CLASSES)
     own = {cls for cls in E2EError.__subclasses__() if cls.__module__ == errors.__name__}
-    assert own == set(CLASSES[1:])
+    assert own == {*CLASSES[1:], errors.NotWritable}, "what has another's code is told by its reason"
 
 
 def test_the_reason_is_the_class_by_default() -> None:
@@ -89,6 +89,13 @@ def test_evidence_that_is_too_large_is_left_out() -> None:
     evidence = wait_service_pb2.WaitFailure()
     evidence.failed.add(source="x" * EVIDENCE_BYTES)
     assert over_the_wire(errors.WaitFailed("x", details=[evidence])).details == ()
+
+
+def test_what_only_reads_is_told_from_a_wait_in_vain() -> None:
+    """Both are FAILED_PRECONDITION."""
+    got = over_the_wire(errors.NotWritable("x"))
+    assert (type(got), got.reason, got.action) == (errors.NotWritable, "NotWritable", "fix-manifest")
+    assert type(over_the_wire(errors.WaitFailed("x", reason="Exited"))) is errors.WaitFailed
 
 
 def test_a_timeout_is_pythons_too() -> None:

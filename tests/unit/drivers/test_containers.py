@@ -72,6 +72,16 @@ def test_who_has_a_port_is_told_by_what_its_readers_know() -> None:
     assert containers.holder_of_port(listed, 81, "me") == ""
 
 
+def test_who_has_a_port_is_not_named_where_that_is_another_environments_business() -> None:
+    labels = containers.key_labels(KEY, Owner("me"))
+    listed = [{"Id": "c", "Names": ["/env.web"], "Ports": [{"PublicPort": 80}], "Labels": labels}]
+    strangers = [{**listed[0], "Names": ["/theirs"], "Labels": None}]
+    said = "a container outside of this environment has port 80"
+    assert containers.holder_of_port(listed, 80, "me", "other") == said
+    assert containers.holder_of_port(strangers, 80, "me", "other") == said
+    assert containers.holder_of_port(listed, 80, "me", "env").startswith("container env.web has port 80")
+
+
 def test_everything() -> None:
     spec = ContainerSpec(
         image="image",

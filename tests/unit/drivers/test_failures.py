@@ -18,6 +18,7 @@ from e2e_controller.drivers.base import (
     EngineUnavailable,
     NameTaken,
     PortTaken,
+    ReadOnly,
     SpecRefused,
 )
 from e2e_controller.drivers.docker.endpoint import Endpoint
@@ -58,6 +59,9 @@ START = "OCI runtime create failed: runc create failed: unable to start containe
             SpecRefused,
             "MountFailed",
         ),
+        (403, "mounted volume is marked read-only", ReadOnly, "MountFailed"),
+        (403, "container rootfs is marked read-only", ReadOnly, "MountFailed"),
+        (500, "Error processing tar file(exit status 1): mkdir /x: read-only file system", ReadOnly, None),
         (400, 'invalid CapAdd: unknown capability: "CAP_X"', SpecRefused, Reason.CREATE_FAILED),
         (400, START + 'exec: "x": executable file not found in $PATH', SpecRefused, Reason.START_FAILED),
         (400, START + 'exec: "/x": permission denied: unknown', SpecRefused, Reason.START_FAILED),
@@ -104,7 +108,7 @@ def test_refusals(status: int, message: str, kind: type[DriverError], reason: st
     assert str(error).startswith(f"start a/b/c: {message.removeprefix(START).removesuffix(': unknown')}")
     if reason is not None:
         assert error.reason == reason
-    assert error.retry is (kind is not SpecRefused)
+    assert error.retry is not isinstance(error, SpecRefused)
 
 
 @pytest.mark.parametrize(

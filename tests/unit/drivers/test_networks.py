@@ -179,6 +179,7 @@ class TestEvents:
             ("container", "destroy", {"name": "env.web"}),
             ("container", "rename", {"name": "other", "oldName": "/env.web"}),
             ("network", "destroy", {"name": "env.web"}),
+            ("network", "disconnect", {"name": "env.web", "container": "stranger"}),
         ],
     )
     def test_of_a_name_that_is_awaited(

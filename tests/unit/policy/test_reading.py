@@ -32,6 +32,21 @@ WRONG = [
     ("priviledged: true\n", "1:1: priviledged: unknown field; did you mean privileged?"),
     ("extends: open\n", "1:10: extends: expected 'permissive' or 'restricted', not 'open'"),
     ("hostPaths:\n- path: data\n", "2:9: hostPaths.0.path: expected an absolute path"),
+    (
+        "hostPaths:\n- path: /tmp/*\n",
+        "2:9: hostPaths.0.path: expected an absolute path that begins with /, and no pattern, as a path "
+        "stands for all that is below it; or * for any, not '/tmp/*'",
+    ),
+    ("hostPaths: [{path: '/srv/[ab]'}]\n", "hostPaths.0.path: expected an absolute path"),
+    ("hostPaths: [{path: '/srv/a?'}]\n", "hostPaths.0.path: expected an absolute path"),
+    (
+        "build: {contexts: ['/src/*']}\n",
+        "build.contexts.0: expected an absolute path that begins with /, and no",
+    ),
+    (
+        "devices: ['/dev/tty*']\n",
+        "devices.0: expected a path below /dev, each by itself and without patterns",
+    ),
     ("hostPaths: /data\n", "1:12: hostPaths: expected a list, not '/data'"),
     ("hostPaths: [{path: /data, writable: true}]\n", "unknown field"),
     ("capabilities: [sys_admin]\n", "capabilities.0: expected a capability such as NET_ADMIN"),

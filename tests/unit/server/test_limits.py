@@ -10,7 +10,7 @@ import pytest
 
 from e2e_api.errors import LimitExceeded, from_rpc_error
 from e2e_api.v1 import manifest_service_pb2 as manifests
-from e2e_controller.server import errors, guard, http_server
+from e2e_controller.server import errors, http_server, limits
 
 from .conftest import Harness, checked, document, eventually
 from .transport import (
@@ -73,7 +73,7 @@ async def test_strangers_do_not_use_up_the_number_of_calls(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(errors, "MAX_CALLS", 3)
-    monkeypatch.setattr(guard, "_PATIENCE", 60.0)
+    monkeypatch.setattr(limits, "_PATIENCE", 60.0)
     async with (
         guarded(harness, tokens=table(harness)) as served,
         served.client("nobody-0123456789abcdef") as stranger,
@@ -85,6 +85,29 @@ async def test_strangers_do_not_use_up_the_number_of_calls(
         assert sum(not call.done() for call in refused) > 3, "they still wait for their answers"
         for call in refused:
             call.cancel()
+
+
+async def test_strangers_are_slowed_down_over_http_too(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(limits, "_PATIENCE", 3600.0)
+    settings = {"tokens": table(harness), "http": "127.0.0.1:0"}
+    async with guarded(harness, **settings), aiohttp.ClientSession() as session:
+        page = f"http://{harness.manager.http_address}/metrics"
+
+        async def status(token: str) -> int:
+            async with session.get(page, headers={"Authorization": f"Bearer {token}"}) as answer:
+                return answer.status
+
+        guesses = [asyncio.create_task(status("nobody-0123456789abcdef")) for _ in range(20)]
+        await eventually(lambda: harness.sample("e2e_refused_calls_total", reason="TokenUnknown") == 20)
+        assert await status(ADMIN) == 200
+        assert sum(not guess.done() for guess in guesses) > 3, "they still wait for their answers"
+        assert {guess.result() for guess in guesses if guess.done()} == {401}
+        assert "refused a call from 127.0.0.1, by HTTP: TokenUnknown" in caplog.text
+        for guess in guesses:
+            guess.cancel()
+        await asyncio.gather(*guesses, return_exceptions=True)
 
 
 async def never() -> AsyncIterator[bytes]:

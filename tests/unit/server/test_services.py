@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from e2e_api.errors import Conflict, InvalidArgument, NotFound, WaitFailed, WaitTimeout
+from e2e_api.errors import Conflict, InvalidArgument, NotFound, NotWritable, WaitFailed, WaitTimeout
 from e2e_api.v1 import (
     container_service_pb2,
     environment_service_pb2,
@@ -58,6 +58,16 @@ async def test_what_the_manifest_does_not_ask_for_never_comes(client: Client) ->
     with pytest.raises(WaitFailed, match="state Stopped"):
         await client.wait()
     await client.wait(goal=Goal.WAIT_GOAL_RECONCILED)
+
+
+async def test_a_copy_to_a_read_only_volume_says_so(client: Client) -> None:
+    await client.apply(document(volumes=[{"source": "data", "target": "/data", "readOnly": True}]))
+    await client.wait()
+    start = container_service_pb2.CopyInStart(key=key(), directory="/data")
+    call = client.containers.CopyIn(iter([container_service_pb2.CopyInRequest(start=start)]))
+    with pytest.raises(NotWritable, match="marked read-only"):
+        await checked(call)
+    assert await call.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
 async def test_logs_since_a_moment(client: Client, harness: Harness) -> None:

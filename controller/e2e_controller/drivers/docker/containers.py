@@ -192,10 +192,17 @@ def owner_text(labels: Mapping[str, str] | None, controller_id: str = "") -> str
     return f"{what}controller {controller}"
 
 
-def holder_of_port(listed: Sequence[Mapping[str, Any]], port: int, controller_id: str) -> str:
-    """Which of the listed containers publishes a host port, in words; "" where none does."""
+def holder_of_port(
+    listed: Sequence[Mapping[str, Any]], port: int, controller_id: str, only: str | None = None
+) -> str:
+    """Which of the listed containers publishes a host port, in words; "" where none does.
+
+    `only`: the environment whose containers are named, and no other's.
+    """
     for item in listed:
         if any(published.get("PublicPort") == port for published in item.get("Ports") or ()):
+            if only not in (None, (item.get("Labels") or {}).get(LABEL_ENVIRONMENT)):
+                return f"a container outside of this environment has port {port}"
             name = (item.get("Names") or [item["Id"][:12]])[0].lstrip("/")
             owner = owner_text(item.get("Labels"), controller_id)
             return f"container {name} has port {port}; it belongs to {owner}"

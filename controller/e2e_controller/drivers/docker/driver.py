@@ -39,6 +39,7 @@ class DockerDriver:
     `publish_address` is the one of the engine's machine that ports bind to; by default loopback, or for an
     engine that is reached over the network the one by which it is reached.
     `image_mirror` is the registry that images are pulled from, whichever their own is.
+    `discreet`: messages about one environment's objects name nothing of another's.
     `observe` is told each call's name, its seconds, and whether it was answered without an error.
     """
 
@@ -58,6 +59,7 @@ class DockerDriver:
         publish_address: str = "",
         observe: Observe | None = None,
         ports: PortChooser | None = None,
+        discreet: bool = False,
     ) -> None:
         known, deaths, owner = Known(), Deaths(), Owner(controller_id, str(state_dir), host)
         self._engine = Engine(engine, parallelism, call_timeout, observe, publish_address)
@@ -77,6 +79,7 @@ class DockerDriver:
             deaths,
             owner,
             ports or PortChooser(binds=self._engine.binds),
+            discreet=discreet,
         )
         self._processes = Processes(self._engine, known)
         self._paths = OwnPaths()

@@ -123,7 +123,7 @@ class Events:
     def _network_event(self, action: str, attributes: Mapping[str, str]) -> ContainerEvent | None:
         name = attributes.get("name", "")
         environment = environment_of_network(name)
-        if action == "destroy" and (awaiting := self._known.awaited_names.pop(name, None)):
+        if action in _NETWORK_ACTIONS and (awaiting := self._known.awaited_names.pop(name, None)):
             return ContainerEvent(awaiting, NAME_IS_FREE)
         if environment not in self._known.networks or action not in _NETWORK_ACTIONS:
             return None

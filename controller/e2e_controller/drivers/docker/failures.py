@@ -20,6 +20,7 @@ from e2e_controller.drivers.base import (
     EngineUnavailable,
     NameTaken,
     PortTaken,
+    ReadOnly,
     SpecRefused,
 )
 from e2e_controller.drivers.docker.endpoint import Endpoint
@@ -90,8 +91,14 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
         ),
         (
             r"bind source path does not exist|invalid mount config|error mounting|is not directory"
-            r"|[Mm]ounts denied|is marked read-only",
+            r"|[Mm]ounts denied",
             _mount_failed,
+        ),
+        (
+            r"is marked read-only|tar file.*read-only file system",
+            lambda message: ReadOnly(
+                message, remedy="write to another directory, or leave out the volume's readOnly"
+            ),
         ),
         (
             r"unknown capability",
@@ -114,8 +121,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
             lambda message: DriverError(message, remedy="free disk space on the engine's host"),
         ),
         (
-            r"tar file.*(non-directory|not a directory|is a directory|file exists|busy"
-            r"|read-only file system)",
+            r"tar file.*(non-directory|not a directory|is a directory|file exists|busy)",
             lambda message: SpecRefused(
                 message, remedy="correct files[].path: a folder, a volume or another file is in its place"
             ),

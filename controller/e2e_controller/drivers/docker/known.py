@@ -19,7 +19,8 @@ class Known:
         self.subnets: dict[str, str] = {}
         """Address range of each environment's network, as last seen."""
         self.awaited_names: dict[str, Key] = {}
-        """Who would have had each name that is taken by something foreign."""
+        """Who would have had each name that is taken by something foreign, or its network removed, which that
+        is in."""
 
     @property
     def ports(self) -> frozenset[int]:

@@ -57,7 +57,10 @@ class Lifecycle:
         deaths: Deaths,
         owner: Owner,
         ports: PortChooser,
+        *,
+        discreet: bool = False,
     ) -> None:
+        """`discreet`: messages about one environment name nothing of another's."""
         self._engine = engine
         self._images = images
         self._networks = networks
@@ -67,6 +70,7 @@ class Lifecycle:
         self._owner = owner
         self._controller_id = owner.controller_id
         self._ports = ports
+        self._discreet = discreet
         self._departures = Departures()
 
     async def create(
@@ -254,10 +258,12 @@ class Lifecycle:
             listed = await self._call("list", container_id, lambda client: client.containers(), "look for")
         except DriverError:
             return ""
-        if holder := containers.holder_of_port(listed, port, self._controller_id):
+        only = self._environment(container_id) if self._discreet else None
+        if holder := containers.holder_of_port(listed, port, self._controller_id, only):
             return holder
         if rival := self._known.rival(container_id, port):
-            return f"{rival} asks for port {port}, too"  # and is being started just now
+            told = rival if only in (None, rival.environment) else "another environment's workload"
+            return f"{told} asks for port {port}, too"  # and is being started just now
         return no_container_has(port) if "address already in use" in text else ""
 
     async def _wait_until_gone(self, container_id: str, what: str) -> None:

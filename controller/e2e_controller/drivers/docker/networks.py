@@ -234,7 +234,12 @@ class Networks:
         else:
             self._stuck.pop(network.id, None)
             return
-        await self._members.disconnect_ours(network)
+        try:
+            await self._members.disconnect_ours(network)
+        except DriverError:  # it goes as soon as the stranger does
+            environment = network.environment
+            self._known.awaited_names[network.name] = Key(environment, ENVIRONMENT_KIND, environment)
+            raise
         try:
             await self._try_to_remove(network)
         except DriverError as error:

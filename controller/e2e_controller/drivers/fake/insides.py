@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from e2e_api.manifests.texts import is_below
 from e2e_controller.drivers.base import (
     LABEL_ENVIRONMENT,
     ContainerGone,
@@ -16,6 +17,7 @@ from e2e_controller.drivers.base import (
     DriverError,
     FileContent,
     Output,
+    ReadOnly,
 )
 from e2e_controller.drivers.fake import archives
 from e2e_controller.drivers.fake.control import Control
@@ -103,6 +105,8 @@ class Insides(Control):
     async def copy_in(self, container_id: str, directory: str, tar: AsyncIterator[bytes]) -> None:
         """Unpacks a tar stream."""
         container = await self.enter_container("copy_in", container_id, directory)
+        if any(mount.read_only and is_below(directory, mount.target) for mount in container.spec.mounts):
+            raise ReadOnly(f"copy to {directory}: mounted volume is marked read-only")
         if posixpath.normpath(directory) not in archives.directories(container.files):
             raise ContainerGone(f"there is no {directory} in {container.view.key} to copy to")
         data = b"".join([piece async for piece in tar])
