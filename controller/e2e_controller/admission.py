@@ -17,7 +17,7 @@ from e2e_controller.objects import (
     Source,
     environment_key,
 )
-from e2e_controller.policy import Denial, Judge, Place, Wanted, overlaps, wanted_of_manifest
+from e2e_controller.policy import Denial, Judge, Place, Policy, Wanted, overlaps, wanted_of_manifest
 
 ROUNDING = 1e-9
 """By which a sum of cores may be more than its parts are."""
@@ -37,13 +37,16 @@ class Admission:
         self, judge: Judge | None, objects: Mapping[Key, Object], is_implied: Callable[[Key], bool]
     ) -> None:
         self._judge = judge or Judge.permissive()
-        self._policy = self._judge.policy
         self._objects = objects
         self._is_implied = is_implied
         self.waiting: dict[Key, None] = {}
         """What is denied because of others, in the order of coming."""
         self._places: dict[Key, tuple[Manifest, tuple[Place, ...]]] = {}
         """Where the mounts of manifests led when they were looked at."""
+
+    @property
+    def _policy(self) -> Policy:
+        return self._judge.policy
 
     def admitted(self, claim: Claim, current: Object | None) -> Claim:
         """The claim as it counts: what is denied leaves the version before in force, if that is allowed."""

@@ -45,7 +45,7 @@ class Instruments:
             "e2e_refused_calls", "Calls over TCP that were refused, by reason.", "reason"
         )
         self._renewals = self._counter(
-            "e2e_renewals", "Certificates and tokens that were read again, by result.", "result"
+            "e2e_renewals", "Certificates, tokens and policies that were read again, by result.", "result"
         )
         self._expiry = Gauge(
             "e2e_certificate_expiry_timestamp_seconds",
@@ -58,7 +58,7 @@ class Instruments:
         self._refusals.labels(reason).inc()
 
     def renewed(self, success: bool) -> None:
-        """Files of certificates or tokens have changed, and were read."""
+        """Files of certificates, tokens or a policy have changed, and were read."""
         self._renewals.labels(_result(success)).inc()
 
     def certificate_expires(self, timestamp: float) -> None:

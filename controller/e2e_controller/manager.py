@@ -152,6 +152,9 @@ class Manager:
         await self._serve(stack, self._server, ground)
         stack.push_async_callback(self._leases.close)  # before the server ends the streams that hold them
         self._spawn_chores(ground)
+        if (file := ground.policy_file) is not None:
+            told = ground.events, ground.instruments.renewed
+            self._tasks.spawn(file.follow(self._store, parts.reconciler.retry_now, *told))
 
     def _make_parts(self, stack: AsyncExitStack, ground: Ground) -> _Parts:
         driver, info, instruments = ground.driver, ground.info, ground.instruments

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from e2e_controller.atomic_file import sweep
 from e2e_controller.directories import Directories
@@ -15,6 +16,7 @@ from e2e_controller.instruments import Instruments
 from e2e_controller.intake import Intake
 from e2e_controller.logs import without_secrets
 from e2e_controller.policy import (
+    PRESETS,
     Judge,
     OtherMachine,
     OwnMounts,
@@ -25,8 +27,9 @@ from e2e_controller.policy import (
     make_judge,
 )
 from e2e_controller.secret_sources import SecretSources, load_key
+from e2e_controller.server.policy_file import PolicyFile
 from e2e_controller.server.protection import Protection, protect
-from e2e_controller.server.renewal import RenewalError
+from e2e_controller.server.renewal import RenewalError, Stamp
 from e2e_controller.settings import Settings
 from e2e_controller.sources import FolderSource
 from e2e_controller.state_folder import StateFolderError, StateLock, controller_id, write_controller_id
@@ -69,6 +72,8 @@ class Ground:
     """Behind the policy."""
     info: EngineInfo
     judge: Judge
+    policy_file: PolicyFile | None
+    """What the judge's policy is read from, again and again."""
 
 
 async def find_ground(
@@ -91,9 +96,11 @@ async def find_ground(
     driver = make_driver(settings, identity, instruments)
     stack.push_async_callback(driver.close)
     info = await _connect(driver)
-    judge = _policing(settings, info)
-    driver = guarded(driver, judge)
-    return Ground(directories, lock, identity, veil, instruments, events, protection, driver, info, judge)
+    judge, file = _policing(settings, info)
+    driver = guarded(driver, judge, may_change=file is not None)
+    return Ground(
+        directories, lock, identity, veil, instruments, events, protection, driver, info, judge, file
+    )
 
 
 def secret_sources(settings: Settings, directories: Directories) -> SecretSources:
@@ -171,8 +178,9 @@ def _protecting(settings: Settings, instruments: Instruments) -> Protection:
         raise WrongSetting(str(error)) from error
 
 
-def _policing(settings: Settings, info: EngineInfo) -> Judge:
-    """The judge of what manifests ask for. Raises `WrongSetting`."""
+def _policing(settings: Settings, info: EngineInfo) -> tuple[Judge, PolicyFile | None]:
+    """The judge of what manifests ask for, and the file that tells it how. Raises `WrongSetting`."""
+    stamp = Stamp.of([Path(settings.policy)])
     try:
         policy = choose_policy(
             settings.policy,
@@ -187,7 +195,7 @@ def _policing(settings: Settings, info: EngineInfo) -> Judge:
         view = OwnMounts(tuple((mount.source, mount.target) for mount in info.own.mounts))
     elif info.is_remote or not info.local_files:
         view = OtherMachine()
-    return make_judge(
+    judge = make_judge(
         policy,
         settings.state_dir.absolute(),
         [folder.absolute() for folder in settings.folder],
@@ -195,3 +203,5 @@ def _policing(settings: Settings, info: EngineInfo) -> Judge:
         published_on=info.published_on,
         view=view,
     )
+    is_file = settings.policy not in ("", *PRESETS)
+    return judge, PolicyFile(Path(settings.policy), judge, stamp) if is_file else None

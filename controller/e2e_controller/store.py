@@ -175,6 +175,21 @@ class Store:
             self.renew(key)
         self._enqueue(key)
 
+    def judge_anew(self) -> None:
+        """The policy is another one: what was denied, and is not any more, counts now.
+
+        What counts already stays until its file says something else, whatever the policy says by now.
+        """
+        for key, object_ in sorted(self._objects.items(), key=lambda item: item[0].kind != ENVIRONMENT):
+            paths = self._claimants.get(key)
+            if object_.rejection is None or not paths:
+                continue
+            claim = self._files[paths[0]][key]
+            if claim.manifest in (None, object_.manifest):
+                continue
+            if object_.manifest is None or not self.admission.denials(key, claim.manifest, claim.source):
+                self._update_desired(key)
+
     # Status
 
     def set_status(self, key: Key, status: ObjectStatus) -> None:

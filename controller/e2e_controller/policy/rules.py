@@ -44,14 +44,18 @@ class Judge:
         self, policy: Policy, paths: HostPaths, folders: Iterable[Path] = (), published_on: str = LOOPBACK
     ) -> None:
         """`folders` are those that are watched; ports are `published_on` that address of the host."""
-        self.policy = policy
         self.paths = paths
-        self._listed = [(item, _listed(item, paths)) for item in policy.host_paths]
         self._local = paths.local()
-        self._contexts = [self._local.listed(paths.context(folder)) for folder in policy.build.contexts]
         self._folders = [self._local.listed(str(folder)) for folder in folders]
-        published = ipaddress.ip_address(published_on)
-        self._published_on, self._may_publish = published, self._allows(published)
+        self._published_on = ipaddress.ip_address(published_on)
+        self.adopt(policy)
+
+    def adopt(self, policy: Policy) -> None:
+        """Judges by another policy from now on."""
+        self.policy = policy
+        self._listed = [(item, _listed(item, self.paths)) for item in policy.host_paths]
+        self._contexts = [self._local.listed(self.paths.context(folder)) for folder in policy.build.contexts]
+        self._may_publish = self._allows(self._published_on)
         self.allows_all = policy == PRESETS["permissive"]
         """Whether nothing has to be judged."""
 

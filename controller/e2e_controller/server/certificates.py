@@ -16,6 +16,8 @@ _LONGEST = 2**20
 class Certificates:
     """What is shown to clients, and what they must show. Raises `RenewalError` for what cannot be used."""
 
+    is_secret = True
+
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
         self._certificate = certificate
         self._key = key

@@ -1,4 +1,4 @@
-"""What is read from files that somebody renews while the controller runs: certificates and tokens.
+"""What is read from files that somebody renews while the controller runs: certificates, tokens, a policy.
 
 Files are looked at again and again, as every way of renewing them then counts: a rename, a link that points
 elsewhere, a file written in place. What is wrong with the new ones leaves the old ones in force, and is told.
@@ -57,9 +57,12 @@ def read_bounded(path: Path, longest: int, what: str) -> bytes:
 class Renewable(Protocol):
     """What can be read again."""
 
+    is_secret: bool
+    """Whether only their owner should be able to read the files."""
+
     @property
     def files(self) -> Sequence[Path]:
-        """Those whose owners should be the only ones who can read them."""
+        """Those that only their owner, and nobody else, should be able to change."""
 
     def renew(self) -> bool:
         """Reads the files again where they have changed; whether they had. Raises `RenewalError`."""
@@ -114,8 +117,10 @@ class Renewal:
 def _warn_of_readers(part: Renewable) -> None:
     for path in part.files:
         try:
-            readable = path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP)
+            mode = path.stat().st_mode
         except OSError:
             continue
-        if readable:
+        if part.is_secret and mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
             log.warning("%s is secret, and others can read or change it: chmod 600 %s", path, path)
+        elif mode & stat.S_IWOTH:
+            log.warning("%s says what is allowed, and others can change it: chmod o-w %s", path, path)

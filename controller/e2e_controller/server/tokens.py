@@ -51,6 +51,8 @@ class _Entry(BaseModel):
 class Tokens:
     """Finds who shows a token."""
 
+    is_secret = True
+
     def __init__(self, *, text: str = "", file: Path | None = None, table: Path | None = None) -> None:
         """`text` or `file` have one token with all rights, `table` several. Raises `RenewalError`."""
         self._text = text

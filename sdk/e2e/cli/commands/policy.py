@@ -34,7 +34,10 @@ def command() -> None:
 @policy_option
 @click.option("-o", "--output", "form", type=click.Choice(("json", "yaml")), default="yaml")
 def show(policy: str, form: str) -> None:
-    """Prints all rules of a policy, those of its preset included."""
+    """Prints all rules of a policy, those of its preset included.
+
+    Of a file that is wrong it says what is, with 1; a controller that runs goes on with the rules before.
+    """
     rules = _answer(policy, "show")["policy"]
     text = json.dumps(rules, indent=2) if form == "json" else yaml.safe_dump(rules, sort_keys=False).strip()
     click.echo(text)
