@@ -1,17 +1,18 @@
 """Which manifests count: those that the policy allows, among all that are there."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from e2e_api.conditions import Reason
 from e2e_api.manifests import EnvironmentSpec, Manifest
+from e2e_api.manifests.texts import is_below
 from e2e_api.quantities import format_quantity
+from e2e_controller.census import Census, Tally
 from e2e_controller.definitions import Claim
 from e2e_controller.drivers.base import Key
 from e2e_controller.objects import (
     CONTAINER_KINDS,
-    ENVIRONMENT,
     Object,
     Rejection,
     Source,
@@ -39,6 +40,8 @@ class Admission:
         self._judge = judge or Judge.permissive()
         self._objects = objects
         self._is_implied = is_implied
+        self.census = Census()
+        """To be told of each change of an object."""
         self.waiting: dict[Key, None] = {}
         """What is denied because of others, in the order of coming."""
         self._places: dict[Key, tuple[Manifest, tuple[Place, ...]]] = {}
@@ -48,9 +51,15 @@ class Admission:
     def _policy(self) -> Policy:
         return self._judge.policy
 
-    def admitted(self, claim: Claim, current: Object | None) -> Claim:
-        """The claim as it counts: what is denied leaves the version before in force, if that is allowed."""
+    def admitted(self, claim: Claim, current: Object | None, *, anew: bool = False) -> Claim:
+        """The claim as it counts: what is denied leaves the version before in force, if that is allowed.
+
+        What counts already is not judged again, unless `anew`: the policy may be another one by now.
+        """
         if claim.manifest is None:
+            return claim
+        if not anew and _counts(claim, current):
+            self.waiting.pop(claim.key, None)
             return claim
         denials = self.denials(claim.key, claim.manifest, claim.source)
         if denials and all(denial.may_pass for denial in denials):
@@ -114,32 +123,28 @@ class Admission:
         if not self._policy.has_caps:
             return
         yield from self._of_environments(key.environment, proposed)
-        others = {k: m for k, m in self._containers(proposed) if k != key}
-        beside = {k: m for k, m in others.items() if k.environment == key.environment}
+        total, beside = self.census.beside(key, proposed)
         if key.kind not in CONTAINER_KINDS:
             yield from self._sums(replace(wanted, memory=0, cpus=0.0), beside, {**proposed, key: manifest})
             return
         for rule, count, most in (
-            ("total", len(others), self._policy.objects.total),
-            ("perEnvironment", len(beside), self._policy.objects.per_environment),
+            ("total", total, self._policy.objects.total),
+            ("perEnvironment", beside.count, self._policy.objects.per_environment),
         ):
             if most is not None and count >= most:
                 message = f"there are {count} workloads and jobs, and there may be {most}; delete one first"
                 yield Denial(f"objects.{rule}", "metadata.name", message, may_pass=True)
         yield from self._sums(wanted, beside, proposed)
 
-    def _sums(
-        self, wanted: Wanted, beside: Mapping[Key, Manifest], proposed: Mapping[Key, Manifest]
-    ) -> Iterator[Denial]:
+    def _sums(self, wanted: Wanted, beside: Tally, proposed: Mapping[Key, Manifest]) -> Iterator[Denial]:
         limits = self._policy.resources.per_environment
-        if limits.memory is None and limits.cpus is None:
-            return
         defaults = self._defaults(wanted.environment, proposed).resources
-        there = [manifest.spec.resources for manifest in beside.values()]  # alone: there may be many
         for name, most in (("memory", limits.memory), ("cpus", limits.cpus)):
             given = getattr(wanted, name)
-            used = sum(getattr(other, name) or getattr(defaults, name) or 0 for other in there)
-            if most is not None and given is not None and used + given > most + ROUNDING:
+            if most is None or given is None:
+                continue
+            used = beside.used(name, defaults)
+            if used + given > most + ROUNDING:
                 mine, theirs, limit = map(format_quantity, (given, used, most))
                 message = f"{mine} beside the {theirs} of others is more than the environment's {limit}; "
                 field = f"spec.resources.{name}"
@@ -148,14 +153,16 @@ class Admission:
     def _beside(self, key: Key, wanted: Wanted, proposed: Mapping[Key, Manifest]) -> Iterator[Denial]:
         if not wanted.mounts or not self._judge.lists_writable:
             return
-        there = {k: o.manifest for k, o in self._objects.items() if o.manifest is not None}
-        others = [(k, manifest) for k, manifest in (there | dict(proposed)).items() if k != key]
+        others = {**self.census.mounting, **proposed}
+        others.pop(key, None)
+        own = tuple(self._led(key, wanted))
         places = [
             place if k.environment == key.environment else replace(place, whose=_ELSEWHERE)
-            for k, manifest in others
+            for k, manifest in others.items()
             for place in self._places_of(k, manifest, proposed)
+            if any(is_below(place.path, mine.path) or is_below(mine.path, place.path) for mine in own)
         ]
-        yield from overlaps(self._led(key, wanted), places)
+        yield from overlaps(own, places)
 
     def _places_of(self, key: Key, manifest: Manifest, proposed: Mapping[Key, Manifest]) -> tuple[Place, ...]:
         if not manifest.spec.volumes:
@@ -178,7 +185,9 @@ class Admission:
         most = self._policy.environments
         if most is None:
             return
-        there = {key.environment for key in self._objects if key.kind == ENVIRONMENT and self._is_real(key)}
+        if len(self.census.environments) + len(proposed) < most:
+            return  # those that are not real included
+        there = {key.environment for key in self.census.environments if self._is_real(key)}
         there = (there | {key.environment for key in proposed}) - {environment}
         if len(there) >= most:
             message = f"there are {len(there)} environments, and there may be {most}; delete one first"
@@ -190,11 +199,13 @@ class Admission:
         made = object_.deleting or bool(object_.status.network_id)
         return made or object_.manifest is not None or self._is_implied(key)
 
-    def _containers(self, proposed: Mapping[Key, Manifest]) -> Iterable[tuple[Key, Manifest]]:
-        there = {
-            key: object_.manifest
-            for key, object_ in self._objects.items()
-            if key.kind in CONTAINER_KINDS and object_.manifest is not None
-        }
-        new = {key: manifest for key, manifest in proposed.items() if key.kind in CONTAINER_KINDS}
-        return (there | new).items()
+
+def _counts(claim: Claim, current: Object | None) -> bool:
+    """Whether what it says is in force, by the same file."""
+    return (
+        current is not None
+        and not current.deleting
+        and current.source is not None
+        and current.source.path == claim.source.path
+        and current.manifest == claim.manifest
+    )

@@ -48,9 +48,14 @@ class Store:
         self._by_environment: dict[str, set[Key]] = {}
         self._definitions = Definitions()
         self._readers = TargetReaders(enqueue)
-        self._relations = (Dependants(self._dependency_changed), self._readers, self._veil)
         self._pinned: dict[str, int] = {}  # environments that somebody holds
         self.admission = Admission(judge, self._objects, self.is_implied)
+        self._relations = (
+            Dependants(self._dependency_changed),
+            self._readers,
+            self._veil,
+            self.admission.census,
+        )
         self._subscriptions: set[Subscription] = set()
         self._version = 0
 
@@ -181,11 +186,8 @@ class Store:
         What counts already stays until its file says something else, whatever the policy says by now.
         """
         for key, object_ in sorted(self._objects.items(), key=lambda item: item[0].kind != ENVIRONMENT):
-            paths = self._claimants.get(key)
-            if object_.rejection is None or not paths:
-                continue
-            claim = self._files[paths[0]][key]
-            if claim.manifest in (None, object_.manifest):
+            claim = self._definitions.claim(key)
+            if claim is None or claim.manifest in (None, object_.manifest):
                 continue
             if object_.manifest is None or not self.admission.denials(key, claim.manifest, claim.source):
                 self._update_desired(key)
@@ -212,11 +214,11 @@ class Store:
     def _dependency_changed(self, key: Key) -> None:
         self.doubt(key, Reason.DEPENDENCY_FAILED)
 
-    def _update_desired(self, key: Key) -> None:
-        """Brings the object in line with its first claim."""
+    def _update_desired(self, key: Key, *, anew: bool = False) -> None:
+        """Brings the object in line with its first claim; `anew`: its defaults are others."""
         claim = self._definitions.claim(key)
         current = self._objects.get(key)
-        claim = self.admission.admitted(claim, current) if claim else None
+        claim = self.admission.admitted(claim, current, anew=anew) if claim else None
         if claim is None and not self.is_implied(key):
             self._unwant(key, current)
             return
@@ -284,7 +286,7 @@ class Store:
         for key in tuple(self._by_environment.get(after.key.environment, ())):
             if key.kind in CONTAINER_KINDS:
                 if old != new:
-                    self._update_desired(key)  # the policy judges them together with their defaults
+                    self._update_desired(key, anew=True)  # they are judged together with them
                 other = self._objects[key]
                 if old != new and other.manifest is not None:
                     self._put(replace(other, generation=other.generation + 1))

@@ -56,6 +56,31 @@ async def test_a_narrower_policy_is_for_what_comes(harness: Harness) -> None:
         await eventually(lambda: len(harness.engine.containers) == 1)
 
 
+async def test_what_counts_is_not_judged_again_because_of_others(harness: Harness) -> None:
+    """Nor are an environment's defaults, which belong to all that is in it."""
+    data = harness.state.with_name("data")
+    data.mkdir()
+    volumes = [{"source": str(data), "target": "/x"}]
+    harness.write("a.yaml", document("test", "Environment", volumes=volumes), in_test(**PRIVILEGED))
+    async with harness.running(
+        policy=policy(harness, f"privileged: true\nhostPaths: [{{path: {data}}}]")
+    ) as client:
+        await client.wait()
+        before = (await client.get()).status.container.id
+        assert await refused(client, "test", "Environment") == ("", "")
+        policy(harness)
+        await eventually(lambda: reads(harness))
+        harness.write("b.yaml", in_test("other"))
+        with pytest.raises(WaitFailed, match="policy rule hostPaths"):  # of its environment's defaults
+            await client.wait(key("other"))
+        both = document("test", "Environment", volumes=volumes), in_test(**PRIVILEGED)
+        harness.write("a.yaml", *both, in_test("third", **PRIVILEGED))
+        with pytest.raises(WaitFailed, match="policy rule privileged"):
+            await client.wait(key("third"))
+        assert (await client.get()).status.container.id == before
+        assert await refused(client, "test", "Environment") == ("", "")
+
+
 async def test_the_guard_before_the_engine_heeds_it(harness: Harness) -> None:
     """Also where nothing had to be guarded at the start; and what it denied is tried at once with another."""
     file = policy(harness).replace("policy.yaml", "other.yaml")
