@@ -21,6 +21,8 @@ _HEALTHZ, _READYZ, _METRICS = "/healthz", "/readyz", "/metrics"
 MOST_CONNECTIONS = 100
 REAP_SECONDS = 60.0
 _HANDSHAKE_SECONDS = 10.0
+_STOP_SECONDS = 1.0
+"""For answers that are under way at the end; those to wrong tokens are slow."""
 
 
 class _Refusal(asyncio.Protocol):
@@ -54,7 +56,7 @@ class HttpServer:
         application.router.add_get(_METRICS, self._metrics)
         application.router.add_get(_HEALTHZ, self._healthz)
         application.router.add_get(_READYZ, self._readyz)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_STOP_SECONDS)
         await self._runner.setup()
         host, _, port = address.rpartition(":")
         tls = self._certificates.ssl_context() if self._certificates is not None else None
