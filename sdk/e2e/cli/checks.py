@@ -61,8 +61,19 @@ def ask_engine(images: Sequence[str]) -> Mapping[str, Any]:
     return ask("doctor", *images, seconds=_ENGINE_SECONDS)
 
 
-def check_engine(answer: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether an engine answers, and which."""
+def named_controller(address: str | Controller | None) -> str:
+    """The controller that is to be used; empty where one is started here, which needs an engine."""
+    given = address.address if isinstance(address, Controller) else address
+    return given or os.environ.get(VARIABLE, "")
+
+
+def check_engine(answer: Mapping[str, Any], named: str = "") -> Iterator[Finding]:
+    """Whether an engine answers, and which; a controller that is `named` has its own."""
+    if "error" in answer and named:
+        text = f"engine, and what cAdvisor sees there: not looked at from here: {answer['error']}"
+        remedy = f"none is needed here: the controller at {named} has its own; `e2e doctor` there looks at it"
+        yield Finding(Mark.WARNING, text, remedy)
+        return
     if "error" in answer:
         yield Finding(Mark.BAD, f"engine: {answer['error']}")
         return
@@ -102,8 +113,8 @@ def _limits(engine: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(Mark.WARNING, f"engine: {engine['program']}: what differs is in docs/engines.md")
 
 
-def check_state() -> Iterator[Finding]:
-    """Whether the controller can keep its files."""
+def check_state(named: str = "") -> Iterator[Finding]:
+    """Whether the controller can keep its files; one that is `named` keeps them elsewhere."""
     folder = embedded.Place.default().state
     there = next(path for path in (folder, *folder.parents) if path.exists())
     try:
@@ -111,7 +122,8 @@ def check_state() -> Iterator[Finding]:
             pass
     except OSError as error:
         remedy = "set E2E_STATE_DIR (or --state-dir of the controller) to a folder where you may write"
-        yield Finding(Mark.BAD, f"state folder {folder}: {error.strerror or error}", remedy)
+        mark, needed = (Mark.WARNING, ", which is not needed with a controller") if named else (Mark.BAD, "")
+        yield Finding(mark, f"state folder {folder}{needed}: {error.strerror or error}", remedy)
         return
     yield _space(f"state folder {folder}, writable", shutil.disk_usage(there).free)
 
@@ -135,8 +147,7 @@ def check_cgroups() -> Iterator[Finding]:
 
 def check_controller(address: str | Controller | None, *, engine_answers: bool) -> Iterator[Finding]:
     """Whether a controller serves; the embedded one is started for that."""
-    given = address.address if isinstance(address, Controller) else address
-    named = given or os.environ.get(VARIABLE, "")
+    named = named_controller(address)
     if not named and not engine_answers:
         yield Finding(Mark.WARNING, "controller: not tried, as it needs the engine")
         return

@@ -165,15 +165,31 @@ def test_doctor_tells_all_and_ends_with_1_when_something_is_missing(
     assert "✓ controller: unix:" in out
     assert "(as named)" in out
     monkeypatch.setattr(checks, "ask_engine", lambda _: {"error": "no socket; start the engine"})
+    code, out, _ = e2e("doctor")
+    assert code == 0, out
+    assert "! engine, and what cAdvisor sees there: not looked at from here: no socket; start the" in out
+    assert "has its own; `e2e doctor` there looks at it" in out
     (tmp_path / "wrong.yaml").write_text("apiVersion: e2e/v1\nkind: Wrongload\n")
     right = "apiVersion: e2e/v1\nkind: Job\nmetadata: {name: a}\nspec: {image: of-the-right-one:1}\n"
     (tmp_path / "right.yaml").write_text(right)
     code, out, _ = e2e("doctor", "-f", tmp_path)
     assert code == 1
-    assert "✗ engine: no socket; start the engine" in out
     assert "✗ manifests:" in out
     assert "wrong.yaml:2:" in out
     assert "image of-the-right-one:1: not looked for" in out
+
+
+def test_what_a_controller_elsewhere_does_not_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / "file" / "state"))
+    (found,) = checks.check_state("e2e:9443")
+    assert found.mark is Mark.WARNING
+    assert "which is not needed with a controller" in found.text
+    monkeypatch.setenv("E2E_CONTROLLER", "e2e:9443")
+    assert checks.named_controller(None) == "e2e:9443"
+    assert checks.named_controller("other:1") == "other:1"
+    monkeypatch.delenv("E2E_CONTROLLER")
+    assert checks.named_controller(None) == ""
 
 
 def test_builds_are_looked_at(tmp_path: Path) -> None:

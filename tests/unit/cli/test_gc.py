@@ -107,3 +107,23 @@ def test_what_is_wrong_is_one_line(e2e: RunE2E, asked: list[Any]) -> None:
     code, out, err = e2e("gc", "--controller", "a")
     assert (code, out) == (1, "")
     assert err == "error: controller a runs (state folder /state); end it first\n"
+
+
+def test_where_no_engine_is_reached_cgroups_are_looked_at_and_the_rest_is_named(
+    e2e: RunE2E, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("E2E_CONTROLLER", raising=False)
+    asked[0] = {"error": "there is no socket; start the engine"}
+    left = FakeLeftover()
+    monkeypatch.setattr(gc, "find_leftovers", lambda: [left])
+    code, out, err = e2e("gc")
+    assert (code, left.removed) == (1, 1)
+    assert "removed" in out
+    unseen = "containers, networks, volumes, images and folders were not looked at: there is no socket"
+    assert err == f"error: {unseen}; start the engine\n"
+    monkeypatch.setattr(gc, "find_leftovers", list)
+    monkeypatch.setenv("E2E_CONTROLLER", "e2e:9443")
+    code, out, err = e2e("gc")
+    assert (code, out) == (1, "")
+    assert "the controller at e2e:9443 has an engine: `e2e gc` there looks at it" in err
+    assert "nothing is left behind" not in err

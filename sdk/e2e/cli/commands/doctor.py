@@ -20,7 +20,8 @@ def command(context: click.Context, files: tuple[str, ...]) -> int:
 
     And at what cAdvisor can see of the containers' use of the machine.
 
-    Ends with 1 when something that is needed is missing; each ✗ says how to get it.
+    Ends with 1 when something that is needed is missing; each ✗ says how to get it. With a controller that is
+    named, no engine is needed here.
     """
     given: list[Given] = []
     worst = [_show(checks.check_package())]
@@ -29,15 +30,15 @@ def command(context: click.Context, files: tuple[str, ...]) -> int:
         valid = Finding(Mark.GOOD, f"manifests: {len(given)} are valid")
         worst.append(_show([Finding(Mark.BAD, f"manifests:\n{problems}") if problems else valid]))
     images = checks.wanted_images(given)
-    answer = checks.ask_engine(list(images))
+    answer, named = checks.ask_engine(list(images)), checks.named_controller(context.obj)
     worst += [
         _show(findings)
         for findings in (
-            checks.check_engine(answer),
+            checks.check_engine(answer, named),
             checks.check_images(images, answer),
             checks.check_builds(given),
             usage.check_usage(answer),
-            checks.check_state(),
+            checks.check_state(named),
             checks.check_inotify(),
             checks.check_cgroups(),
             checks.check_controller(context.obj, engine_answers="error" not in answer),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from e2e.cgroups.leftovers import find_leftovers
+from e2e.cli.checks import named_controller
 from e2e.cli.controller_side import ask
 from e2e.cli.output import print_documents, print_table
 from e2e_api.errors import E2EError
@@ -24,28 +25,33 @@ _RESULTS = {"found": "found", "removed": "removed", "failed": "not removed"}
     help="Only what this one left; by its name also where it cannot be seen from here whether it runs.",
 )
 @click.option("-o", "--output", "form", type=click.Choice(("json", "yaml")), help="For machines.")
-def command(dry_run: bool, owner: str, form: str | None) -> int:
+@click.pass_context
+def command(context: click.Context, dry_run: bool, owner: str, form: str | None) -> int:
     """Removes what controllers left: containers, networks, volumes, images, folders.
 
     And empty cgroups of test processes that were killed.
 
     A controller is stopped if its state folder is there, orphaned if that is gone, and unknown if that is on
     another machine. What runs is never touched, and what is unknown only by name. Manifests stay, but for
-    those of environments that a client held. Ends with 1 when something could not be removed.
+    those of environments that a client held. Ends with 1 when something could not be removed, or no engine is
+    reached from here: then only cgroups were looked at.
     """
     arguments = [*([] if dry_run else ["--remove"]), *(["--controller", owner] if owner else [])]
     answer = ask("gc", *arguments, seconds=_SECONDS)
-    if "error" in answer:
-        raise E2EError(str(answer["error"]))
-    things: list[Mapping[str, str]] = [*answer["things"], *([] if owner else _cgroups(dry_run))]
+    trouble = str(answer.get("error", ""))
+    if trouble and owner:
+        raise E2EError(trouble)
+    things: list[Mapping[str, str]] = [*answer.get("things", ()), *([] if owner else _cgroups(dry_run))]
     if form:
         print_documents(things, form)
     elif things:
         print_table(_HEADERS, [_row(thing) for thing in things])
-    else:
+    elif not trouble:
         click.echo("nothing is left behind", err=True)
     if not form:
         _explain(things, dry_run=dry_run, named=bool(owner))
+    if trouble:
+        raise E2EError(_unseen(trouble, named_controller(context.obj)))
     return int(any(thing["result"] == "failed" for thing in things))
 
 
@@ -61,6 +67,14 @@ def _cgroups(dry_run: bool) -> Iterator[Mapping[str, str]]:
             result, reason = "failed", error.message
         told |= {"stateDirectory": "", "kind": "cgroup", "name": left.path}
         yield {**told, "result": result, "reason": reason}
+
+
+def _unseen(trouble: str, controller: str) -> str:
+    """What was not done, and where it can be."""
+    elsewhere = (
+        f"; the controller at {controller} has an engine: `e2e gc` there looks at it" if controller else ""
+    )
+    return f"containers, networks, volumes, images and folders were not looked at: {trouble}{elsewhere}"
 
 
 def _row(thing: Mapping[str, str]) -> Sequence[str]:
