@@ -21,7 +21,7 @@ class PolicyFile:
 
     def __init__(self, path: Path, judge: Judge, stamp: Stamp) -> None:
         """`stamp` is that of the file as the judge's policy was read from it, or older."""
-        self._path = path
+        self._path = path.absolute()  # so that it is not taken for the name of a policy
         self._judge = judge
         self._read = self._seen = stamp
         self._refused: tuple[Stamp, str] | None = None

@@ -6,7 +6,7 @@ import pytest
 
 from e2e_api.errors import PolicyDenied, WaitFailed
 from e2e_api.v1 import event_service_pb2
-from e2e_controller.policy import make_judge, parse_policy
+from e2e_controller.policy import load_policy, make_judge, parse_policy
 from e2e_controller.server.policy_file import PolicyFile
 from e2e_controller.server.renewal import RenewalError, Stamp
 
@@ -129,6 +129,17 @@ async def test_who_has_a_few_environments_hears_nothing_of_the_policy(harness: H
         await eventually(lambda: reads(harness))
         assert await told(served.local)
         assert await told(client) == []
+
+
+def test_a_file_with_the_name_of_a_policy_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("permissive").write_text("privileged: false\n")
+    judge = make_judge(load_policy("./permissive"), tmp_path)
+    assert not judge.policy.privileged
+    watched = PolicyFile(Path("./permissive"), judge, Stamp(()))
+    assert not watched.renew()
+    assert watched.renew()
+    assert not judge.policy.privileged
 
 
 def test_a_file_that_is_being_written_is_not_read(tmp_path: Path) -> None:
