@@ -14,6 +14,17 @@ class _UtcFormatter(logging.Formatter):
         return utc_text(record.created)
 
 
+class _Lines(_UtcFormatter):
+    """A line for each message, whatever names of files or words of others have in them."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The name is logging's; a traceback comes after it, with its own lines."""
+        return super().formatMessage(record).translate(_ESCAPED)
+
+
+_ESCAPED = {number: repr(chr(number))[1:-1] for number in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+
+
 def utc_text(seconds: float) -> str:
     """Seconds since the epoch in ISO 8601, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -56,7 +67,7 @@ class _Hiding(logging.Formatter):
 
 def text_formatter() -> logging.Formatter:
     """For people."""
-    return _UtcFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return _Lines("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def json_formatter() -> logging.Formatter:

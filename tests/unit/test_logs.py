@@ -80,6 +80,14 @@ async def test_steps_tell_their_key_and_duration(page: Page) -> None:
     assert "no more room" in failed["message"]
 
 
+def test_a_message_is_one_line() -> None:
+    forged = "x.yaml\n2026-01-31T12:00:00.005Z INFO x: all is well\x1b[2J\u2028é"
+    record = logging.LogRecord("x", logging.INFO, "", 1, "cannot read %s", (forged,), None)
+    written = text_formatter().format(record)
+    assert written.isprintable()
+    assert written.endswith(r"x.yaml\n2026-01-31T12:00:00.005Z INFO x: all is well\x1b[2J\u2028é")
+
+
 def test_people_see_the_time_in_utc_too() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 1, "hello", (), None)
     record.created = datetime(2026, 1, 31, 12, 0, 0, 5000, UTC).timestamp()

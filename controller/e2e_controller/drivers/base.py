@@ -16,6 +16,7 @@ from e2e_controller.drivers.errors import (
     EngineUnavailable,
     ImageFailed,
     NameTaken,
+    NoSuchPath,
     PortTaken,
     ReadOnly,
     SpecRefused,
@@ -78,6 +79,7 @@ __all__ = [
     "ListedContainer",
     "Mount",
     "NameTaken",
+    "NoSuchPath",
     "Output",
     "PortSpec",
     "PortTaken",
@@ -252,10 +254,10 @@ class Driver(Protocol):
         """What the container wrote; with `follow` until it ends or the iterator is closed."""
 
     async def copy_in(self, container_id: str, directory: str, tar: AsyncIterator[bytes]) -> None:
-        """Unpacks a tar stream below a directory. Raises `ContainerGone`, `ReadOnly`."""
+        """Unpacks a tar stream below a directory. Raises `NoSuchPath`, `ReadOnly`, `SpecRefused` (no tar)."""
 
     def copy_out(self, container_id: str, path: str) -> AsyncGenerator[bytes, None]:
-        """A tar stream of a path. Raises `ContainerGone` where there is no such path."""
+        """A tar stream of a path. Raises `NoSuchPath`."""
 
     async def remove_tree(self, path: str) -> None:
         """Removes a directory on the engine's host, with files in it that containers wrote as root."""

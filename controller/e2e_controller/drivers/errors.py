@@ -30,6 +30,10 @@ class ContainerGone(DriverError):  # noqa: N818
     """The container (network, image) that was named is not there any more."""
 
 
+class NoSuchPath(ContainerGone):
+    """What was to be copied, or copied to, is not there in the container, or that is gone as a whole."""
+
+
 class ContainerNotRunning(DriverError):  # noqa: N818
     """The container is there but does not run (or is paused), and the call needs it to."""
 

@@ -11,6 +11,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 
 from e2e_api.errors import (
     E2EError,
+    InvalidArgument,
     LimitExceeded,
     NotFound,
     NotRunning,
@@ -18,7 +19,14 @@ from e2e_api.errors import (
     Unavailable,
     to_status,
 )
-from e2e_controller.drivers.base import ContainerGone, DriverError, EngineUnavailable, ReadOnly
+from e2e_controller.drivers.base import (
+    ContainerGone,
+    DriverError,
+    EngineUnavailable,
+    NoSuchPath,
+    ReadOnly,
+    SpecRefused,
+)
 
 log = logging.getLogger(__name__)
 
@@ -153,10 +161,14 @@ def as_e2e_error(error: Exception) -> E2EError:
         return error
     if isinstance(error, EngineUnavailable):
         return Unavailable(str(error), reason=error.reason)
+    if isinstance(error, NoSuchPath):
+        return NotFound(str(error), reason="NoSuchPath")
     if isinstance(error, ContainerGone):
         return NotRunning(str(error), reason="ContainerGone")
     if isinstance(error, ReadOnly):
         return NotWritable(str(error))
+    if isinstance(error, SpecRefused):
+        return InvalidArgument(str(error), reason=error.reason)
     if isinstance(error, DriverError):
         return E2EError(str(error), reason=error.reason)
     log.error("a call failed", exc_info=error)

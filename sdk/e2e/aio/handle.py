@@ -76,7 +76,8 @@ class AsyncHandle:
 
     def _port(self, port: str) -> manifests.Port:
         if port not in self._ports:
-            raise NotFound(f"{self._name} has no port {port!r}, only {', '.join(self._ports) or 'none'}")
+            others = f", only {', '.join(self._ports)}" if self._ports else "; its manifest has no ports"
+            raise NotFound(f"{self._name} has no port {port!r}{others}")
         return self._ports[port]
 
     async def remove(self, *, timeout: float | None = None) -> None:

@@ -70,6 +70,28 @@ async def test_a_copy_to_a_read_only_volume_says_so(client: Client) -> None:
     assert await call.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
+async def test_copies_that_cannot_be_are_the_callers_mistakes(client: Client) -> None:
+    await client.apply(document())
+    await client.wait()
+
+    async def copy_in(directory: str) -> None:
+        start = container_service_pb2.CopyInStart(key=key(), directory=directory)
+        requests = (
+            container_service_pb2.CopyInRequest(start=start),
+            container_service_pb2.CopyInRequest(tar=b"?"),
+        )
+        await checked(client.containers.CopyIn(iter(requests)))
+
+    with pytest.raises(NotFound, match="/no/such"):
+        await checked(
+            client.containers.CopyOut(container_service_pb2.CopyOutRequest(key=key(), path="/no/such")).read()
+        )
+    with pytest.raises(NotFound, match="/no/such"):
+        await copy_in("/no/such")
+    with pytest.raises(InvalidArgument, match="copy to /tmp"):
+        await copy_in("/tmp")
+
+
 async def test_logs_since_a_moment(client: Client, harness: Harness) -> None:
     """In the middle of the ocean: a moment without a zone would be taken for one of the local zone."""
     await client.apply(document())

@@ -19,6 +19,7 @@ from e2e_controller.drivers.base import (
     DriverError,
     EngineUnavailable,
     NameTaken,
+    NoSuchPath,
     PortTaken,
     ReadOnly,
     SpecRefused,
@@ -127,6 +128,10 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
             ),
         ),
         (
+            r"invalid tar header|tar file.*unexpected EOF",
+            lambda message: SpecRefused(message, remedy="send a whole tar stream"),
+        ),
+        (
             r"sharing network namespace|in private \(none\) mode",
             lambda message: SpecRefused(message, remedy="run it in a network of its own, or on the host's"),
         ),
@@ -139,6 +144,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], DriverError]], ...] = tuple
             ),
         ),
         (r"is already in use by|is ambiguous", NameTaken),
+        (r"[Cc]ould not (find the file|be found on container)", NoSuchPath),
         (r"marked for removal", ContainerGone),
         (r"container state improper", ContainerNotRunning),  # Podman's
         (r"is not running|is (already |not )?paused|start a paused|resume a running", ContainerNotRunning),

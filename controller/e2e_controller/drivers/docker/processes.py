@@ -8,7 +8,7 @@ from typing import Any
 
 from docker import APIClient
 
-from e2e_controller.drivers.base import ContainerGone, ExitCode, Output
+from e2e_controller.drivers.base import ContainerGone, ExitCode, NoSuchPath, Output
 from e2e_controller.drivers.docker.engine import Engine
 from e2e_controller.drivers.docker.frames import outputs
 from e2e_controller.drivers.docker.hijack import Hijacked
@@ -144,7 +144,7 @@ class Processes:
             async with self._engine.request("stat", "HEAD", path, params=params):
                 pass
         except ContainerGone as error:
-            raise ContainerGone(f"there is no container, or no {directory} in it, to copy to") from error
+            raise NoSuchPath(f"there is no container, or no {directory} in it, to copy to") from error
         limit = self._engine.call_timeout * 10
         async with self._engine.request(
             "copy in", "PUT", path, params=params, data=tar, within=limit, what=f"copy to {directory}"

@@ -11,13 +11,13 @@ from typing import Any
 from e2e_api.manifests.texts import is_below
 from e2e_controller.drivers.base import (
     LABEL_ENVIRONMENT,
-    ContainerGone,
     ContainerNotRunning,
     ContainerPhase,
-    DriverError,
     FileContent,
+    NoSuchPath,
     Output,
     ReadOnly,
+    SpecRefused,
 )
 from e2e_controller.drivers.fake import archives
 from e2e_controller.drivers.fake.control import Control
@@ -108,17 +108,17 @@ class Insides(Control):
         if any(mount.read_only and is_below(directory, mount.target) for mount in container.spec.mounts):
             raise ReadOnly(f"copy to {directory}: mounted volume is marked read-only")
         if posixpath.normpath(directory) not in archives.directories(container.files):
-            raise ContainerGone(f"there is no {directory} in {container.view.key} to copy to")
+            raise NoSuchPath(f"there is no {directory} in {container.view.key} to copy to")
         data = b"".join([piece async for piece in tar])
         try:
             container.files |= archives.unpack(directory, data)
         except tarfile.TarError as error:
-            raise DriverError(f"copy to {directory}: {error}") from error
+            raise SpecRefused(f"copy to {directory}: {error}") from error
 
     async def copy_out(self, container_id: str, path: str) -> AsyncGenerator[bytes, None]:
         """A tar stream of a path."""
         container = await self.enter_container("copy_out", container_id, path)
         packed = archives.pack(container.files, path)
         if packed is None:
-            raise ContainerGone(f"there is no {path} in {container.view.key}")
+            raise NoSuchPath(f"there is no {path} in {container.view.key}")
         yield packed
