@@ -41,6 +41,11 @@ class Directories:
         """A file for each job that is tried again."""
         return self.state / "attempts"
 
+    @property
+    def restarts(self) -> Path:
+        """A file for each workload that was started again."""
+        return self.state / "restarts"
+
     def manifest(self, environment: str, kind: str, name: str) -> Path:
         """The file that Apply writes for an object."""
         return self.manifests / environment / f"{kind.lower()}.{name}.json"

@@ -102,7 +102,7 @@ class ContainerReconciler:
             observed = await self._observer.observe(object_, desired)
         except DriverError as error:
             return await self._not_seen(object_, desired, Failure.of(error))
-        return await self._make_true(object_, desired, observed)
+        return await self._make_true(self.memory.completed(object_, observed.container), desired, observed)
 
     async def _make_true(
         self, object_: Object, desired: Desired | None, observed: Observed
@@ -138,7 +138,7 @@ class ContainerReconciler:
         """How the plan went, and what is there after it."""
         key, outcome = object_.key, Outcome(waiting=plan.waiting)
         try:
-            self.memory.note_first(key, desired, observed, plan)
+            self.memory.note_first(object_, desired, observed, plan)
             self._note_adoption(object_, desired, observed, plan)
             if plan.steps:
                 past = await self._past(object_, desired, observed, plan)

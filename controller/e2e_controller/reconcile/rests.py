@@ -14,12 +14,13 @@ class Rests(KeyNotes):
     def note(self, key: Key, container: Container) -> None:
         """This run ends, or has ended, because the manifest asks for it. Raises `DriverError`."""
         if not self.noted(key, container):
-            self._write(key, _run(container), f"that {key} is to rest")
+            self._write(key, f"{run_of(container)}\n", f"that {key} is to rest")
 
     def noted(self, key: Key, container: Container) -> bool:
         """Whether it is that run."""
-        return self._read(key) == _run(container)
+        return self._read(key) == f"{run_of(container)}\n"
 
 
-def _run(container: Container) -> str:
-    return f"{container.id} {container.started_at}\n"
+def run_of(container: Container) -> str:
+    """What tells this run of it from the others."""
+    return f"{container.id} {container.started_at}"
