@@ -20,6 +20,8 @@ def load_policy(given: str) -> Policy:
         if given == name:
             return preset
     path = Path(given)
+    if path.is_fifo():
+        raise ValueError(f"{path} is a pipe, which can be read once; a policy is read again: give a file")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -39,6 +39,8 @@ def _values(path: Path) -> tuple[int, ...] | None:
         found = path.stat()
     except OSError:
         return None
+    if not stat.S_ISREG(found.st_mode):
+        return ()  # a pipe, as of a shell's `<(...)`, says all that it has to say once
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 

@@ -1,6 +1,7 @@
 """Policy files: what is wrong with them is told with its place; what is absent is the preset's."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -80,6 +81,13 @@ def test_all_that_is_wrong_is_told() -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="No such file or directory; there are the policies permissive and"):
         load_policy(str(tmp_path / "absent"))
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    """Another read of it might never end."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="is a pipe, which can be read once"):
+        load_policy(str(tmp_path / "pipe"))
 
 
 def test_what_is_absent_is_denied() -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import os
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from e2e_api.errors import PermissionDenied, Unauthenticated
 from e2e_api.v1 import environment_service_pb2 as environments
 from e2e_api.v1 import manifest_service_pb2 as manifests
+from e2e_controller.server.tokens import Tokens
 
 from .conftest import Client, Harness, checked, eventually
 from .transport import (
@@ -51,6 +54,19 @@ async def test_tokens_are_renewed_and_withdrawn(harness: Harness) -> None:
         watch.cancel()
         async with served.client("another-0123456789abcdef") as renewed:
             await listed(renewed)
+
+
+def test_tokens_from_a_pipe_are_read_once(tmp_path: Path) -> None:
+    """As of a shell's `<(...)`: another read might never end."""
+    pipe = tmp_path / "tokens"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_text, args=(TOKENS,))
+    writing.start()
+    tokens = Tokens(table=pipe)
+    writing.join()
+    os.utime(pipe)
+    assert not tokens.renew()
+    assert tokens.find(TEAM) is not None
 
 
 @pytest.mark.parametrize(
