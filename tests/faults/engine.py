@@ -155,6 +155,13 @@ class Engine:
         found = self.client.api.containers(all=True, filters={"label": f"{LABEL}={owner}"})
         return {container["Names"][0].lstrip("/"): container for container in found}
 
+    def has_variable(self, name: str, variable: str) -> bool:
+        """Whether there is such a container, with that `NAME=value`."""
+        try:
+            return variable in (self.client.api.inspect_container(name)["Config"]["Env"] or ())
+        except NotFound:
+            return False
+
     def networks(self, owner: str) -> list[str]:
         found = self.client.api.networks(filters={"label": f"{LABEL}={owner}"})
         return sorted(network["Name"] for network in found)

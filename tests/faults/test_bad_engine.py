@@ -97,9 +97,13 @@ def test_an_engine_that_misbehaves(base: Path, engine: Engine, record_property: 
             changed = [workload(f"w{n}", environment, env={"A": "1"}) for n in range(NUMBER)]
             controller.write("all.json", *changed)
             bad.trouble += soak("TROUBLE", 15)
-            until(lambda: controller.is_true("Ready", NUMBER), "all are ready again", controller.log)
-            there = engine.containers(owner)
-            assert len(there) == NUMBER
+
+            def is_changed() -> bool:  # until the file is read, all are ready as they were
+                there = engine.containers(owner)
+                new = [name for name in there if engine.has_variable(name, "A=1")]
+                return len(new) == len(there) == NUMBER and controller.is_true("Ready", NUMBER)
+
+            until(is_changed, "all are ready again", controller.log)
             (controller.folder / "all.json").unlink()
             until(lambda: not engine.left(owner, controller.log()), "nothing is left", controller.log)
             record_property("faults", f"an engine that misbehaves: {bad.done}")

@@ -101,8 +101,7 @@ def test_a_file_that_is_written_all_the_time(
         there = list(engine.containers(owner))
         if there != [f"{environment}.web"] or not controller.is_true("Ready", 1):
             return False
-        config = engine.client.api.inspect_container(there[0])["Config"]
-        return f"NUMBER={number}" in config["Env"]
+        return engine.has_variable(there[0], f"NUMBER={number}")
 
     until(is_last, "the last state", controller.log)
     events = engine.client.api.events(
@@ -139,10 +138,12 @@ def test_a_folder_that_is_swapped(
         time.sleep(0.15)
     last = (swaps - 1) % 3
     wanted = sorted(f"{environment}.{name}" for name in ("a", "b", f"only-{last}"))
-    until(lambda: sorted(engine.containers(owner)) == wanted, "the last folder's", controller.log)
-    until(lambda: controller.is_true("Ready", 3), "all ready", controller.log)
-    for name in wanted:
-        assert f"VERSION={last}" in engine.client.api.inspect_container(name)["Config"]["Env"]
+
+    def is_last() -> bool:
+        there = sorted(engine.containers(owner)) == wanted and controller.is_true("Ready", 3)
+        return there and all(engine.has_variable(name, f"VERSION={last}") for name in wanted)
+
+    until(is_last, "the last folder's", controller.log)
     record_property("faults", f"{swaps} swaps of a folder: the last one's 3 workloads run")
 
 
