@@ -37,7 +37,7 @@ run-example: engine ## Thanos, monitored and traced, with its pages in the brows
 	@$(BIN)/python examples/thanos/standalone.py
 
 test: images image packages-for-tests ## all tests, on the real engine (WORKERS=4, PYTEST_ARGS=-x)
-	$(BIN)/pytest -n $(WORKERS) tests $(PYTEST_ARGS)
+	$(BIN)/python -m tests.again -n $(WORKERS) tests $(PYTEST_ARGS)
 
 test-image: images ## the scenarios with the controller in a container, from here and from a container (PYTEST_ARGS=-x)
 	$(BIN)/python -m tests.contained host -n $(WORKERS) tests/scenarios $(PYTEST_ARGS)
