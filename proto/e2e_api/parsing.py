@@ -54,10 +54,9 @@ def parse_documents(data: bytes) -> tuple[Document, ...]:
 
 def _document(node: yaml.Node) -> Document:
     line = node.start_mark.line + 1
+    no_mapping = problem_at(node, (), "expected a mapping with apiVersion, kind, ...")
     if not isinstance(node, yaml.MappingNode):
-        return Document(
-            line, problems=(problem_at(node, (), "expected a mapping with apiVersion, kind, ..."),)
-        )
+        return Document(line, problems=(no_mapping,))
     known: dict[str, Any] = {
         "kind": kind if (kind := text_at(node, "kind")) in KINDS else None,
         "name": _label(text_at(node, "metadata", "name")),
@@ -67,6 +66,8 @@ def _document(node: yaml.Node) -> Document:
         value = construct(node)
     except yaml.MarkedYAMLError as error:
         return Document(line, **known, problems=(yaml_problem(error),))
+    if not isinstance(value, dict):  # its tag makes another thing of it, as `!!set` does
+        return Document(line, **known, problems=(no_mapping,))
     problems = _envelope_problems(node, value)
     if problems:
         return Document(line, **known, problems=problems)

@@ -56,15 +56,14 @@ def read_nodes(data: bytes) -> list[yaml.Node]:
     return [node for node in nodes if not _is_null(node)]
 
 
-def construct(node: yaml.MappingNode) -> dict[str, Any]:
-    """The value of a document. Raises `yaml.MarkedYAMLError`."""
+def construct(node: yaml.MappingNode) -> Any:
+    """The value of a document: a mapping, if no tag says otherwise. Raises `yaml.MarkedYAMLError`."""
     _refuse_what_is_unclear(node)
     loader = _Loader("")
     try:
-        value: dict[str, Any] = loader.construct_document(node)
+        return loader.construct_document(node)
     finally:
         loader.dispose()
-    return value
 
 
 def text_at(node: yaml.Node, *location: str) -> str | None:

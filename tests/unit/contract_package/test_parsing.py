@@ -427,6 +427,8 @@ def test_a_pattern_that_nests_deep_does_no_harm() -> None:
         ),
         ("- a\n- b", "1:1: expected a mapping with apiVersion, kind, ..."),
         ("just text", "1:1: expected a mapping with apiVersion, kind, ..."),
+        ("!!set {apiVersion, kind}", "1:1: expected a mapping with apiVersion, kind, ..."),
+        ("!!str {=: b}", "1:1: expected a mapping with apiVersion, kind, ..."),
         ("? [a]\n: b", "1:3: not YAML: a key must be plain text"),
     ],
 )
