@@ -44,13 +44,21 @@ class Files:
         return os.access(path, os.W_OK, effective_ids=True)
 
     def lock(self, group: Path) -> int | None:
-        """A descriptor that holds it until it is closed or this process ends; None: another has it."""
+        """A descriptor that holds it until it is closed or this process ends; None: another has it.
+
+        Who holds a cgroup may be sure that it is the one of that path: nobody else removes it.
+        """
         descriptor = os.open(group, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(descriptor), group.stat()):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(group))
         except BlockingIOError:
             os.close(descriptor)
             return None
+        except BaseException:  # it was removed after it had been opened; there may be another by now
+            os.close(descriptor)
+            raise
         return descriptor
 
     def processes(self, group: Path) -> list[int]:

@@ -15,7 +15,8 @@ from e2e.cgroups.leftovers import remove_left, remove_parent
 from e2e.cgroups.places import PARENT, Place, lacking
 from e2e_api.errors import Conflict
 
-_ATTEMPTS = 100
+_SECONDS_TO_CLAIM = 30.0
+"""On a busy machine, whoever just begins, ends or looks may be halted meanwhile."""
 _SECONDS_TO_EMPTY, _PAUSE = 5.0, 0.01
 _REFUSES = (errno.EBUSY, errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP)
 """What the kernel says of a cgroup that takes no processes, or is gone."""
@@ -77,20 +78,18 @@ def occupy(place: Place, files: Files) -> Occupancy:
 
 def _claim(place: Place, files: Files) -> int:
     """Makes the cgroup or takes it over, and locks it."""
-    for _ in range(_ATTEMPTS):
+    deadline = time.monotonic() + _SECONDS_TO_CLAIM
+    while time.monotonic() < deadline:
         try:
             _make(place, files)
             lock = files.lock(place.group)
-            if lock is None:
-                if processes := files.processes(place.group):
-                    raise _conflict(place, processes)
-                time.sleep(_PAUSE)  # another process enters it, leaves it, or looks whether it is a leftover
-            elif _is_there(lock, place.group):
+            if lock is not None:
                 return lock
-            else:
-                os.close(lock)
+            if processes := files.processes(place.group):
+                raise _conflict(place, processes)
+            time.sleep(_PAUSE)  # another process enters it, leaves it, or looks whether it is a leftover
         except FileNotFoundError:
-            continue  # another process removed what was empty
+            time.sleep(_PAUSE)  # another process removed what was empty
     raise Conflict(f"the cgroup {place.path} is that of another process, which begins or ends", reason="Held")
 
 
@@ -99,14 +98,6 @@ def _conflict(place: Place, processes: Sequence[int]) -> Conflict:
         return Conflict(f"this process is in the cgroup {place.path} already; give another name")
     told = ", ".join(map(str, processes))
     return Conflict(f"the cgroup {place.path} is that of another process: {told}", reason="Held")
-
-
-def _is_there(descriptor: int, group: Path) -> bool:
-    """Whether what was opened has not been removed meanwhile."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), group.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _make(place: Place, files: Files) -> None:

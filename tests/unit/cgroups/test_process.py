@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -302,6 +303,45 @@ def test_one_that_is_held_is_not_left(kernel: FakeKernel) -> None:
     left.remove(kernel)
     assert groups(kernel, "begins") == ["memory/e2e/begins"]
     os.close(lock)
+
+
+def test_one_that_is_made_anew_while_it_is_looked_at_is_not_removed(
+    kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes it anew has it, and may be about to enter it."""
+    root = kernel.mount("memory", "memory", home="/before")
+    group = root / "e2e/again"
+    kernel.make(root / "e2e")
+    kernel.make(group)
+    (left,) = find_leftovers(read_hierarchies(kernel.proc), kernel)
+
+    def late(_descriptor: int, _how: int) -> None:
+        kernel.remove(group)
+        kernel.make(group)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(FileNotFoundError):
+        kernel.lock(group)
+    left.remove(kernel)
+    assert groups(kernel, "again") == ["memory/e2e/again"]
+
+
+def test_who_looks_at_it_may_take_long(kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = kernel.mount("memory", "memory", home="/before")
+    kernel.make(root / "e2e")
+    kernel.make(root / "e2e/bench")
+    locks, paused = [kernel.lock(root / "e2e/bench")], 0.0
+
+    def pause(seconds: float) -> None:
+        nonlocal paused
+        paused += seconds
+        if paused > 5 and locks and (lock := locks.pop()) is not None:
+            os.close(lock)
+
+    monkeypatch.setattr(time, "sleep", pause)
+    with enter(kernel):
+        assert kernel.where() == ["memory/e2e/bench"]
+    assert not locks
 
 
 @pytest.mark.parametrize("version", [1, 2])
