@@ -192,7 +192,7 @@ def _spawn(place: Place) -> None:
         finally:
             os.close(ready)
         release(process.pid)  # what it uses is not this process'
-        place.pid_file.write_text(f"{process.pid}\n")
+        _replace(place.pid_file, f"{process.pid}\n")
         # Reaps it whenever it ends, and keeps the object alive: it shall outlive this process unnoticed.
         threading.Thread(target=process.wait, name="e2e-embedded-controller", daemon=True).start()
         answer = pipe.readline() if select.select([pipe], [], [], _START_SECONDS)[0] else None
@@ -204,6 +204,13 @@ def _spawn(place: Place) -> None:
     if not answer:
         said = _said(place.log, offset) or f"the embedded controller ended at once; see {place.log}"
         raise (_FolderInUse if _exit_code(process) == STATE_FOLDER_IN_USE else Unavailable)(said)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whoever reads it meanwhile reads all of the old text, or of the new one."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int | None:

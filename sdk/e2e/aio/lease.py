@@ -53,7 +53,7 @@ class AsyncLease:
                 self._held = await self._client.hold(
                     self._environment, fresh=False, keep=self._keep, timeout=_HOLD_SECONDS
                 )
-            except E2EError:
+            except (E2EError, OSError):  # the latter where nothing can be written, such as a log
                 continue  # whoever uses the controller meanwhile is told why it does not answer
             if self._released.is_set():  # while it was asked for
                 await self._held.release()

@@ -95,6 +95,20 @@ def test_one_that_died_is_replaced(place: embedded.Place, monkeypatch: pytest.Mo
     assert (place.socket.parent / "starts").read_text() == "start\n" * 2
 
 
+def test_who_reads_its_process_meanwhile_reads_a_whole_number(
+    place: embedded.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, SERVES)
+    embedded.ensure()
+    with place.pid_file.open() as reading:
+        first = int(place.pid_file.read_text())
+        kill(first)
+        embedded.ensure()
+        assert int(reading.read()) == first
+    assert int(place.pid_file.read_text()) != first
+    assert not list(place.state.glob("*.new"))
+
+
 def test_one_is_started_again_in_its_own_place(
     place: embedded.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
