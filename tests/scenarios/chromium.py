@@ -34,14 +34,22 @@ class Chromium:
         return text_of(shown.stdout_text)
 
     def wait_shown(self, url: str, *texts: str, pictures: Path) -> str:
-        """Opens the page until it shows all these texts; else fails with what it showed, and a picture."""
+        """Opens the page until it shows all these texts; else fails with what it showed, and a picture.
+
+        A browser that fails, as some do on a busy machine, is started again.
+        """
         deadline = time.monotonic() + SECONDS
         while True:
-            shown = self.open(url)
+            try:
+                shown, trouble = self.open(url), None
+            except (e2e.ExecFailed, e2e.WaitTimeout) as error:
+                shown, trouble = "", error
             missing = [text for text in texts if _letters(text) not in _letters(shown)]
             if not missing:
                 return shown
             if time.monotonic() > deadline:
+                if trouble is not None:
+                    raise trouble
                 picture = self.take_picture(url, pictures)
                 raise AssertionError(f"{url} never showed {missing}; it shows (see {picture}):\n{shown}")
 

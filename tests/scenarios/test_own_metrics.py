@@ -1,6 +1,7 @@
 """The controller's own metrics, of one that runs."""
 
 import json
+import os
 import re
 import tempfile
 import urllib.request
@@ -37,18 +38,19 @@ def controller() -> Iterator[Controller]:
 
 
 def test_queue_calls_and_probes_are_measured(controller: Controller) -> None:
-    place = controller.folder / "own-metrics"
+    name = f"own-metrics-{os.getpid()}"
+    place = controller.folder / name
     place.mkdir()
     (place / "web.json").write_text(json.dumps(MANIFEST))
-    with Environment.attach("own-metrics", controller=controller.address) as env:
-        env.get("web", wait=10)
+    with Environment.attach(name, controller=controller.address) as env:
+        env.get("web", wait=60)
         env.wait_ready("web")
     served = re.search(r"serving HTTP on (\S+:\d+)", controller.log())
     assert served is not None
     with urllib.request.urlopen(f"http://{served[1]}/metrics", timeout=60) as answer:
         lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[:1] != "#")
     calls = 'e2e_engine_call_duration_seconds_{}{{call="create",result="success"}}'
-    assert float(lines[calls.format("count")]) == 1
+    assert float(lines[calls.format("count")]) >= 1  # more, where somebody else takes its port meanwhile
     assert 0 < float(lines[calls.format("sum")]) < 60
     probes = 'e2e_probe_duration_seconds_{}{{result="success",type="http"}}'
     assert float(lines[probes.format("count")]) >= 1

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from apis import until
 
 import e2e
 from e2e import (
@@ -29,8 +30,9 @@ LISTENS_LATE = """
 import os, socket, time
 os.makedirs(os.environ["HERE"], exist_ok=True)
 time.sleep(1.0)
+with open(os.environ["HERE"] + "/about-to-listen", "w") as file:
+    file.write(repr(time.time()))
 server = socket.create_server(("", 8080))
-open(os.environ["HERE"] + "/listens", "w").write(repr(time.time()))
 while True:
     server.accept()[0].close()
 """
@@ -55,14 +57,14 @@ def test_http_looks_at_status_and_body(e2e_environment: e2e.Environment) -> None
     )
     good.start_and_wait_ready()
 
-    missing = HttpProbe(port="http", path="/nothing")
+    missing = Readiness(http=HttpProbe(port="http", path="/nothing"), timeout=60, startup_timeout=600)
     bad = e2e_environment.workload(
         "bad", image=BUSYBOX, command=SERVE, ports={"http": 8080}, readiness=missing
     )
     bad.start()
-    bad.wait_running()
+    until(lambda: str(bad.status().last_probe), lambda probe: "404" in probe)
     with pytest.raises(WaitTimeout, match="404"):
-        bad.wait_ready(timeout=4)
+        bad.wait_ready(timeout=1)
 
 
 def test_https_does_not_verify(e2e_environment: e2e.Environment, certificate: str) -> None:
@@ -88,8 +90,8 @@ def test_tcp_is_not_fooled_by_the_engines_port_proxy(e2e_environment: e2e.Enviro
     )
     late.start_and_wait_ready()
     told = time.time()
-    listened = float((late.dir / "listens").read_text())
-    assert listened <= told
+    about_to_listen = float((late.dir / "about-to-listen").read_text())
+    assert about_to_listen <= told
 
 
 def test_exec(e2e_environment: e2e.Environment) -> None:
@@ -165,7 +167,7 @@ def test_an_exit_ends_the_wait_at_once_with_its_evidence(e2e_environment: e2e.En
 
 
 def test_not_ready_in_startup_time_fails_with_the_last_answer(e2e_environment: e2e.Environment) -> None:
-    readiness = Readiness(tcp=TcpProbe(port="tcp"), startup_timeout=3)
+    readiness = Readiness(tcp=TcpProbe(port="tcp"), timeout=60, startup_timeout=10)
     deaf = e2e_environment.workload(
         "deaf", image=BUSYBOX, command=["sleep", "600"], ports={"tcp": 80}, readiness=readiness
     )

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from apis import until
 from small import BUSYBOX, until_stopped
 
 import e2e
@@ -54,11 +55,11 @@ def test_a_program_that_never_gets_ready_shows_its_probe() -> None:
                 readiness=e2e.HttpProbe(port="http", path="/ready"),
                 startup_timeout=seconds,
             )
-            for name, seconds in (("slow", 3), ("slower", 150))
+            for name, seconds in (("slow", 10), ("slower", 250))
         )
         slow.start()
         slower.start()
-        slower.wait_running()
+        until(lambda: slower.status().last_probe, lambda probe: probe is not None and probe.answer)
         with pytest.raises(WaitTimeout, match=r"waited [\d.]+ s(?s:.*)(ProbeFailed|last probe.*): .*/ready"):
             slower.wait_ready(timeout=2)
         with pytest.raises(WaitFailed, match=r"slow: ProbeTimeout: .*/ready: "):

@@ -4,6 +4,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from apis import until
 from small import BUSYBOX, until_stopped, web_server
 
 import e2e
@@ -101,18 +102,21 @@ def test_output_of_a_container() -> None:
     with Environment(timeout=100) as env:
         web = web_server(env, "web")
         web.start_and_wait_ready()
-        assert sorted(web.logs().splitlines()) == ["serving", "to stderr"]
-        counter = env.workload(
-            "counter", image=BUSYBOX, command=["sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.5; done"]
-        )
+        written = ["serving", "to stderr"]
+        until(lambda: sorted(web.logs().splitlines()), lambda found: found == written)
+        go = env.shared_dir / "go"  # else it may have ended before anybody sees it run
+        script = f"until rm {go} 2>/dev/null; do sleep 0.1; done; for i in 1 2 3; do echo $i; sleep 0.5; done"
+        counter = env.workload("counter", image=BUSYBOX, command=["sh", "-c", script])
         counter.start()
         counter.wait_running()
+        go.touch()
         assert list(counter.follow_logs()) == ["1", "2", "3"]
         status = counter.wait_exited()
         assert status.container is not None
         assert status.container.exit_code == 0
         assert counter.logs(tail=1) == "3\n"
         counter.restart()
+        go.touch()
         assert list(counter.follow_logs()) == ["1", "2", "3"] * 2
 
 
@@ -122,7 +126,8 @@ def test_directories_are_the_same_inside_and_outside() -> None:
             "echo from the container > $DIR/out; chmod 600 $DIR/out; mkdir $DIR/deep; touch $DIR/deep/file"
         )
         writer = env.workload("writer", image=BUSYBOX, command=until_stopped(script))
-        writer.update(env={"DIR": str(writer.dir)})
+        written = e2e.ExecProbe(command=("test", "-e", f"{writer.dir}/deep/file"))
+        writer.update(env={"DIR": str(writer.dir)}, readiness=written)
         reader = env.workload("reader", image=BUSYBOX, command=until_stopped(), user="65534")
         given = reader.write_file("conf/given.txt", "from the test")
         env.start_and_wait_ready(writer, reader)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from apis import until
 from controllers import Controller
 from small import BUSYBOX, until_stopped
 
@@ -44,7 +45,7 @@ def test_a_secret_reaches_the_program_and_nobody_else(
     assert box.exec(["stat", "-c", "%a %U", "/run/secrets/db"]).stdout_text == "400 nobody\n"
     assert box.exec(["cat", "/etc/keys/of-77"], check=False).exit_code == 1
     assert box.exec(["cat", "/etc/keys/of-77"], user="77").stdout_text == SENT
-    assert SENT in box.logs(), "what a program writes is its own"
+    until(box.logs, lambda written: SENT in written)  # what a program writes is its own
     with docker_client() as client:
         labels = client.containers.get(f"{e2e_environment.name}.box").labels
     assert SENT not in str(labels)
@@ -72,8 +73,10 @@ def test_a_secret_beside_a_manifest_may_come_later(controller: Controller) -> No
         box = env.get("box", wait=60)
         with pytest.raises(e2e.WaitFailed, match="SecretNotFound: there is no file"):
             box.wait_ready(timeout=60)
-        (controller.folder / "secrets").mkdir()
-        (controller.folder / "secrets" / "kept").write_text(f"{KEPT}\n")
+        coming = controller.folder / "coming"  # all at once: it shall not be seen half written
+        coming.mkdir()
+        (coming / "kept").write_text(f"{KEPT}\n")
+        coming.rename(controller.folder / "secrets")
         deadline = time.monotonic() + 60
         while not box.is_running():
             assert time.monotonic() < deadline

@@ -1,6 +1,7 @@
 """A Prometheus that is told by a file whom to scrape, while workloads come, die and go."""
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from small import until_stopped
 
 import e2e
 import e2edb
+from e2e import equals
 from e2e.monitoring import Vector
 
 PYTHON = "docker.io/library/python:3.11-slim"
@@ -65,7 +67,8 @@ def test_targets_come_die_and_go_in_a_prometheus_that_runs(e2e_environment: e2e.
     e2e_environment.workload("plain", image=e2edb.BUSYBOX_IMAGE, command=["sleep", "600"])
     e2e_environment.start_and_wait_ready(prometheus, dies, goes)
     wait_targets(prometheus, {"prometheus": "up", "dies": "up", "goes": "up"})
-    series = e2e.Queries(prometheus).query('a{job="goes"}')
+    # A target is up a moment before its samples are there.
+    series = e2e.Queries(prometheus).wait_query('a{job="goes"}', equals(1))
     assert isinstance(series, Vector)
     (sample,) = series
     assert dict(sample.labels) == {
@@ -100,7 +103,7 @@ def test_pages_behind_https_and_with_a_query(e2e_environment: e2e.Environment, c
     )
     e2e_environment.start_and_wait_ready(prometheus, secure)
     wait_targets(prometheus, {"prometheus": "up", "secure": "up"})
-    result = e2e.Queries(prometheus).query("asked")
+    result = e2e.Queries(prometheus).wait_query("asked", equals(1))
     assert set(result.by("path")) == {"/a%20b?format=text&x=1"}
 
 
@@ -132,7 +135,8 @@ def test_the_file_is_left_alone_while_the_targets_are_the_same(e2e_environment: 
 
 
 def test_what_changed_while_no_controller_ran_is_made_up_for(controller: Controller) -> None:
-    place = controller.folder / "away"
+    name = f"away-{os.getpid()}"
+    place = controller.folder / name
     place.mkdir()
     page: dict[str, Any] = {"ports": {"http": 80}, "metrics": {"port": "http"}, "state": "Stopped"}
 
@@ -143,16 +147,16 @@ def test_what_changed_while_no_controller_ran_is_made_up_for(controller: Control
 
     write("reader", files=[{"path": TARGETS, "from": "MetricTargets"}])
     write("old", **page)
-    with e2e.Environment.attach("away", controller=controller.address) as env:
-        reader = env.get("reader", wait=30)
+    with e2e.Environment.attach(name, controller=controller.address) as env:
+        reader = env.get("reader", wait=60)
         reader.wait_ready()
         before = reader.status().container
     controller.kill()
     (place / "old.json").unlink()
     write("new", **page)
     controller.start()
-    with e2e.Environment.attach("away", controller=controller.address) as env:
-        reader = env.get("reader", wait=30)
+    with e2e.Environment.attach(name, controller=controller.address) as env:
+        reader = env.get("reader", wait=60)
         reader.wait_ready()
         deadline = time.monotonic() + SECONDS
         while "old:80" in (found := reader.exec(["cat", TARGETS]).stdout_text) or "new:80" not in found:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from querier import query_up
+from querier import wait_up
 
 import e2e
 import e2edb
@@ -26,12 +26,12 @@ async def test_querier_sees_both_sidecars() -> None:
             p2.wait_sum_metrics(greater(50), SAMPLES),
         )
         endpoint = await q.endpoint("http")
-        assert await asyncio.to_thread(query_up, endpoint) == ["prometheus-1", "prometheus-2"]
+        await asyncio.to_thread(wait_up, endpoint, "prometheus-1", "prometheus-2")
 
         await env.stop(s1, p1)
         assert not await p1.is_running()
         await q.wait_sum_metrics(equals(1), CONNECTIONS)
-        assert await asyncio.to_thread(query_up, endpoint) == ["prometheus-2"]
+        await asyncio.to_thread(wait_up, endpoint, "prometheus-2")
         name = env.name
     async with await e2e.AsyncClient.connect() as client:
         assert not [found for found in await client.list_environments() if found.environment == name]

@@ -42,6 +42,5 @@ def test_remote_write_is_received_and_rules_are_evaluated_on_it(e2e_environment:
     for receiver in receivers:
         receiver.wait_sum_metrics(greater(0), "prometheus_tsdb_head_series")
 
-    found = until(lambda: query(endpoint, "job:up:sum"), bool)
-    assert found == {"job=myself,rule=rule-1": 1.0}
+    until(lambda: query(endpoint, "job:up:sum"), lambda found: found == {"job=myself,rule=rule-1": 1.0})
     until(lambda: firing(alertmanager.endpoint("http")), lambda names: names == {"PrometheusIsUp"})

@@ -14,6 +14,8 @@ from e2e import equals, greater
 
 QUERY = "/query HTTP[server]"
 """How Thanos calls what it does for an instant query."""
+SERIES = ("sidecar-1", "/thanos.Store/Series")
+"""And where it gets what it needs."""
 
 
 def ask(endpoint: str, query: str) -> None:
@@ -45,10 +47,13 @@ def test_a_query_is_one_trace_across_querier_and_sidecar(e2e_environment: e2e.En
     ask(query.endpoint("http"), "up")
 
     traces = e2e.Traces(jaeger)
-    (trace,) = traces.wait("query-1", QUERY, {"http.method": "GET"}, across=["sidecar-1"])
+    # What a service sends of it comes in several parts, as they were done.
+    (trace,) = traces.wait(
+        "query-1", QUERY, {"http.method": "GET"}, across=["sidecar-1"], where=lambda it: it.of(*SERIES) != ()
+    )
     assert (trace.root.service, trace.root.operation, trace.root.parent_id) == ("query-1", QUERY, "")
     assert set(trace.services) >= {"query-1", "sidecar-1"}
-    (series,) = trace.of("sidecar-1", "/thanos.Store/Series")
+    (series,) = trace.of(*SERIES)
     assert series.parent_id in {span.span_id for span in trace.of("query-1")}
     assert 0 < series.seconds < trace.seconds
     assert traces.get(trace.id).id == trace.id

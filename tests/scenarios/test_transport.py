@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from apis import until
 from controllers import Controller
 from small import web_server
 
@@ -74,7 +75,7 @@ def test_a_story_over_tls(guarded: Guarded) -> None:
         web.start_and_wait_ready()
         web.exec(["sh", "-c", "echo 'visits 3' > /www/metrics"])
         web.wait_sum_metrics(equals(3), "visits")
-        assert "serving" in web.logs()
+        until(web.logs, lambda written: "serving" in written)
         with e2e.Client.connect(guarded.named("reader")) as reader:
             assert [found.environment for found in reader.list_environments()] == [env.name]
             with pytest.raises(e2e.PermissionDenied, match="may only read"):

@@ -1,5 +1,6 @@
 """`e2e up` as people run it, on the real engine: in a terminal, in a pipe, to the end and killed."""
 
+import codecs
 import json
 import os
 import pty
@@ -61,6 +62,7 @@ class Up:
     def __init__(self, process: subprocess.Popen[bytes], output: int) -> None:
         self.process = process
         self._output = output
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a character may come in two parts
         self.text = ""
 
     def read(self, until: Callable[[str], object]) -> str:
@@ -75,7 +77,7 @@ class Up:
                 data = b""
             if not data:
                 return self.text
-            self.text += data.decode()
+            self.text += self._decoder.decode(data)
         return self.text
 
     def shows(self, pattern: str) -> re.Match[str]:
@@ -106,7 +108,7 @@ def up(*arguments: str | Path) -> Iterator[Up]:
 def test_what_files_say_is_followed_until_the_interrupt(environment: str, folder: Path) -> None:
     with up(folder, "--env", environment) as run:
         address = run.shows(r"web: ready \(.*start .*\)  http=([\d.]+:\d+)\n")[1]
-        assert httpx.get(f"http://{address}/", trust_env=False).text == "one"
+        assert httpx.get(f"http://{address}/", trust_env=False, timeout=SECONDS).text == "one"
         assert f"{environment} +web" not in run.text
 
         web(folder, "other")

@@ -127,7 +127,8 @@ def test_environment_defaults_limit_its_workloads() -> None:
 
 
 def test_restarts_are_counted(e2e_environment: e2e.Environment) -> None:
-    command = ["sh", "-c", "test -e $MARK && sleep 600; touch $MARK; exit 1"]
+    # What it is ready by is there in the second run only.
+    command = ["sh", "-c", "test -e $MARK && touch $MARK.again && sleep 600; touch $MARK; exit 1"]
     mark = str(e2e_environment.shared_dir / "mark")
     box = e2e_environment.workload(
         "box",
@@ -135,7 +136,7 @@ def test_restarts_are_counted(e2e_environment: e2e.Environment) -> None:
         command=command,
         env={"MARK": mark},
         restart_policy="OnFailure",
-        readiness=e2e.ExecProbe(command=("test", "-e", mark)),
+        readiness=e2e.ExecProbe(command=("test", "-e", f"{mark}.again")),
     )
     box.start_and_wait_ready()
     container = box.status().container
@@ -175,6 +176,6 @@ def test_the_environment_of_a_killed_test_process_goes() -> None:
     from e2e.messages import environment_key
 
     with e2e.Client.connect() as client:
-        client.wait([environment_key(name)], e2e.Goal.DELETED, 30)
+        client.wait([environment_key(name)], e2e.Goal.DELETED, 100)
     with docker_client() as engine:
-        assert not engine.containers.list(all=True, filters={"name": f"^{name}."})
+        assert not engine.containers.list(all=True, filters={"name": f"^/?{name}[.]"})
