@@ -20,11 +20,43 @@ DEMO = ROOT / "examples" / "demo.py"
 SECONDS = 150.0
 
 
+AT_A_MOMENT = """
+import io, os, re, runpy, sys, threading, time
+moment, reaction, program = sys.argv[1:]
+class Output(io.TextIOWrapper):
+    has_come = False
+    def write(self, text):
+        written = super().write(text)
+        if not self.has_come and re.search(moment, text):
+            self.flush()
+            self.has_come = True
+            exec(reaction)
+        return written
+sys.stdout = Output(sys.stdout.detach(), encoding="utf-8", write_through=True)
+sys.path[0], sys.argv = os.path.dirname(program), [program]
+runpy.run_path(program, run_name="__main__")
+"""
+"""Runs a program that reacts when it writes something: from outside that could be late, on a busy machine."""
+SIGNAL = """
+threading.Timer(0.05, os.kill, (os.getpid(), {0})).start()  # an impatient user; the clean-up is not cut short
+os.kill(os.getpid(), {0})
+"""
+WAIT = """
+while not os.path.exists({0!r}):
+    time.sleep(0.05)
+"""
+
+
 @contextmanager
-def running_demo(program: Path = DEMO, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """The demo with its output in a pipe, as a group of its own, so that a signal is for it alone."""
+def running_demo(
+    program: Path = DEMO, at: tuple[str, str] | None = None, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    """The demo with its output in a pipe, as a group of its own, so that a signal is for it alone.
+
+    `at`: a pattern of what it writes, and what it does then.
+    """
     process = subprocess.Popen(
-        [sys.executable, str(program)],
+        [sys.executable, *(["-c", AT_A_MOMENT, *at] if at else []), str(program)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -111,24 +143,22 @@ def test_two_at_once_tell_the_story() -> None:
     ],
 )
 def test_a_signal_cleans_up(moment: str, number: signal.Signals) -> None:
-    with running_demo() as process:
-        seen = read_until(process, moment)
-        process.send_signal(number)
-        time.sleep(0.05)
-        process.send_signal(number)  # an impatient user; the clean-up is not cut short
+    with running_demo(at=(moment, SIGNAL.format(int(number)))) as process:
         code, output = finish(process)
-    assert code == 128 + number, seen + output
+    assert code == 128 + number, output
     assert "Traceback" not in output
-    assert_nothing_left(seen + output)
+    assert_nothing_left(output)
 
 
-def test_a_controller_that_is_killed_leaves_nothing_either() -> None:
-    with running_demo() as process:
+def test_a_controller_that_is_killed_leaves_nothing_either(tmp_path: Path) -> None:
+    killed = tmp_path / "killed"
+    with running_demo(at=("2. wait", WAIT.format(str(killed)))) as process:
         seen = read_until(process, "2. wait")
         folder = re.search(r"folders in (\S+)", seen)
         assert folder is not None
         (controller,) = processes_with(folder[1])
         os.kill(controller, signal.SIGKILL)
+        killed.touch()
         code, output = finish(process)
     assert code == 1, output
     assert re.search(r"^failed: \d\. ", output, re.M), output
