@@ -44,7 +44,7 @@ def test_load_on_the_querier(e2e_benchmark: Benchmark, tmp_path: Path) -> None:
         queries.wait_query(f"count({QUERY})", equals(2))
         monitoring.wait_query('up{job="query-1"}', equals(1))
 
-        with e2e_benchmark.measure(monitoring, "load", queries=FIGURES) as phase:
+        with e2e_benchmark.measure(monitoring, "load", queries=FIGURES, settle=60) as phase:
             answered = put_load_on(lambda: queries.query(QUERY).by("prometheus"), SECONDS)
 
     print(phase.report)  # Markdown

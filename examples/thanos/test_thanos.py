@@ -35,12 +35,13 @@ def test_querier_sees_both_sidecars() -> None:
 
         # Ask the querier from here, at the address that this process can reach.
         queries = e2e.Queries(q)
-        assert queries.query("up").by("prometheus") == {"prometheus-1": 1, "prometheus-2": 1}
+        both = {"prometheus-1": 1, "prometheus-2": 1}
+        queries.wait_query("up", lambda found: found.by("prometheus") == both)
 
         s1.stop()
         p1.stop()
         q.wait_sum_metrics(equals(1), CONNECTIONS)
-        assert queries.query("up").by("prometheus") == {"prometheus-2": 1}
+        queries.wait_query("up", lambda found: found.by("prometheus") == {"prometheus-2": 1})
 
         # A container to run commands in, beside the others.
         batch = env.workload("batch", image=BUSYBOX, command=["tail", "-f", "/dev/null"])

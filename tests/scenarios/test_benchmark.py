@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from small import BUSYBOX, web_server
 
 import e2e
-from e2e import greater
+from e2e import equals, greater
 from e2e.cgroups import CgroupError
 from e2e.cgroups.hierarchies import own_paths, read_hierarchies
 from tests.engine import docker_client
@@ -24,10 +24,10 @@ PAGE = 20_000
 """Bytes of a page, at least."""
 
 
-def put_load_on(web: e2e.Workload, requests: Counter) -> int:
-    """Asks for a page for a while; how often."""
-    until, count = time.monotonic() + LOAD_SECONDS, 0
-    while time.monotonic() < until:
+def put_load_on(web: e2e.Workload, requests: Counter, seconds: float) -> int:
+    """Asks for a page for a while, once at least; how often."""
+    until, count = time.monotonic() + seconds, 0
+    while not count or time.monotonic() < until:
         with urllib.request.urlopen(f"http://{web.endpoint('http')}/page", timeout=60) as answer:
             assert len(answer.read()) >= PAGE
         requests.inc()
@@ -39,18 +39,24 @@ def test_phases_at_rest_under_load_and_with_an_end(tmp_path: Path) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     requests = Counter("requests", "Pages that were asked for.", registry=registry)
-    queries = {"requests": "increase(requests_total[$__range])", "rate": "rate(requests_total[3s])"}
+    # Not `increase`, which guesses what was between the looks, of which a busy machine may have few.
+    grown = "max_over_time(requests_total[$__range]) - min_over_time(requests_total[$__range])"
+    queries = {"requests": grown, "rate": "rate(requests_total[1m])"}
     with e2e.Environment(timeout=PATIENCE) as env:
         web = web_server(env, "web")
         web.start_and_wait_ready()
         web.exec(["sh", "-c", f"head -c {PAGE} /dev/zero > /www/page"])
         with e2e.monitoring.start(env, registry=registry) as monitoring:
             monitoring.wait_query('container_cpu_usage_seconds_total{workload="web"}', greater(0))
-            monitoring.wait_query("requests_total", e2e.equals(0))
-            with e2e.benchmark.measure(monitoring, "rest") as rest:
+            monitoring.wait_query("requests_total", equals(0))
+            with e2e.benchmark.measure(monitoring, "rest", settle=PATIENCE) as rest:
                 time.sleep(2.0)
-            with e2e.benchmark.measure(monitoring, "load", queries=queries) as load:
-                count = put_load_on(web, requests)
+            with e2e.benchmark.measure(monitoring, "load", queries=queries, settle=PATIENCE) as load:
+                count = put_load_on(web, requests, seconds=0)
+                monitoring.wait_query("requests_total", equals(count))
+                count += put_load_on(web, requests, LOAD_SECONDS)
+                monitoring.wait_query("requests_total", equals(count))
+                time.sleep(1.5)  # a query has a value for each second
             with e2e.benchmark.measure(monitoring, "end", settle=PATIENCE) as end:
                 looked = 'timestamp(container_cpu_usage_seconds_total{workload="web"})'
                 monitoring.wait_query(f"{looked} > {time.time()}", greater(0))
@@ -71,7 +77,7 @@ def test_phases_at_rest_under_load_and_with_an_end(tmp_path: Path) -> None:
     assert own.cpu_seconds is not None
     assert own.cpu_seconds > 0
     assert load.report.seconds >= LOAD_SECONDS
-    assert 0.3 * count < load.report.query("requests").only.mean < 2 * count
+    assert count - 1 <= load.report.query("requests").only.mean <= count  # the first may have been seen
     assert load.report.query("rate").only.most > 0
     path = load.report.write(tmp_path)
     assert json.loads(path.read_text())["name"] == "load"
@@ -102,7 +108,7 @@ def test_a_phase_takes_what_the_kernel_counts() -> None:
 
             for shape in ((1, 0, 0), (0, 1, 1)):
                 # On a busy machine a look may fail, and with it what is right to some hundredths of a second.
-                assert any(is_told(*shape) for _ in range(4)), seen
+                assert any(is_told(*shape) for _ in range(10)), seen
 
 
 def burn(web: e2e.Workload, seconds: int) -> None:
@@ -132,8 +138,8 @@ def test_plots_are_drawn_by_a_real_browser(tmp_path: Path) -> None:
     with e2e.Environment(timeout=PATIENCE) as env:
         chromium = Chromium(env)
         page = env.get("chromium").write_file("report.html", report().to_html())
-        shown = chromium.wait_shown(f"file://{page}", "Benchmark load", "cores in use", pictures=tmp_path)
         # The titles, axes and legends of plots are text that only the page's own script writes.
-        for text in ("cores in use", "memory, MB", "seconds", "test-process", "code=200", "2.5 MB"):
-            assert text in shown
+        drawn = ("cores in use", "memory, MB", "seconds", "test-process", "code=200", "2.5 MB")
+        shown = chromium.wait_shown(f"file://{page}", "Benchmark load", *drawn, pictures=tmp_path)
+        assert [text for text in drawn if text not in shown] == []
         assert shown.count("cores in use") == 1

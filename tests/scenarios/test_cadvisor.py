@@ -4,7 +4,7 @@ from small import BUSYBOX, until_stopped
 
 import e2e
 import e2edb
-from e2e import equals, greater
+from e2e import greater
 from e2e.monitoring import Vector
 
 CHUNK = 40 * 2**20
@@ -22,7 +22,7 @@ SECONDS = 120.0
 
 def prometheus_for(env: e2e.Environment, usage: e2e.Workload) -> e2e.Workload:
     job = e2e.cadvisor.job(usage.internal_endpoint("http"), env.name)
-    config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [job]}
+    config = {"global": {"scrape_interval": "3s", "scrape_timeout": "3s"}, "scrape_configs": [job]}
     return e2edb.prometheus(env, "prometheus", config=config)
 
 
@@ -39,12 +39,14 @@ def test_what_each_workload_uses_is_told_under_its_name(e2e_environment: e2e.Env
         ask = e2e.Queries(prometheus)
         names = {"usage", "prometheus", "busy"}
         for series in SERIES:
-            ask.wait_query(f"count(count by (workload) ({series}))", equals(len(names)), SECONDS)
-            assert set(ask.query(f"sum by (workload) ({series})").by("workload")) == names
+            by_name = f"sum by (workload) ({series})"
+            ask.wait_query(by_name, lambda found: found.by("workload").keys() == names, SECONDS)
         memory = 'max_over_time(container_memory_working_set_bytes{workload="busy"}[1m])'
         ask.wait_query(memory, greater(CHUNK), SECONDS)
-        ask.wait_query('rate(container_cpu_usage_seconds_total{workload="busy"}[5s])', greater(0.01), SECONDS)
-        bound = ask.query('container_spec_memory_limit_bytes{workload="busy"}')
+        ask.wait_query(
+            'rate(container_cpu_usage_seconds_total{workload="busy"}[30s])', greater(0.01), SECONDS
+        )
+        bound = ask.wait_query('container_spec_memory_limit_bytes{workload="busy"}', greater(0), SECONDS)
         assert isinstance(bound, Vector)
         (sample,) = bound
         assert sample.value == 128 * 2**20

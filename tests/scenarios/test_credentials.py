@@ -3,6 +3,8 @@
 import tarfile
 from pathlib import Path
 
+from apis import until
+
 import e2e
 from e2e import equals
 from e2e.monitoring import Monitoring
@@ -44,8 +46,7 @@ def guarded(
 
 def assert_up(monitoring: Monitoring, job: str, value: float = 1) -> None:
     monitoring.wait_query(f'secrets_kept{{job="{job}",workload="{job}"}}', equals(value))
-    (target,) = [target for target in monitoring.targets() if target.job == job]
-    assert target.is_up, target
+    until(monitoring.targets, lambda found: [it.is_up for it in found if it.job == job] == [True])
 
 
 def test_pages_that_ask_for_credentials_are_scraped(

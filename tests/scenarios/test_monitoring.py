@@ -1,5 +1,6 @@
 """Monitoring in one call, with the real Prometheus: who is scraped, who is not, and what is left."""
 
+import re
 import threading
 import time
 import urllib.error
@@ -8,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from apis import until
 from prometheus_client import CollectorRegistry, Gauge
 from small import BUSYBOX, until_stopped
 
 import e2e
 import e2edb
 from e2e import equals, greater
-from e2e.monitoring import Monitoring, Vector
+from e2e.monitoring import Monitoring, ScrapeTarget, Vector
 from tests.conftest import IS_BESIDE
 
 PATIENCE = 90.0
@@ -55,7 +57,7 @@ def watched() -> Iterator[Watched]:
 
 
 def test_this_process_is_scraped_when_it_has_started(watched: Watched) -> None:
-    found = watched.monitoring.query("progress")
+    found = watched.monitoring.query("last_over_time(progress[1h])")  # the scrape since may have failed
     assert isinstance(found, Vector)
     (sample,) = found
     labels = {"job": "test-process", "instance": "test-process", "environment": watched.env.name}
@@ -110,16 +112,23 @@ def test_ranges_targets_and_alerts(watched: Watched) -> None:
     monitoring = watched.monitoring
     monitoring.wait_query('count_over_time(jobs{job="web"}[1m])', greater(3))
     end = time.time()
-    (series,) = monitoring.query_range('jobs{job="web"}', end - 2, end, 0.5)
+    (series,) = monitoring.query_range('jobs{job="web"}', end - 60, end, 0.5)
     assert series.values[-1] == 4
     assert series.times == tuple(sorted(series.times))
-    frame = monitoring.query('jobs{job="web"}').to_pandas()
+    frame = monitoring.wait_query('jobs{job="web"}', equals(4)).to_pandas()
     assert frame[["job", "value"]].to_numpy().tolist() == [["web", 4.0]]
-    (target,) = [target for target in monitoring.targets() if target.job == "web"]
-    assert (target.is_up, target.url) == (True, "http://web:8080/metrics/")
+
+    def web() -> ScrapeTarget:
+        (target,) = [target for target in monitoring.targets() if target.job == "web"]
+        return target
+
+    target = until(web, lambda found: found.is_up)
+    assert target.url == "http://web:8080/metrics/"
     assert target.last_scrape is not None
     monitoring.wait_query('ALERTS{alertname="JobsWait",job="web"}', equals(1))
-    (alert,) = [alert for alert in monitoring.alerts() if alert.labels["job"] == "web"]
+    (alert,) = until(
+        lambda: [alert for alert in monitoring.alerts() if alert.labels["job"] == "web"], len
+    )  # it is gone for a while where a scrape fails
     assert (alert.name, alert.state, alert.value, alert.labels["severity"]) == (
         "JobsWait",
         "firing",
@@ -130,8 +139,13 @@ def test_ranges_targets_and_alerts(watched: Watched) -> None:
 
 def test_a_wait_in_vain_and_a_wrong_query(watched: Watched) -> None:
     watched.monitoring.wait_query("jobs", greater(0))
-    with pytest.raises(e2e.WaitTimeout, match=r'jobs did not become equals\(17\)[^$]*jobs{.*job="web".*} 4'):
-        watched.monitoring.wait_query("jobs", equals(17), timeout=2)
+
+    def told() -> str:
+        with pytest.raises(e2e.WaitTimeout, match=r"jobs did not become equals\(17\)") as late:
+            watched.monitoring.wait_query("jobs", equals(17), timeout=2)
+        return str(late.value)
+
+    until(told, re.compile(r'jobs{.*job="web".*} 4').search)  # unless nobody answered, or was scraped
     with pytest.raises(e2e.InvalidArgument, match=r"parse error"):
         watched.monitoring.wait_query("jobs{", equals(17))
 
@@ -148,8 +162,9 @@ def test_the_page_is_for_the_environments_containers_alone(watched: Watched) -> 
     assert refused.exit_code != 0
     assert IS_BESIDE or "403" in refused.stderr_text
     assert refused.stdout == b""
-    with pytest.raises(urllib.error.HTTPError, match="403"):
+    with pytest.raises(urllib.error.HTTPError, match="403") as here:
         urllib.request.urlopen(watched.page, timeout=60)
+    here.value.close()
 
 
 def test_promtool_finds_nothing_wrong(watched: Watched) -> None:
@@ -175,7 +190,7 @@ async def test_it_ends_with_its_environment() -> None:
     before = serving_threads()
     async with e2e.AsyncEnvironment(timeout=PATIENCE) as env:
         monitoring = await e2e.monitoring.start(env, cadvisor=False, registry=CollectorRegistry())
-        assert (await monitoring.query('up{job="test-process"}')).value == 1
+        await monitoring.wait_query('up{job="test-process"}', equals(1))
         assert serving_threads() == before + 1
     assert serving_threads() == before
     with pytest.raises(e2e.NotRunning):
