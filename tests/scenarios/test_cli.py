@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apis import until
 from commands import E2E, SECONDS, e2e, engine_has, ok
 from controllers import Controller
 from small import BUSYBOX, until_stopped
@@ -46,7 +47,7 @@ def test_from_apply_to_delete(environment: str, shop: Path) -> None:
 
     code, out, err = e2e("apply", "-f", shop, "--env", environment, "--wait")
     assert (code, out) == (0, f"{key} created\n")
-    assert re.search(r"web: ready \((network .*)?create .*start .*probe ", err)
+    assert re.search(r"web: ready \((.*, )?create .*start .*probe ", err)
     assert ok("apply", "-f", shop, "--env", environment) == f"{key} unchanged\n"
 
     table = ok("get", "--env", environment)
@@ -57,17 +58,14 @@ def test_from_apply_to_delete(environment: str, shop: Path) -> None:
     assert found["manifest"]["spec"]["volumes"][0]["source"] == str(shop / "www")
     assert found["status"]["container"]["state"] == "running"
 
-    described = " ".join(ok("describe", "web", "--env", environment).split())
-    for part in (
-        "Status: Ready",
-        "Labels: app=shop",
-        "200 OK (succeeded)",
-        "PHASE STARTED",
-        "Normal Start 1",
-        "serving",
-    ):
-        assert part in described
-    assert e2e("logs", "web", "--env", environment) == (0, "serving\n", "to stderr\n")
+    logged = (0, "serving\n", "to stderr\n")
+    until(lambda: e2e("logs", "web", "--env", environment), lambda found: found == logged)
+    parts = ("Status: Ready", "Labels: app=shop", "200 OK (succeeded)", "PHASE STARTED", "serving")
+    described = until(
+        lambda: " ".join(ok("describe", "web", "--env", environment).split()),
+        lambda found: all(part in found for part in parts),
+    )
+    assert re.search(r"Normal Start \d", described)
     assert ok("exec", "web", "--env", environment, "--", "cat", "/www/index.html") == "hello\n"
     assert ok("events", "--env", environment).count("start") >= 1
 
@@ -144,11 +142,10 @@ def test_an_image_that_does_not_exist(environment: str, tmp_path: Path) -> None:
     manifest.write_text(
         "apiVersion: e2e/v1\nkind: Workload\nmetadata: {name: none}\nspec: {image: 'e2e.invalid/none:1'}\n"
     )
-    began = time.monotonic()
     code, _, err = e2e("apply", "-f", manifest, "--env", environment, "--wait", "--timeout", "60s")
     assert code == 1
+    assert "it can no longer be, known after" in err
     assert "pull of e2e.invalid/none:1 failed" in err
-    assert time.monotonic() - began < 100
     code, out, _ = e2e("doctor", "-f", manifest)
     assert code == 1
     assert "✗ image e2e.invalid/none:1: not there" in out
@@ -190,10 +187,15 @@ def test_a_wait_can_be_interrupted(environment: str, tmp_path: Path) -> None:
     deadline = time.monotonic() + SECONDS
     while "ProbeFailed" not in ok("describe", "never", "--env", environment):
         assert time.monotonic() < deadline, "never probed"
-    code, _, err = e2e("wait", "never", "--env", environment, "--timeout", "2s")
-    assert code == 1
-    assert re.search(r"never \(environment .*\) is not ready: waited [\d.]+ s", err), err
-    assert "never: ProbeFailed: connect to " in err
+
+    def waited() -> str:
+        code, _, err = e2e("wait", "never", "--env", environment, "--timeout", "2s")
+        assert code == 1
+        assert re.search(r"never \(environment .*\) is not ready: waited [\d.]+ s", err), err
+        return err
+
+    # Where the controller stands still until the wait is over, there is nothing to tell.
+    until(waited, lambda err: "never: ProbeFailed: connect to " in err)
 
 
 def test_a_reader_that_leaves_is_no_fault(environment: str, shop: Path) -> None:
@@ -225,7 +227,7 @@ def test_a_controller_in_the_foreground(tmp_path: Path) -> None:
     command = [E2E, "controller", "--state-dir", str(tmp_path / "state"), "--listen", address]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "serving gRPC" in process.stderr.readline()
+        assert any("serving gRPC" in line for line in process.stderr)
         assert e2e("--controller", address, "get")[2] == "nothing is there\n"
         process.terminate()
         assert process.wait(SECONDS) == 0

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from apis import until
 from small import BUSYBOX, until_stopped, web_server
 
 import e2e
@@ -49,6 +50,7 @@ def test_a_bundle_of_an_environment_with_all_kinds_of_trouble(
     )
     web.start_and_wait_ready()
     failure(e2e_environment, "sh", "-c", "echo cannot go on; exit 7", readiness=LogProbe(pattern="never"))
+    until(web.logs, lambda log: "with" in log)
     found = contents(e2e_environment.bundle(tmp_path / "a.tar.gz"))
     index = found["index.txt"].decode()
     for name in (
@@ -96,8 +98,7 @@ def test_the_log_of_a_container_that_ran_is_kept_when_it_is_replaced(
 ) -> None:
     workload = e2e_environment.workload("web", image=BUSYBOX, command=until_stopped("echo I ran"))
     workload.start_and_wait_ready()
-    while "I ran" not in workload.logs():
-        pass
+    until(workload.logs, lambda log: "I ran" in log)
     workload.update(env={"A": "2"})
     workload.wait_ready()
     previous = workload.status().previous_container
@@ -123,7 +124,7 @@ def test_common_exit_codes_are_explained(e2e_environment: e2e.Environment, scrip
 def test_a_probe_that_never_succeeds_shows_what_was_asked_and_answered(
     e2e_environment: e2e.Environment,
 ) -> None:
-    probe = e2e.Readiness(http=HttpProbe(port="http", path="/nothing"), startup_timeout=4.0)
+    probe = e2e.Readiness(http=HttpProbe(port="http", path="/nothing"), timeout=12.0, startup_timeout=15.0)
     server = until_stopped("httpd -p 80 -h /etc")
     error = failure(e2e_environment, *server, ports={"http": 80}, readiness=probe)
     assert error.reason == "ProbeTimeout"
@@ -138,10 +139,16 @@ def test_a_timeout_carries_its_evidence_as_data(e2e_environment: e2e.Environment
     )
     workload.start()
     workload.wait_running()
-    with pytest.raises(WaitTimeout) as failed:
-        workload.wait_ready(timeout=2)
-    assert failed.value.action == "retry"
-    assert failed.value.failed[0].status.container.state == "running"
+
+    def late() -> WaitTimeout:
+        with pytest.raises(WaitTimeout) as failed:
+            workload.wait_ready(timeout=2)
+        return failed.value
+
+    # Where the controller stands still until the wait is over, it has no evidence.
+    error = until(late, lambda error: error.failed)
+    assert error.action == "retry"
+    assert error.failed[0].status.container.state == "running"
 
 
 def test_diff_says_what_is_then_done(environment: str, tmp_path: Path) -> None:
@@ -190,7 +197,7 @@ def test_a_failed_environment_is_kept_for_its_time(tmp_path: Path) -> None:
     name = f"kept-{os.getpid()}"
 
     def fails() -> None:
-        with e2e.Environment(name, keep_on_failure=True, ttl=25.0) as env:
+        with e2e.Environment(name, keep_on_failure=True, ttl=40.0) as env:
             env.workload("web", image=BUSYBOX, command=until_stopped()).start_and_wait_ready()
             raise ValueError("the test's own fault")
 
