@@ -14,6 +14,8 @@ import pytest
 from controllers import Controller
 from test_sdk_embedded import SMALL, names_of, until
 
+import e2e
+
 HOLDS = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
@@ -89,13 +91,19 @@ def id_of(container: str) -> str:
         engine.close()
 
 
+def metrics_of(controller: Controller) -> list[str]:
+    """What it tells of itself, a line each."""
+    with e2e.Client.connect(controller.address) as client:
+        return client.controller_metrics().splitlines()
+
+
 def add(clients: ExitStack, script: str, *arguments: str) -> Client:
     client = Client(script, *arguments)
     clients.callback(client.end)
     return client
 
 
-@pytest.mark.parametrize("options", [["--keepalive=6s", "--lease-grace=200ms"]])
+@pytest.mark.parametrize("options", [["--keepalive=12s", "--lease-grace=200ms"]])
 def test_a_client_that_hangs_loses_its_lease(controller: Controller, clients: ExitStack) -> None:
     name = f"hangs-{os.getpid()}"
     quiet = add(clients, HOLDS, SMALL, f"{name}-quiet", controller.address)
@@ -125,7 +133,7 @@ def test_the_last_of_several_holders_takes_it_with_it(controller: Controller, cl
     until(lambda: names_of(name) == [])
 
 
-@pytest.mark.parametrize("options", [["--lease-grace=3s"]])
+@pytest.mark.parametrize("options", [["--lease-grace=3s", "--recovery-grace=60s"]])
 def test_who_comes_back_to_a_killed_controller_keeps_the_environment(
     controller: Controller, clients: ExitStack
 ) -> None:
@@ -136,14 +144,14 @@ def test_who_comes_back_to_a_killed_controller_keeps_the_environment(
     first.send(signal.SIGKILL)
     controller.start()
     second = add(clients, JOINS, name, controller.address)
-    time.sleep(4)  # longer than the grace time: nothing may happen in it
+    time.sleep(4)  # longer than the grace time of what nobody holds: nothing may happen in it
     assert names_of(name) == [f"{name}.web", f"e2e-{name}"]
     second.send(signal.SIGKILL)
     until(lambda: names_of(name) == [])
     until(lambda: list((controller.state / "leases").iterdir()) == [])
 
 
-@pytest.mark.parametrize("options", [["--lease-grace=1s", "--recovery-grace=5s"]])
+@pytest.mark.parametrize("options", [["--lease-grace=1s", "--recovery-grace=15s"]])
 @pytest.mark.parametrize("script", [HOLDS, HOLDS_ASYNC], ids=["sync", "async"])
 def test_a_block_outlives_a_restart_of_its_controller(
     controller: Controller, clients: ExitStack, script: str
@@ -154,8 +162,10 @@ def test_a_block_outlives_a_restart_of_its_controller(
     for _ in range(2):
         controller.kill()
         controller.start()
-        time.sleep(6.5)  # longer than the grace time: nothing may happen in it
+        until(lambda: "e2e_leases 1.0" in metrics_of(controller))
         assert id_of(f"{name}.web") == container
+    time.sleep(16.5)  # longer than the grace time: nothing may happen in it
+    assert id_of(f"{name}.web") == container
     assert client.leave() == 0
     assert names_of(name) == []
 
