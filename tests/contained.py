@@ -9,11 +9,12 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,7 @@ class Contained:
 
     def wait_serving(self) -> None:
         """Waits until it serves; fails with its log where it has ended."""
-        ready = self.base / "controller.sock"
-        until(lambda: ready.exists() or self._ended(), self.container)
+        until(lambda: self._listens() or self._ended(), self.container)
         assert not self._ended(), self.container.logs().decode()
 
     def kill(self) -> None:
@@ -81,13 +81,17 @@ class Contained:
             finally:
                 container.remove(force=True, v=True)
 
+    def _listens(self) -> bool:
+        with closing(socket.socket(socket.AF_UNIX)) as connection:
+            return connection.connect_ex(str(self.base / "controller.sock")) == 0
+
     def _ended(self) -> bool:
         self.container.reload()
         return str(self.container.status) == "exited"
 
 
 @contextmanager
-def contained(*arguments: str, **options: Any) -> Iterator[Contained]:
+def contained(*arguments: str, port: int = PORT, **options: Any) -> Iterator[Contained]:
     """One that serves on its Unix socket and in its network; all that it has made goes with it.
 
     `options` are docker-py's.
@@ -95,7 +99,7 @@ def contained(*arguments: str, **options: Any) -> Iterator[Contained]:
     name = f"e2e-contained-{os.getpid()}-{secrets.token_hex(3)}"
     base = Path(tempfile.mkdtemp(prefix="e2e-"))
     places = {str(base): {"bind": str(base)}}
-    listen = [f"--listen=unix://{base}/controller.sock", f"--listen=0.0.0.0:{PORT}", "--insecure"]
+    listen = [f"--listen=unix://{base}/controller.sock", f"--listen=0.0.0.0:{port}", "--insecure"]
     environment = {"E2E_STATE_DIR": str(base / "state"), "E2E_HEALTH_SOCKET": str(base / "health.sock")}
     with docker_client() as engine:
         network = engine.networks.create(name)

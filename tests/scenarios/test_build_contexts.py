@@ -1,6 +1,7 @@
 """An image that is built, on the real engine, when its files change."""
 
 import json
+import os
 from pathlib import Path
 
 from controllers import Controller
@@ -10,7 +11,7 @@ from e2e import Client, Environment, Goal
 from e2e.messages import container_key, environment_key
 from tests.engine import docker_client
 
-NAME = "building"
+NAME = f"building-{os.getpid()}"
 KEY = container_key(NAME, "web")
 
 

@@ -19,6 +19,7 @@ from e2e import Security, Volume, equals
 from tests.contained import Contained, answer, contained
 from tests.controller_image import SOCKET, until
 from tests.engine import docker_client
+from tests.free_ports import free_port
 
 WEB = """
 import e2e, json, sys, urllib.request
@@ -196,7 +197,7 @@ def test_what_stands_beside_a_manifest_is_found_on_the_host(name: str) -> None:
 
 def test_on_the_hosts_network(name: str) -> None:
     with (
-        contained(network=None, network_mode="host") as controller,
+        contained(port=free_port(), network=None, network_mode="host") as controller,
         e2e.Environment(name, controller=controller.socket) as env,
     ):
         web = web_server(env, "web")

@@ -1,5 +1,6 @@
 """Bad input and bad luck on the real engine: told with its place and remedy, and nothing else suffers."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -91,7 +92,8 @@ def test_a_foreign_container_with_our_name_is_never_touched(e2e_environment: e2e
 
 
 def test_a_folder_full_of_rubbish_hurts_nobody(controller: Controller) -> None:
-    place, address = controller.folder / "mixed", controller.address
+    name, address = f"mixed-{os.getpid()}", controller.address
+    place = controller.folder / name
     place.mkdir()
     (place / "binary.yaml").write_bytes(bytes(range(256)))
     (place / "latin.yaml").write_bytes("name: café".encode("latin-1"))
@@ -112,15 +114,15 @@ def test_a_folder_full_of_rubbish_hurts_nobody(controller: Controller) -> None:
         f"spec: {{image: {BUSYBOX}, command: [sleep, '600']}}\n"
     )
     with e2e.Client.connect(address) as client:
-        environment = e2e.Environment.attach("mixed", controller=address)
+        environment = e2e.Environment.attach(name, controller=address)
         with environment:
-            environment.get("good", wait=20).wait_ready()
-        told = {found.key.name: found.status.conditions[0].message for found in client.list_objects("mixed")}
+            environment.get("good", wait=60).wait_ready()
+        told = {found.key.name: found.status.conditions[0].message for found in client.list_objects(name)}
     for file, words in {
-        "mixed/binary.yaml": "not UTF-8",
-        "mixed/latin.yaml": "not UTF-8",
-        "mixed/bomb.yaml": "aliases",
-        "mixed/huge.yaml": "bytes",
+        f"{name}/binary.yaml": "not UTF-8",
+        f"{name}/latin.yaml": "not UTF-8",
+        f"{name}/bomb.yaml": "aliases",
+        f"{name}/huge.yaml": "bytes",
         "typo": "did you mean command?",
     }.items():
         assert words in told[file], told

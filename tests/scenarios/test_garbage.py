@@ -44,7 +44,9 @@ class World:
         self.manifest = self.controller.folder / "web.yaml"
         fields = {"environment": environment, "context": base / "context", "shared": self.shared}
         self.manifest.write_text(MANIFESTS.format(**fields))
-        e2e("--controller", self.controller.address, "wait", "web", "--env", environment)
+        wait = ("--controller", self.controller.address, "wait", "web", "--timeout", "100s")
+        done = e2e(*wait, "--env", environment)
+        assert done.returncode == 0, done.stderr
 
     @property
     def identity(self) -> str:

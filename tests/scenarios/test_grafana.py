@@ -7,14 +7,17 @@ from apis import SECONDS, until
 import e2e
 import e2edb
 
+SECONDS_TO_PULL = 600.0
 
+
+@pytest.mark.timeout(900)
 def test_grafana_asks_its_datasource(e2e_environment: e2e.Environment) -> None:
     env = e2e_environment
     prometheus = e2edb.prometheus(env, "prometheus-1")
     grafana = e2edb.grafana(env, "grafana-1", [prometheus])
     prometheus.start()
     try:
-        grafana.start_and_wait_ready(timeout=SECONDS)
+        grafana.start_and_wait_ready(timeout=SECONDS_TO_PULL)
     except e2e.WaitFailed as error:
         if error.reason == "ImagePullFailed":
             pytest.skip(f"{e2edb.GRAFANA_IMAGE} cannot be pulled here")

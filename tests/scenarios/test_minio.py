@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from apis import SECONDS
 
 import e2e
 import e2edb
@@ -50,9 +51,9 @@ def test_tls_is_verified(e2e_environment: e2e.Environment, certificate: e2edb.Ce
     minio.start_and_wait_ready()
     url = f"https://{minio.endpoint('https')}/minio/health/ready"
     trusting = ssl.create_default_context(cadata=certificate.certificate)
-    assert httpx.get(url, verify=trusting, trust_env=False).status_code == 200
+    assert httpx.get(url, verify=trusting, trust_env=False, timeout=SECONDS).status_code == 200
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get(url, trust_env=False)
+        httpx.get(url, trust_env=False, timeout=SECONDS)
     minio.wait_sum_metrics(greater_or_equal(0), "minio_node_process_uptime_seconds")
 
     trusted = {CA: certificate.certificate}
