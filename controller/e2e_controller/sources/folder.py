@@ -7,6 +7,7 @@ walking, reading and parsing happen in two threads. Only `ingest` looks beside i
 import asyncio
 import contextlib
 import logging
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -37,8 +38,10 @@ class _Sync:
     """A caller who waits. `unsure`: what a walk for him found, and could not judge; None before it."""
 
     done: asyncio.Future[None]
-    deadline: float
     unsure: frozenset[str] | None = None
+    deadline: float = math.inf
+    """Known once the first walk has ended; another one follows it, with which he has to be content."""
+    is_content: bool = False
 
 
 class FolderSource:
@@ -104,7 +107,7 @@ class FolderSource:
         if self._task is None or self._task.done():
             raise RuntimeError("the source is not running")
         done: asyncio.Future[None] = self._loop.create_future()
-        self._syncs.append(_Sync(done, self._now() + _SYNC_LIMIT))
+        self._syncs.append(_Sync(done))
         self._wake.set()
         await done
 
@@ -202,6 +205,7 @@ class FolderSource:
         unsure = frozenset(self._ledger.unsure())
         for sync in callers:
             sync.unsure = unsure
+            sync.deadline = min(sync.deadline, self._now() + _SYNC_LIMIT)
 
     def _survey(self, known: Mapping[str, Signature | None]) -> tuple[Scan, list[str], set[str]]:
         """Runs in a thread."""
@@ -242,10 +246,22 @@ class FolderSource:
     def _finish_syncs(self) -> None:
         unsure = set(self._ledger.unsure())
         for sync in list(self._syncs):
-            if sync.unsure is not None and (self._now() >= sync.deadline or not sync.unsure & unsure):
+            if sync.unsure is not None and (not sync.unsure & unsure or self._is_over(sync)):
                 self._syncs.remove(sync)
                 if not sync.done.done():
                     sync.done.set_result(None)
+
+    def _is_over(self, sync: _Sync) -> bool:
+        """Whether he is told although not all is sure.
+
+        Where the machine stopped for a while, time is over and nobody has looked: a last walk comes first.
+        """
+        if self._now() < sync.deadline:
+            return False
+        if not sync.is_content:
+            sync.is_content, sync.unsure = True, None
+            return False
+        return True
 
     def _fail_syncs(self, error: Exception) -> None:
         for sync in self._syncs:

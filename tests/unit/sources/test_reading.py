@@ -1,5 +1,6 @@
 """Reading one file: it never hangs, never reads too much, never raises."""
 
+import errno
 import io
 import os
 import signal
@@ -129,7 +130,7 @@ def test_links(tmp_path: Path) -> None:
     (tmp_path / "round.yaml").symlink_to("round.yaml")
     assert read_file(str(tmp_path / "good.yaml")).documents
     assert str(read_file(str(tmp_path / "dangling.yaml")).problem) == "a symbolic link to nothing"
-    assert "Too many levels of symbolic links" in str(read_file(str(tmp_path / "round.yaml")).problem)
+    assert os.strerror(errno.ELOOP) in str(read_file(str(tmp_path / "round.yaml")).problem)
 
 
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,14 +199,25 @@ def test_asking_for_writers_never_ends_the_process(tmp_path: Path) -> None:
     """A writer that comes while the lease is held makes the kernel send a signal."""
     path = tmp_path / "a.yaml"
     path.write_text("a: 1\n")
-    append = "import sys\nfor _ in range(20_000): open(sys.argv[1], 'a').close()"
-    writer = subprocess.Popen([sys.executable, "-c", append, str(path)])
-    looks = 0
-    while writer.poll() is None:
-        read_file(str(path))
-        looks += 1
+    append = """
+import itertools, pathlib, sys
+for number in itertools.count(1):
+    open(sys.argv[1], 'a').close()
+    if number == 1000:
+        print(number, flush=True)
+    if number >= 1000 and not pathlib.Path(sys.argv[1]).stat().st_size:
+        break
+"""
+    command = [sys.executable, "-c", append, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        os.set_blocking(writer.stdout.fileno(), False)
+        while not writer.stdout.read():
+            read_file(str(path))
+        for _ in range(1000):
+            read_file(str(path))
+        path.write_text("")  # enough
     assert writer.returncode == 0
-    assert looks > 100
     assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
 
 

@@ -8,12 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from source_helpers import Recorder, manifest
 
-from e2e_controller.sources import FolderSource
+from e2e_controller.sources import FolderSource, settling
 
 FOLDERS = st.sampled_from(["", "x", "x/y", "z", ".hidden"])
 NAMES = st.sampled_from(["a.yaml", "b.yml", "c.json", ".d.yaml", "e.yaml~", "notes"])
@@ -158,6 +159,12 @@ class Folder(RuleBasedStateMachine):
         for stream in self.open.values():
             stream.close()
         shutil.rmtree(self.top)
+
+
+@pytest.fixture(autouse=True)
+def no_writer_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow machine a file may be open for longer than anybody waits for its writer."""
+    monkeypatch.setattr(settling, "STALE_WRITER", 3600.0)
 
 
 def identity(status: os.stat_result) -> tuple[int, int]:
