@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 
 from e2e_controller.httpclient import explain_os_error
 from e2e_controller.probes.checks import Answer, PolledCheck, Target
@@ -9,6 +10,8 @@ from e2e_controller.probes.checks import Answer, PolledCheck, Target
 SETTLE = 0.2
 """Seconds that a proxied connection must stay open. The engine's proxy accepts before it tries the program,
 and closes within a few milliseconds where that refuses; the rest is for a machine under load."""
+_LOOKS = 10
+"""How often it is looked at meanwhile: a machine that stops for longer skips one look, not all."""
 
 
 class TcpCheck(PolledCheck):
@@ -47,9 +50,9 @@ async def connect(target: Target) -> socket.socket:
 
 
 async def _closed_soon(connection: socket.socket, settle: float) -> bool:
-    try:
-        async with asyncio.timeout(settle):
-            # A program that speaks first, as mail servers do, is there for certain.
-            return not await asyncio.get_running_loop().sock_recv(connection, 1)
-    except TimeoutError:
-        return False
+    for _ in range(_LOOKS):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settle / _LOOKS):
+                # A program that speaks first, as mail servers do, is there for certain.
+                return not await asyncio.get_running_loop().sock_recv(connection, 1)
+    return False
