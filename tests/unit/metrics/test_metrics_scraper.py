@@ -2,13 +2,18 @@
 
 import asyncio
 import gzip
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from e2e_api.quantities import format_duration
 from e2e_controller.metrics import Page, ScrapeError, Scraper
+from tests.streams import serving_streams
+
+from .patient import PatientScraper
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[Handler], Awaitable[str]]
@@ -16,7 +21,7 @@ Serve = Callable[[Handler], Awaitable[str]]
 
 @pytest.fixture
 async def scraper() -> AsyncIterator[Scraper]:
-    scraper = Scraper(limit=100_000)
+    scraper = PatientScraper(limit=100_000)
     yield scraper
     await scraper.aclose()
 
@@ -167,30 +172,39 @@ async def test_an_endless_page_is_left(scraper: Scraper, serve: Serve) -> None:
 
 
 async def test_a_slow_page_is_left(scraper: Scraper, serve: Serve) -> None:
+    go_on = asyncio.Event()
+
     async def handle(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(b"m 1\n")
-        await asyncio.sleep(60)
+        await go_on.wait()
         return response
 
-    with pytest.raises(ScrapeError, match=r"timeout after 2s, 4 bytes read"):
-        await scraper.fetch(await serve(handle), timeout=2)
+    url = await serve(handle)
+    for seconds in (1.0, 5.0, 30.0, 120.0):  # of a machine that stops, less may be enough to read nothing
+        with pytest.raises(ScrapeError) as caught:
+            await scraper.fetch(url, timeout=seconds)
+        assert str(caught.value).startswith(f"GET {url}: timeout after {format_duration(seconds)}")
+        if "read" in str(caught.value):
+            break
+    assert str(caught.value).endswith(", 4 bytes read")
+    go_on.set()
 
 
 async def test_a_server_that_is_not_there_or_speaks_something_else(scraper: Scraper) -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.example ESMTP\r\n\r\n")
-        writer.close()
+        await reader.read()  # who closes what is not read yet resets the connection
 
-    server = await asyncio.start_server(greet, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(ScrapeError, match="not an HTTP answer"):
-        await scraper.fetch(f"http://127.0.0.1:{port}/metrics")
-    server.close()
-    await server.wait_closed()
-    with pytest.raises(ScrapeError, match="connection refused"):
-        await scraper.fetch(f"http://127.0.0.1:{port}/metrics")
+    async with serving_streams(greet) as port:
+        with pytest.raises(ScrapeError, match="not an HTTP answer"):
+            await scraper.fetch(f"http://127.0.0.1:{port}/metrics")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # nobody else listens there
+        port = silent.getsockname()[1]
+        with pytest.raises(ScrapeError, match="connection refused"):
+            await scraper.fetch(f"http://127.0.0.1:{port}/metrics")
     with pytest.raises(ScrapeError):
         await scraper.fetch("http://[::1/metrics")
 
@@ -198,9 +212,8 @@ async def test_a_server_that_is_not_there_or_speaks_something_else(scraper: Scra
 async def test_a_server_that_does_not_speak_tls(scraper: Scraper) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        writer.close()
+        await reader.read()
 
-    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving_streams(plain) as port:
         with pytest.raises(ScrapeError, match="TLS handshake failed"):
             await scraper.fetch(f"https://127.0.0.1:{port}/metrics")
