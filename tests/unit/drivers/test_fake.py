@@ -82,7 +82,7 @@ async def test_a_program_of_the_tests_own(driver: FakeDriver) -> None:
 
     driver.engine.programs["serve"] = serve
     container_id = await up(driver)
-    await driver.stop(container_id, 10)
+    await driver.stop(container_id, 1000)
     found = await driver.inspect(KEY)
     assert found is not None
     assert found.exit_code == 5

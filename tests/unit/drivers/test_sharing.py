@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from queue import SimpleQueue
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -144,17 +146,30 @@ class TestDaemonPool:
         pool.shutdown()
 
     async def test_what_waits_can_be_dropped(self) -> None:
-        pool, go = DaemonPool(1, "test"), threading.Event()
-        first, second = pool.submit(go.wait, 10), pool.submit(int)
+        pool, begun, go = DaemonPool(1, "test"), threading.Event(), threading.Event()
+        first = pool.submit(lambda: begun.set() or go.wait(120))
+        assert begun.wait(60)  # what its thread did not take yet is dropped, too
+        second = pool.submit(int)
         pool.shutdown(wait=False, cancel_futures=True)
         go.set()
         assert second.cancelled()
-        assert first.result(10)
+        assert first.result(60)
+        pool.shutdown()
+
+    def test_a_thread_may_take_what_was_to_be_dropped(self) -> None:
+        class Raced(SimpleQueue[Any]):
+            def empty(self) -> bool:
+                return False
+
+        pool = DaemonPool(1, "test")
+        pool._work = raced = Raced()
+        pool.shutdown(cancel_futures=True)
+        assert raced.qsize() == 0
 
 
 async def test_what_blocks_for_long_takes_no_thread_from_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2e_controller.drivers.docker.engine._MARGIN", 10.0)
-    engine, go = Engine("unix:///run/x.sock", 2, 10.0, None), threading.Event()
+    monkeypatch.setattr("e2e_controller.drivers.docker.engine._MARGIN", 60.0)
+    engine, go = Engine("unix:///run/x.sock", 2, 60.0, None), threading.Event()
     engine._client = Mock()
     packing = [asyncio.create_task(engine.in_thread(lambda: go.wait(120))) for _ in range(20)]
     await asyncio.sleep(0)

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,16 +57,23 @@ def test_only_what_is_about_a_channel_explains_a_call() -> None:
     assert SOCKET in found[0]
 
 
-def test_what_killed_controllers_left_is_swept(tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """With a short name: a socket's path is."""
+    with tempfile.TemporaryDirectory(prefix="e2e-") as name:
+        yield Path(name)
+
+
+def test_what_killed_controllers_left_is_swept(folder: Path) -> None:
     names = ("e2e-ssh-dead", "e2e-ssh-new", "e2e-ssh-served", "other")
     for name in names:
-        (tmp_path / name).mkdir()
-    (tmp_path / "e2e-ssh-link").symlink_to(tmp_path / "other")
+        (folder / name).mkdir()
+    (folder / "e2e-ssh-link").symlink_to(folder / "other")
     with socket.socket(socket.AF_UNIX) as serving:
-        serving.bind(str(tmp_path / "e2e-ssh-served" / "engine"))
+        serving.bind(str(folder / "e2e-ssh-served" / "engine"))
         serving.listen()
         for name in ("e2e-ssh-dead", "e2e-ssh-served", "other"):
-            os.utime(tmp_path / name, (0, 0))
-        sweep(tmp_path)
-    left = sorted(path.name for path in tmp_path.iterdir())
+            os.utime(folder / name, (0, 0))
+        sweep(folder)
+    left = sorted(path.name for path in folder.iterdir())
     assert left == ["e2e-ssh-link", "e2e-ssh-new", "e2e-ssh-served", "other"]

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 from typing import Any, ParamSpec, TypeVar
 
@@ -37,9 +38,10 @@ class DaemonPool(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Lets the threads end after what they do now; with `cancel_futures` what waits is dropped."""
         self._closed = True
-        while cancel_futures and not self._work.empty():
-            if (work := self._work.get()) is not None:
-                work[0].cancel()
+        with suppress(Empty):  # a thread may take the last at the same time
+            while cancel_futures:
+                if (work := self._work.get_nowait()) is not None:
+                    work[0].cancel()
         for _ in self._threads:
             self._work.put(None)
         for thread in self._threads if wait else ():
