@@ -9,7 +9,7 @@ from setup import debian, dockerd
 from setup.endpoint import Endpoint, EndpointError, find_endpoint, ping
 from setup.locks import LockTimeoutError, exclusive
 
-PING_TIMEOUT = 5
+PING_TIMEOUT = 30
 LOCK_TIMEOUT = 1200
 
 

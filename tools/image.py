@@ -13,7 +13,7 @@ from setup.images import Engine, ImageError
 from setup.locks import LockTimeoutError
 from setup.rootfs import RootfsError
 
-PING_TIMEOUT = 5
+PING_TIMEOUT = 30
 
 
 def main() -> int:

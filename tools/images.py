@@ -19,7 +19,7 @@ from setup.recipes import RecipeError, Reference
 from setup.rootfs import RootfsError
 
 EXPECTED = (PackageError, GoError, ImageError, LockTimeoutError, RecipeError, RootfsError, OSError)
-PING_TIMEOUT = 5
+PING_TIMEOUT = 30
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from setup.debian import PackageError, install
 from setup.locks import LockTimeoutError, exclusive
+from setup.tries import patiently
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv"
@@ -68,7 +69,7 @@ def _create() -> None:
 
 def _install() -> None:
     pip = [str(PYTHON), "-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check", "install"]
-    _run([*pip, "--require-hashes", "--requirement", "requirements.lock"])
+    patiently(lambda: _run([*pip, "--require-hashes", "--requirement", "requirements.lock"]), SetUpError)
     _run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."])
 
 

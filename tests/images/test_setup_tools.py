@@ -4,10 +4,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from setup import go_programs, images, recipes
+from setup import debian, go_programs, images, recipes, tries
 from setup.dockerd import Way, _next_way
 from setup.endpoint import EndpointError, find_endpoint, ping
 from setup.locks import LockTimeoutError, exclusive
@@ -116,7 +117,7 @@ def test_an_engine_that_is_silent_or_absent_is_told_from_one_that_answers(
         server.accept()[0].close()
         answer = threading.Thread(target=_answer, args=[server])
         answer.start()
-        ping(find_endpoint(), 5)
+        ping(find_endpoint(), 60)
         answer.join()
 
 
@@ -186,26 +187,72 @@ def test_the_same_tool_twice_at_once() -> None:
 def test_work_that_two_processes_begin_at_once_is_done_once(tmp_path: Path) -> None:
     """The second waits for the first, says so, and then finds it done."""
     script = f"""
-import os, sys, time
+import sys, time
 from pathlib import Path
 sys.path.insert(0, {str(TOOLS)!r})
 from setup.locks import exclusive
 done = Path({str(tmp_path)!r}, "done")
-done.with_name(f"begun-{{os.getpid()}}").touch()
 if not done.exists():
     with exclusive(Path({str(tmp_path)!r}, "lock"), 100):
         if not done.exists():
-            while len(list(done.parent.glob("begun-*"))) < 2:
+            while not done.with_name("enough").exists():
                 time.sleep(0.05)
-            time.sleep(2)
             done.open("x").close()
             print("did it")
 """
-    command = [sys.executable, "-c", script]
-    both = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    assert sorted(out for out, _ in outputs) == ["", "did it\n"]
-    assert sum("which is at the same work" in err for _, err in outputs) == 1
+    said = [tmp_path / f"said-{number}" for number in range(2)]
+    both = []
+    for path in said:
+        with path.open("w") as file:
+            command = [sys.executable, "-c", script]
+            both.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True))
+    deadline = time.monotonic() + 60
+    while waits(said) == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (tmp_path / "enough").touch()
+    outputs = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], [path.read_text() for path in said]
+    assert sorted(outputs) == ["", "did it\n"]
+    assert waits(said) == 1
+
+
+def waits(said: list[Path]) -> int:
+    return sum("which is at the same work" in path.read_text() for path in said)
+
+
+APT = """#!/bin/sh
+echo "$@" >> {folder}/asked
+[ -e {folder}/freed ] && exit 0
+touch {folder}/freed
+echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 1 (apt-get)"
+exit 100
+"""
+
+
+def test_what_another_apt_has_locked_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "apt-get").write_text(APT.format(folder=tmp_path))
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    debian.apt_get(["update"], 60)
+    assert len((tmp_path / "asked").read_text().splitlines()) == 2
+
+
+def test_what_fails_once_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tries, "PAUSES", (0.0, 0.0))
+    failures: list[Exception] = [debian.PackageError("first"), debian.PackageError("second")]
+
+    def fetch() -> str:
+        if failures:
+            raise failures.pop(0)
+        return "fetched"
+
+    assert tries.patiently(fetch, debian.PackageError) == "fetched"
+    assert "second\nonce more in 0 s" in capsys.readouterr().err
+    failures += [ValueError("another kind")]
+    with pytest.raises(ValueError, match="another kind"):
+        tries.patiently(fetch, debian.PackageError)
+    failures += [debian.PackageError(text) for text in ("first", "second", "third")]
+    with pytest.raises(debian.PackageError, match="third"):
+        tries.patiently(fetch, debian.PackageError)

@@ -18,6 +18,7 @@ from docker.errors import APIError, BuildError, ImageNotFound
 from setup.images import RECIPE_LABEL, Engine, ImageError, make_present
 from setup.locks import cache_folder, exclusive
 from setup.recipes import Reference
+from setup.tries import patiently
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "docker.io/library/python:3.11-slim"
@@ -88,10 +89,14 @@ def wheels() -> Path:
         "download",
     ]
     command += ["--require-hashes", "--only-binary", ":all:", "--dest", str(folder)]
-    for lock in locks:
+
+    def download(lock: Path) -> None:
         finished = subprocess.run([*command, "--requirement", str(lock)], timeout=BUILD_TIMEOUT)
         if finished.returncode:
             raise ImageError(f"the wheels of {lock.name} cannot be had")
+
+    for lock in locks:
+        patiently(lambda lock=lock: download(lock), ImageError)  # type: ignore[misc]
     (folder / ".complete").touch()
     return folder
 

@@ -15,7 +15,7 @@ STATE = Path("/var/lib/e2e-engine")
 LOG = STATE / "dockerd.log"
 PID_FILE = Path("/run/docker.pid")
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
-START_TIMEOUT = 60
+START_TIMEOUT = 180
 LOG_LINES = 15
 
 

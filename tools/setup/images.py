@@ -38,7 +38,8 @@ class Engine:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.client = _connect(endpoint, SILENCE_TIMEOUT)
-        self._impatient = _connect(endpoint, REGISTRY_TIMEOUT)
+        # Its version is known: to ask the engine for it again would be impatient with a busy engine.
+        self._impatient = _connect(endpoint, REGISTRY_TIMEOUT, self.client.api.api_version)
         self._verdicts: dict[str, str] = {}
 
     def labels(self, reference: Reference) -> Mapping[str, str] | None:
@@ -191,10 +192,10 @@ def _exec_form(words: Sequence[str]) -> str:
     return json.dumps(list(words))
 
 
-def _connect(endpoint: Endpoint, timeout: int) -> docker.DockerClient:
+def _connect(endpoint: Endpoint, timeout: int, version: str = "auto") -> docker.DockerClient:
     tls: docker.tls.TLSConfig | bool = False
     if files := endpoint.tls:
         tls = docker.tls.TLSConfig(
             client_cert=files.client_files, ca_cert=files.file("ca.pem") or None, verify=files.verify
         )
-    return docker.DockerClient(base_url=endpoint.host, tls=tls, version="auto", timeout=timeout)
+    return docker.DockerClient(base_url=endpoint.host, tls=tls, version=version, timeout=timeout)

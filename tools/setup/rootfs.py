@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from setup import debian
+from setup.tries import patiently
 
 SHELL = "busybox-static"
 COMMAND_TIMEOUT = 300
@@ -42,7 +43,7 @@ def unpack(packages: Sequence[str], root: Path, downloads: Path) -> dict[str, st
         if not debian.is_root():
             raise
         debian.update(always=True)
-        versions = _download(packages, downloads)
+        versions = patiently(lambda: _download(packages, downloads), debian.PackageError)
     for archive in sorted(downloads.glob("*.deb")):
         _unpack_one(archive, root)
     for pattern in STRIPPED:
