@@ -220,21 +220,37 @@ def waits(said: list[Path]) -> int:
     return sum("which is at the same work" in path.read_text() for path in said)
 
 
-APT = """#!/bin/sh
-echo "$@" >> {folder}/asked
-[ -e {folder}/freed ] && exit 0
-touch {folder}/freed
+LOCKED = """#!/bin/sh
+cd {folder} && echo "$@" >> asked && [ -e freed ] && exit 0
+touch freed
 echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 1 (apt-get)"
 exit 100
 """
+OLD = """#!/bin/sh
+cd {folder} && echo "$@" >> asked
+case "$*" in *" update") touch updated ;; esac
+[ -e updated ] || {{ echo "E: Failed to fetch http://mirror.example/a.deb  404  Not Found"; exit 100; }}
+"""
+
+
+def asked_of_apt(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The last word of all that such an apt is asked when something is installed."""
+    (folder / "apt-get").write_text(script.format(folder=folder))
+    (folder / "apt-get").chmod(0o755)
+    (folder / "mirror_Packages").touch()
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setattr(debian, "LISTS", folder)
+    monkeypatch.setattr(debian, "is_root", lambda: True)
+    debian.install(["a"], "this test")
+    return [line.split()[-1] for line in (folder / "asked").read_text().splitlines()]
 
 
 def test_what_another_apt_has_locked_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "apt-get").write_text(APT.format(folder=tmp_path))
-    (tmp_path / "apt-get").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    debian.apt_get(["update"], 60)
-    assert len((tmp_path / "asked").read_text().splitlines()) == 2
+    assert asked_of_apt(LOCKED, tmp_path, monkeypatch) == ["a", "a"]
+
+
+def test_lists_that_are_old_are_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked_of_apt(OLD, tmp_path, monkeypatch) == ["a", "update", "a"]
 
 
 def test_what_fails_once_is_tried_again(

@@ -50,7 +50,7 @@ def _systemd_starts_it() -> bool:
     if not Path("/run/systemd/system").is_dir():
         return False
     try:
-        finished = subprocess.run(["systemctl", "start", "docker"], stdin=subprocess.DEVNULL, timeout=120)
+        finished = subprocess.run(["systemctl", "start", "docker"], stdin=subprocess.DEVNULL, timeout=300)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return finished.returncode == 0

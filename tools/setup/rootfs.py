@@ -113,7 +113,11 @@ def _note(archive: Path, root: Path) -> None:
 def link_applets(root: Path) -> None:
     """Give the root file system a shell and the small tools: links to busybox where a name is free."""
     listed = subprocess.run(
-        [root / "bin" / "busybox", "--list-full"], capture_output=True, text=True, check=True, timeout=30
+        [root / "bin" / "busybox", "--list-full"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=COMMAND_TIMEOUT,
     )
     for applet in listed.stdout.split():
         link = root / applet

@@ -161,8 +161,12 @@ async def test_close_leaves_no_thread(watched: Path, recorder: Recorder) -> None
         source = folder.FolderSource(watched, recorder.changed, recorder.gone)
         await source.start()
         await source.close()
-    new = {thread.name for thread in threading.enumerate() if thread not in before}
-    assert [name for name in new if not name.startswith("asyncio_")] == []  # those are kept for the next one
+
+    def left() -> list[str]:
+        new = [thread.name for thread in threading.enumerate() if thread not in before]
+        return [name for name in new if not name.startswith("asyncio_")]  # those are kept for the next one
+
+    await eventually(lambda: not left())
 
 
 async def test_a_system_with_other_events(
