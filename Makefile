@@ -14,11 +14,12 @@ DEMO_IMAGES := quay.io/prometheus/prometheus:v3.5.0 quay.io/thanos/thanos:v0.38.
 EXAMPLE_IMAGES := $(DEMO_IMAGES) docker.io/jaegertracing/all-in-one:1.62.0 ghcr.io/google/cadvisor:v0.53.0
 BENCH_IMAGES := docker.io/library/busybox:1.36
 BENCH_ARGS ?=
-# How often `make soak` does what `make test` does a few times; E2E_SOAK_SEED=... gives the same dice again.
-SOAK := E2E_SOAK_KILLS=50 E2E_SOAK_DELETE_KILLS=20 E2E_SOAK_STRIKES=100 E2E_SOAK_TROUBLE=100 \
+# How often `make soak` does what `make test` does a few times, and always with the same dice; these are new, and
+# E2E_SOAK_SEED=... gives them again.
+SOAK := E2E_SOAK_EXPLORE=1 E2E_SOAK_KILLS=50 E2E_SOAK_DELETE_KILLS=20 E2E_SOAK_STRIKES=100 E2E_SOAK_TROUBLE=100 \
 	E2E_SOAK_STORM_SECONDS=10 E2E_SOAK_SWAPS=60 E2E_SOAK_CONTAINERS=100 E2E_SOAK_ENGINE_RESTARTS=10 \
 	E2E_SOAK_EXAMPLES=3000 E2E_SOAK_MESSAGES=500 E2E_SOAK_STRIDE=1 E2E_SOAK_PATIENCE=600 \
-	E2E_TEST_NETWORKS=200
+	E2E_SOAK_TIMEOUT=3600 E2E_TEST_NETWORKS=200
 SOAK_ARGS ?=
 IMAGE_ARGS ?=
 

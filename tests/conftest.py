@@ -16,9 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from tests import dice
+
 # looptime asks for the current loop even around tests that are not async. Where none was ever set, that
 # makes one that nobody closes, and its warning fails some later test.
 asyncio.set_event_loop(None)
+dice.load_profile()
 
 LABEL = "io.e2e.controller"
 CONTAINED = "E2E_TEST_CONTROLLER"
