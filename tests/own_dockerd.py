@@ -18,7 +18,8 @@ import pytest
 from tests.faults.engine import unmount_below
 
 IMAGE = "docker.io/library/busybox:1.36"
-START = 60.0
+PATIENCE = 180.0
+"""Seconds for a start, after which its containers are ended that a kill has left, or an end."""
 SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 WITH_LOOPBACK = """
 import fcntl, os, socket, struct, sys
@@ -80,7 +81,7 @@ class OwnDockerd:
                 return False
 
     def wait(self) -> None:
-        deadline = time.monotonic() + START
+        deadline = time.monotonic() + PATIENCE
         while not self.answers():
             assert self._process is not None
             assert self._process.poll() is None, self.last_words()
@@ -94,7 +95,7 @@ class OwnDockerd:
         else:
             self._process.terminate()
         try:
-            self._process.wait(60)
+            self._process.wait(PATIENCE)
         finally:
             self._process.kill()
             self._process.wait()

@@ -40,9 +40,9 @@ def controller(base: Path, engine: Engine) -> Iterator[Controller]:
         yield made
         for file in made.folder.iterdir():
             file.unlink()
-        until(lambda: not engine.left(owner, made.log()), f"nothing is left of {owner}", made.log)
+        until(lambda: not engine.left(owner, made.whole_log()), f"nothing is left of {owner}", made.log)
     finally:
         made.stop()
-        left = engine.left(owner, made.log())
+        left = engine.left(owner, made.whole_log())
         engine.remove(owner)
     assert not left

@@ -17,6 +17,7 @@ import grpc
 from docker.errors import APIError, NotFound
 
 from e2e_api.v1 import manifest_service_pb2, manifest_service_pb2_grpc, object_pb2
+from tests import dice
 
 IMAGE = "docker.io/library/busybox:1.36"
 LIBRARY = ctypes.CDLL(None, use_errno=True)
@@ -30,13 +31,15 @@ def soak(name: str, bounded: int) -> int:
     return int(os.environ.get(f"E2E_SOAK_{name}", bounded))
 
 
-PATIENCE = float(soak("PATIENCE", 120))
+PATIENCE = float(soak("PATIENCE", 240))
 """Seconds; generous, since what is tested is that all converges, on however loaded a machine."""
+TIMEOUT = soak("TIMEOUT", 1200)
+"""Seconds for a whole test, in which there are several such waits."""
 
 
 def chances(record_property: Callable[[str, object], None]) -> random.Random:
     """Random moments that a person can have again: by the seed that the report prints."""
-    seed = int(os.environ.get("E2E_SOAK_SEED", random.randrange(2**32)))
+    seed = dice.seed()
     record_property("faults", f"seed {seed}")
     return random.Random(seed)
 
@@ -112,7 +115,11 @@ class Controller:
         return (self.state / "controller-id").read_text().strip()
 
     def log(self) -> str:
-        return (self.base / "log").read_text(errors="replace")[-8000:]
+        """Its end, for a person to read."""
+        return self.whole_log()[-8000:]
+
+    def whole_log(self) -> str:
+        return (self.base / "log").read_text(errors="replace")
 
     def write(self, name: str, *documents: dict[str, Any]) -> Path:
         """Drops a file, by temporary file and rename."""
@@ -153,7 +160,8 @@ class Engine:
     def containers(self, owner: str) -> dict[str, Any]:
         """By name; each as the engine's list shows it."""
         found = self.client.api.containers(all=True, filters={"label": f"{LABEL}={owner}"})
-        return {container["Names"][0].lstrip("/"): container for container in found}
+        # One that is just being removed may have no name any more.
+        return {(it["Names"] or [it["Id"]])[0].lstrip("/"): it for it in found}
 
     def has_variable(self, name: str, variable: str) -> bool:
         """Whether there is such a container, with that `NAME=value`."""

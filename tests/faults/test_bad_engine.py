@@ -11,12 +11,14 @@ import pytest
 
 from tests.contract.proxies import ENGINE_SOCKET, Proxy, unix_server
 
-from .engine import Controller, Engine, chances, soak, until, workload
+from .engine import TIMEOUT, Controller, Engine, chances, soak, until, workload
 
 Record = Callable[[str, object], None]
 NUMBER = 5
 ERROR = b'{"message":"the engine had a bad day"}'
 ANSWER = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close\r\n"
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 
 class BadEngine(Proxy):
@@ -105,7 +107,7 @@ def test_an_engine_that_misbehaves(base: Path, engine: Engine, record_property: 
 
             until(is_changed, "all are ready again", controller.log)
             (controller.folder / "all.json").unlink()
-            until(lambda: not engine.left(owner, controller.log()), "nothing is left", controller.log)
+            until(lambda: not engine.left(owner, controller.whole_log()), "nothing is left", controller.log)
             record_property("faults", f"an engine that misbehaves: {bad.done}")
             assert bad.done
         finally:

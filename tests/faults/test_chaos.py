@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from random import Random
 
+import pytest
+
 from .engine import (
     IMAGE,
+    TIMEOUT,
     UNTIL_STOPPED,
     Controller,
     Engine,
@@ -19,12 +22,16 @@ from .engine import (
 Record = Callable[[str, object], None]
 NUMBER = 6
 
+pytestmark = pytest.mark.timeout(TIMEOUT)
+
 
 def strike(engine: Engine, owner: str, dice: Random) -> str:
     """One misdeed; what it was."""
     api = engine.client.api
     containers = list(engine.containers(owner).values())
-    target = dice.choice(containers)["Id"] if containers else ""
+    if not containers:
+        return "nothing, as none is there"
+    target = dice.choice(containers)["Id"]
     match dice.choice(["kill", "remove", "stop", "pause", "rename", "copy", "disconnect", "remove network"]):
         case "kill":
             quietly(api.kill, target)
@@ -42,7 +49,7 @@ def strike(engine: Engine, owner: str, dice: Random) -> str:
             quietly(api.rename, target, f"{owner}-{dice.random()}")
             return "rename"
         case "copy":
-            labels = dice.choice(containers)["Labels"] if containers else {}
+            labels = dice.choice(containers)["Labels"]
             quietly(lambda: api.start(api.create_container(IMAGE, UNTIL_STOPPED, labels=labels)))
             return "copy"
         case "disconnect":

@@ -3,10 +3,14 @@
 import time
 from collections.abc import Callable
 
-from .engine import Controller, Engine, chances, running, soak, until, workload
+import pytest
+
+from .engine import TIMEOUT, Controller, Engine, chances, running, soak, until, workload
 
 NUMBER = 20
 Record = Callable[[str, object], None]
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 
 def write_all(controller: Controller, environment: str, **spec: object) -> None:
@@ -52,7 +56,7 @@ def test_kills_while_all_is_deleted(controller: Controller, engine: Engine, reco
     for _ in range(kills):
         time.sleep(dice.uniform(0, 0.5))
         controller.restart()
-    until(lambda: not engine.left(owner, controller.log()), "nothing is left", controller.log)
+    until(lambda: not engine.left(owner, controller.whole_log()), "nothing is left", controller.log)
     environments = controller.state / "environments"
     until(lambda: not list(environments.iterdir()), "no directory is left", controller.log)
     record_property("faults", f"{kills} kills while 8 workloads were deleted: nothing left")

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import pytest
+
 from e2e_controller.drivers.base import Key
 from tests.unit.server.conftest import Goal, Harness, document, eventually, key
 
-from .engine import soak
+from .engine import PATIENCE, TIMEOUT, soak
 
 NUMBER = soak("MANIFESTS", 1000)
 STILL = ("list_", "inspect", "ensure_network", "image_present")
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 
 async def test_a_thousand_files_at_once(tmp_path: Path) -> None:
@@ -17,7 +21,7 @@ async def test_a_thousand_files_at_once(tmp_path: Path) -> None:
     async with harness.running(rescan_interval=5.0) as client:
         for number in range(NUMBER):
             harness.write(f"test/w{number}.json", document(f"w{number}"))
-        seen = await client.wait(*(key(f"w{number}") for number in range(NUMBER)), timeout=150)
+        seen = await client.wait(*(key(f"w{number}") for number in range(NUMBER)), timeout=PATIENCE)
         assert seen[-1].met
         calls = harness.driver.calls
         for verb in ("create", "start"):
@@ -30,9 +34,9 @@ async def test_a_thousand_files_at_once(tmp_path: Path) -> None:
         assert all(call.startswith(STILL) for call in calls[before:])
         for file in (harness.folder / "test").iterdir():
             file.unlink()
-        await client.wait(key("w0"), goal=Goal.WAIT_GOAL_DELETED, timeout=100)
-        await eventually(lambda: not harness.engine.containers and not harness.engine.networks, 100)
-        await eventually(lambda: not harness.manager._store.select("test"), 100)
+        await client.wait(key("w0"), goal=Goal.WAIT_GOAL_DELETED, timeout=PATIENCE)
+        await eventually(lambda: not harness.engine.containers and not harness.engine.networks, PATIENCE)
+        await eventually(lambda: not harness.manager._store.select("test"), PATIENCE)
 
 
 async def test_a_storm_on_one_key_ends_in_its_last_state(tmp_path: Path) -> None:

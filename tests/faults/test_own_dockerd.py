@@ -8,10 +8,12 @@ import pytest
 
 from tests.own_dockerd import OwnDockerd, own_dockerd
 
-from .engine import IMAGE, Controller, Engine, chances, open_engine, running, soak, until, workload
+from .engine import IMAGE, TIMEOUT, Controller, Engine, chances, open_engine, running, soak, until, workload
 
 Record = Callable[[str, object], None]
 NUMBER = 6
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_an_engine_that_restarts(own_engine: OwnDockerd, base: Path, record_prop
             until(is_whole, "all are ready", evidence)
             for file in controller.folder.iterdir():
                 file.unlink()
-            until(lambda: not opened.left(owner, controller.log()), "nothing is left", evidence)
+            until(lambda: not opened.left(owner, controller.whole_log()), "nothing is left", evidence)
         record_property("faults", f"{restarts} restarts of an engine while {NUMBER} workloads converged")
     finally:
         controller.stop()
