@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.engine import docker_client
 
 E2E = str(Path(sys.executable).with_name("e2e"))
-SECONDS = 90.0
+SECONDS = 240.0
 
 
 def e2e(

@@ -1,5 +1,6 @@
 """A cAdvisor that is not privileged: what it tells of the environment's own containers, and of no others."""
 
+import pytest
 from small import BUSYBOX, until_stopped
 
 import e2e
@@ -18,6 +19,8 @@ SERIES = (
     "container_spec_memory_limit_bytes",
 )
 SECONDS = 120.0
+
+pytestmark = pytest.mark.timeout(1200)
 
 
 def prometheus_for(env: e2e.Environment, usage: e2e.Workload) -> e2e.Workload:

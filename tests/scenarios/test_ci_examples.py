@@ -75,7 +75,8 @@ def test_compose(compose: list[str]) -> None:
     finally:
         run([*command, "down", "--volumes", "--timeout", str(SECONDS)], **variables)
     with docker_client() as engine:
-        assert engine.containers.list(all=True, filters={"name": project}, ignore_removed=True) == []
+        ours = {"label": f"com.docker.compose.project={project}"}
+        assert engine.containers.list(all=True, filters=ours, ignore_removed=True) == []
 
 
 def jobs(name: str, **replaced: str) -> dict[str, Any]:

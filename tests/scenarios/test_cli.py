@@ -15,6 +15,7 @@ from commands import E2E, SECONDS, e2e, engine_has, ok
 from controllers import Controller
 from small import BUSYBOX, until_stopped
 
+pytestmark = pytest.mark.timeout(1200)
 WEB = f"""\
 # a comment
 apiVersion: e2e/v1
@@ -142,7 +143,7 @@ def test_an_image_that_does_not_exist(environment: str, tmp_path: Path) -> None:
     manifest.write_text(
         "apiVersion: e2e/v1\nkind: Workload\nmetadata: {name: none}\nspec: {image: 'e2e.invalid/none:1'}\n"
     )
-    code, _, err = e2e("apply", "-f", manifest, "--env", environment, "--wait", "--timeout", "60s")
+    code, _, err = e2e("apply", "-f", manifest, "--env", environment, "--wait", "--timeout", "200s")
     assert code == 1
     assert "it can no longer be, known after" in err
     assert "pull of e2e.invalid/none:1 failed" in err

@@ -21,6 +21,7 @@ from tests.controller_image import SOCKET, until
 from tests.engine import docker_client
 from tests.free_ports import free_port
 
+pytestmark = pytest.mark.timeout(1200)
 WEB = """
 import e2e, json, sys, urllib.request
 def page(workload):

@@ -15,6 +15,10 @@ from e2e import Client, Goal
 from e2e.messages import container_key
 from tests.engine import docker_client
 
+PATIENCE = 120.0
+
+pytestmark = pytest.mark.timeout(900)
+
 
 def manifest(name: str) -> str:
     spec = {"image": BUSYBOX, "command": until_stopped("echo up")}
@@ -48,7 +52,7 @@ def test_containers_stay_when_it_ends_and_are_adopted(
     (controller.folder / environment).mkdir()
     (controller.folder / environment / "web.yaml").write_text(manifest("web"))
     with Client.connect(controller.address) as client:
-        client.wait([container_key(environment, "web")], Goal.READY, 60)
+        client.wait([container_key(environment, "web")], Goal.READY, PATIENCE)
     before = running(environment)
     assert len(before) == 1
     assert controller.end(number) == (-number if number is signal.SIGKILL else 0)
@@ -56,7 +60,7 @@ def test_containers_stay_when_it_ends_and_are_adopted(
 
     controller.start()
     with Client.connect(controller.address) as client:
-        client.wait([container_key(environment, "web")], Goal.READY, 60)
+        client.wait([container_key(environment, "web")], Goal.READY, PATIENCE)
         assert client.get(container_key(environment, "web")).status.container.restart_count == 0
     assert running(environment) == before
 
@@ -67,7 +71,7 @@ def test_json_logs_tell_what_was_done_to_what_and_how_long_it_took(start: Callab
     (controller.folder / environment).mkdir()
     (controller.folder / environment / "web.yaml").write_text(manifest("web"))
     with Client.connect(controller.address) as client:
-        client.wait([container_key(environment, "web")], Goal.READY, 60)
+        client.wait([container_key(environment, "web")], Goal.READY, PATIENCE)
     whole, _, _ = controller.log().rpartition("\n")  # it may be writing a line just now
     documents = [json.loads(line) for line in whole.splitlines()]
     assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, documents))
@@ -76,7 +80,7 @@ def test_json_logs_tell_what_was_done_to_what_and_how_long_it_took(start: Callab
     assert [step.partition(" ")[0].rstrip(":") for step in plan] == ["create", "start"]
     steps = {line["step"]: line["duration"] for line in ours if "step" in line}
     assert set(steps) == {"create", "start"}
-    assert all(0 < seconds < 60 for seconds in steps.values())
+    assert all(0 < seconds < 600 for seconds in steps.values())
 
 
 def test_nothing_is_left_on_request(start: Callable[..., Controller]) -> None:
@@ -85,7 +89,7 @@ def test_nothing_is_left_on_request(start: Callable[..., Controller]) -> None:
     (controller.folder / environment).mkdir()
     (controller.folder / environment / "web.yaml").write_text(manifest("web"))
     with Client.connect(controller.address) as client:
-        client.wait([container_key(environment, "web")], Goal.READY, 60)
+        client.wait([container_key(environment, "web")], Goal.READY, PATIENCE)
     directory = controller.state / "environments" / environment
     (directory / "web" / "file").touch()
     assert controller.end(signal.SIGTERM) == 0
