@@ -30,6 +30,11 @@ _PASSING = re.compile(
     r"|HTTP status|no space left"
 )
 _CHUNK = 256 * 1024
+_VANISHED = re.compile(
+    r"No such image: sha256:|failed to get digest sha256:|(unknown parent|unrecognized) image ID"
+)
+"""A layer that the engine had, and lost while it built on it: somebody removed an image with the same one."""
+_TRIES = 5
 
 
 class Builds:
@@ -45,22 +50,35 @@ class Builds:
 
         `missing` is what else helps where the context cannot be read.
         """
-        lines = BuildLines()
         try:
             context, dockerfile = await self._engine.in_thread(lambda: pack_context(spec))
         except (OSError, ValueError) as error:
             remedy = "correct build.context or build.dockerfile"
-            raise build_failed(spec, f"{error}; {remedy}{missing}", lines) from error
+            raise build_failed(spec, f"{error}; {remedy}{missing}", BuildLines()) from error
         with closing(context):
-            try:
-                await self._build(spec, dockerfile, context, lines, progress)
-            except DriverError as error:
-                match error.__cause__:
-                    case EngineRefusal() as refusal:
-                        raise build_failed(spec, str(refusal), lines) from error
-                    case TimeoutError():
-                        raise build_failed(spec, f"no output for {self._silence:g} s", lines) from error
-                raise
+            for tries in range(1, _TRIES + 1):
+                context.seek(0)
+                try:
+                    await self._try(spec, dockerfile, context, progress)
+                except ImageFailed as error:
+                    if tries == _TRIES or not _VANISHED.search(str(error).partition("\n")[0]):
+                        raise
+                else:
+                    return
+
+    async def _try(
+        self, spec: BuildSpec, dockerfile: str, context: IO[bytes], progress: PullProgress
+    ) -> None:
+        lines = BuildLines()
+        try:
+            await self._build(spec, dockerfile, context, lines, progress)
+        except DriverError as error:
+            match error.__cause__:
+                case EngineRefusal() as refusal:
+                    raise build_failed(spec, str(refusal), lines) from error
+                case TimeoutError():
+                    raise build_failed(spec, f"no output for {self._silence:g} s", lines) from error
+            raise
 
     async def _build(
         self, spec: BuildSpec, dockerfile: str, context: IO[bytes], lines: BuildLines, progress: PullProgress
@@ -96,7 +114,8 @@ def build_failed(spec: BuildSpec, message: str, lines: BuildLines) -> ImageFaile
     text = f"build of {spec.tag} failed: {message}"
     if lines.tail:
         text = f"{text}\n{lines.tail}"
-    return ImageFailed(text, reason=Reason.IMAGE_BUILD_FAILED, retry=bool(_PASSING.search(message)))
+    passes = bool(_PASSING.search(message) or _VANISHED.search(message))
+    return ImageFailed(text, reason=Reason.IMAGE_BUILD_FAILED, retry=passes)
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:

@@ -15,6 +15,9 @@ from e2e_controller.drivers.labels import environment_of_tag
 _LOG = logging.getLogger(__name__)
 _CONFLICT = 409
 _NO_TAG = "<none>:<none>"
+_TAKEN_TOGETHER = "unrecognized image ID"
+"""What the engine says where somebody else removes a layer of both at the same moment."""
+_TRIES = 5
 
 
 class TemporaryImages:
@@ -93,13 +96,24 @@ def remove_image(client: APIClient, image: Mapping[str, Any]) -> None:
     """
     for name in [tag for tag in _tags(image) if environment_of_tag(tag)] or [str(image["Id"])]:
         try:
-            client.remove_image(name)
+            _remove_name(client, name)
         except NotFound:
             continue
         except APIError as error:
             if error.status_code != _CONFLICT:
                 raise
             raise DriverError(f"the image {name} is in use: {error.explanation}", retry=False) from error
+
+
+def _remove_name(client: APIClient, name: str) -> None:
+    for tries in range(1, _TRIES + 1):
+        try:
+            client.remove_image(name)
+        except APIError as error:
+            if tries == _TRIES or _TAKEN_TOGETHER not in str(error.explanation):
+                raise
+        else:
+            return
 
 
 def _tags(image: Mapping[str, Any]) -> list[str]:
