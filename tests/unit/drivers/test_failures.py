@@ -192,6 +192,10 @@ def wrapped(error: Exception) -> Exception:
         ),
         (socket.gaierror(-2, "Name or service not known"), "host name that is not known"),
         (ssl.SSLError(1, "certificate verify failed"), "does not agree on TLS"),
+        (
+            ssl.SSLError(1, "[SSL: SSLV3_ALERT_CERTIFICATE_EXPIRED] sslv3 alert certificate expired"),
+            "does not accept this client's certificate",
+        ),
         (ConnectionResetError(errno.ECONNRESET, "reset by peer"), "broke off its answer"),
     ],
 )

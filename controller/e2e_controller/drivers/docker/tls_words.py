@@ -12,7 +12,8 @@ _EXPIRED, _NOT_YET = 10, 9
 _UNKNOWN_CA = (2, 18, 19, 20, 21)
 _WRONG_NAME = (62, 64)
 _REFUSES_OURS = re.compile(
-    r"alert (certificate required|bad certificate|unknown ca|handshake failure|certificate unknown)"
+    r"alert (certificate (required|expired|revoked|unknown)|(bad|unsupported) certificate|unknown ca"
+    r"|handshake failure)"
     r"|CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA",
     re.IGNORECASE,
 )
