@@ -162,7 +162,8 @@ class Tunnel:
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
-        if self._listening is not None:
+        if self._listening is not None:  # to the end of what it says: till then its pipes are open
+            await asyncio.wait((self._listening,), timeout=_ENDING)
             self._listening.cancel()
         self._process = None
 
