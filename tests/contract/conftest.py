@@ -170,6 +170,8 @@ def removed(client: docker.APIClient, network_id: str) -> bool:
     """False where an engine of before 23 lost count of an empty network's endpoints (moby issue 42119)."""
     try:
         client.remove_network(network_id)
+    except NotFound:
+        return True
     except APIError as error:
         if "active endpoints" not in str(error) or client.inspect_network(network_id)["Containers"]:
             raise
