@@ -113,6 +113,7 @@ def contained(*arguments: str, port: int = PORT, **options: Any) -> Iterator[Con
                 made.wait_serving()
                 yield made
                 container.start()  # where a test has ended it: it is to remove what it made
+                made.wait_serving()  # until then a signal just ends it
                 container.stop(timeout=int(SECONDS))
                 assert container.wait(timeout=SECONDS)["StatusCode"] == 0, container.logs().decode()
         finally:

@@ -18,6 +18,7 @@ from tests.certificates import Authority
 from tests.own_dockerd import SEARCH_PATH, OwnDockerd, own_dockerd
 
 _PATIENCE = 60.0
+_DICE = random.SystemRandom()  # what others seed gives workers the same subnet
 _UNTIL_THE_END = "import sys; print('ready', flush=True); sys.stdin.read()"
 _SSHD = """
 Port 22
@@ -128,7 +129,7 @@ def cable() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _connect(process: int) -> str:
     """Lays a cable into the network of a process; gives the address at its far end."""
-    subnet = random.randrange(2**14)
+    subnet = _DICE.randrange(2**14)
     near, far = (f"10.215.{subnet >> 6}.{((subnet & 63) << 2) + end}" for end in (1, 2))
     name = f"e2e{process}"
     inside = ("nsenter", f"--net=/proc/{process}/ns/net", "ip")

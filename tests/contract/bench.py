@@ -1,6 +1,8 @@
 """What the contract suite works with: a driver, and an environment of its own to try it in."""
 
 import asyncio
+import ipaddress
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from e2e_controller.drivers.base import (
     ExitCode,
     Key,
     Output,
+    PortTaken,
 )
 from e2e_controller.drivers.docker import DockerDriver
 
@@ -23,8 +26,11 @@ IMAGE = "docker.io/library/busybox:1.36"
 DEADLINE = 60.0
 SHORT = 0.5
 """Seconds; a time-out for engines that do not answer."""
+LONG = 60.0
+"""One for engines that answer at once, whatever the machine does meanwhile."""
 LIMIT = 25.0
 """Seconds in which every call with a short time-out has to end; one with the usual has 30, or 60."""
+_DICE = random.SystemRandom()  # what others seed gives workers the same range
 T = TypeVar("T")
 MakeDriver = Callable[..., DockerDriver]
 
@@ -52,9 +58,16 @@ class Bench:
         return await self.driver.create(self.key(name), self.spec(**fields), spec_hash)
 
     async def up(self, name: str = "web", **fields: Any) -> str:
-        container_id = await self.create(name, **fields)
-        await self.driver.start_container(container_id)
-        return container_id
+        while True:
+            container_id = await self.create(name, **fields)
+            try:
+                await self.driver.start_container(container_id)
+            except PortTaken as error:
+                if not error.chosen:  # a chosen one may go to another controller of this machine meanwhile
+                    raise
+                await self.driver.remove(container_id)
+            else:
+                return container_id
 
     async def look(self, name: str = "web") -> Container:
         found = await self.driver.inspect(self.key(name))
@@ -109,6 +122,12 @@ async def eventually(
         assert time.monotonic() < end, f"still {found}"
         await asyncio.sleep(0.01)
     return found
+
+
+def own_pool(prefix: int) -> str:
+    """An address range for networks that nobody else on the engine has, nor is likely to be given."""
+    pool = ipaddress.ip_network((_DICE.randrange(2**16) + (10 << 24 | 202 << 16), 32))
+    return str(pool.supernet(new_prefix=prefix))
 
 
 async def pieces(*data: bytes) -> AsyncIterator[bytes]:

@@ -37,6 +37,13 @@ async def _trap_usr1(process: FakeProcess) -> int:
     return 137
 
 
+async def _end_on_usr1(process: FakeProcess) -> int:
+    await process.write(b"ready\n")
+    await process.signal("SIGUSR1")
+    await process.write(b"poked\n")
+    return 8
+
+
 async def _surroundings(process: FakeProcess) -> int:
     text = f"{process.env['GREETING']}|{process.user}|{process.working_dir}\n"
     await process.write(text.encode())
@@ -79,6 +86,10 @@ TRAP_USR1 = Script(
     "trap 'echo poked' USR1; echo ready; while :; do sleep 0.05; done",
     _trap_usr1,
 )
+END_ON_USR1 = Script(
+    "trap 'echo poked; exit 8' USR1; echo ready; while :; do sleep 0.05; done",
+    _end_on_usr1,
+)
 SURROUNDINGS = Script('echo "$GREETING|$(id -u)|$(pwd)"', _surroundings)
 BINARY = Script(
     "for n in 1 2 3 4; do i=0; while [ $i -lt 256 ]; do "
@@ -96,6 +107,7 @@ ALL = (
     BOTH_STREAMS,
     TRAP,
     TRAP_USR1,
+    END_ON_USR1,
     SURROUNDINGS,
     BINARY,
     THREE_LINES,

@@ -10,12 +10,12 @@ from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import (
     LABEL_CONTROLLER,
     BuildSpec,
-    ContainerEvent,
     Health,
     ImageFailed,
 )
 from e2e_controller.drivers.fake import FakeDriver
 from tests.contract.bench import Bench, eventually
+from tests.contract.test_events import following
 
 
 def ignore(_line: str) -> None:
@@ -123,24 +123,16 @@ async def test_the_images_health_check(docker_bench: Bench, context: Path) -> No
     (context / "Dockerfile").write_text(f"FROM busybox:1.36\n{check}")
     tag = f"{docker_bench.controller_id}:health"
     await docker_bench.driver.build(BuildSpec(tag, str(context)), ignore)
-    events: list[ContainerEvent] = []
-
-    async def follow() -> None:
-        async for event in docker_bench.driver.events():
-            events.append(event)
-
-    following = asyncio.create_task(follow())
-    try:
+    async with following(docker_bench) as found:
         container_id = await docker_bench.up(image=tag)
         assert (await docker_bench.look()).health in (Health.STARTING, Health.UNHEALTHY)
         await eventually(docker_bench.look, lambda found: found.health is Health.UNHEALTHY)
         await docker_bench.run(container_id, "touch", "/tmp/good")
         await eventually(docker_bench.look, lambda found: found.health is Health.HEALTHY)
-        wanted = ContainerEvent(docker_bench.key(), "health_status")
-        await eventually(lambda: asyncio.sleep(0, events), lambda seen: seen.count(wanted) >= 2)
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await eventually(
+            lambda: asyncio.sleep(0, found.actions(docker_bench)),
+            lambda actions: actions.count("health_status") >= 2,
+        )
 
 
 async def test_health_in_the_fake(fake_bench: Bench) -> None:

@@ -18,7 +18,7 @@ from e2e_controller.drivers.base import (
 )
 from e2e_controller.drivers.docker import DockerDriver
 from tests.contract import proxies, scripts
-from tests.contract.bench import IMAGE, LIMIT, SHORT, Bench, MakeDriver, eventually, finish
+from tests.contract.bench import IMAGE, LIMIT, LONG, SHORT, Bench, MakeDriver, eventually, finish
 
 KEY = Key("env", "Workload", "web")
 
@@ -108,7 +108,7 @@ async def test_an_engine_that_goes_wrong(make_driver: MakeDriver, tmp_path: Path
     """Each call ends in time, with an error of the driver's that says what happened."""
     switch = Switch()
     async with proxies.unix_server(tmp_path / "engine.sock", switch.serve) as url:
-        driver = await started(make_driver(url))
+        driver = await started(make_driver(url, SHORT if fault == "hangs" else LONG))
         switch.then = BAD_ANSWERS[fault]
         for name, call in calls(driver).items():
             began = time.monotonic()

@@ -80,8 +80,8 @@ async def test_events_come_at_once(bench: Bench) -> None:
             started = time.monotonic()
             return await found.until(is_action("start")) - started
 
-    for name in ("a", "b", "c", "d", "e"):
-        late = await seconds_after_the_call(name)
+    for number in range(20):
+        late = await seconds_after_the_call(f"web-{number}")
         if late < 0.05:  # the engine tells it before it answers the call
             break
     assert late < 0.05, "not once, which is more than a busy machine"

@@ -1,5 +1,6 @@
 """What is marked so that others can clean up, and temporary images."""
 
+import uuid
 from pathlib import Path
 
 import docker
@@ -15,8 +16,13 @@ from tests.contract.bench import IMAGE, Bench
 def context(tmp_path: Path) -> Path:
     folder = tmp_path / "context"
     folder.mkdir()
-    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nENV MADE=1\n")
+    write_dockerfile(folder)
     return folder
+
+
+def write_dockerfile(context: Path) -> None:
+    """Each unlike any other: an engine removes layers while another build of the same is taking them."""
+    (context / "Dockerfile").write_text(f"FROM {IMAGE}\nENV MADE={uuid.uuid4()}\n")
 
 
 async def build(bench: Bench, context: Path, name: str = "web") -> str:
@@ -53,7 +59,7 @@ async def test_what_a_second_build_replaced_goes_too(
     docker_bench: Bench, docker_client: docker.APIClient, context: Path
 ) -> None:
     await build(docker_bench, context)
-    (context / "Dockerfile").write_text(f"FROM {IMAGE}\nENV MADE=2\n")
+    write_dockerfile(context)
     await build(docker_bench, context)
     assert len(await things(docker_bench.driver, docker_bench.controller_id)) == 2
     await docker_bench.driver.remove_environment(docker_bench.environment)
@@ -155,7 +161,7 @@ async def test_a_network_that_a_stranger_uses_is_an_error_with_a_remedy(
 ) -> None:
     network = await docker_bench.driver.ensure_network(docker_bench.environment)
     stranger = docker_client.create_container(
-        IMAGE, ["sleep", "60"], host_config=docker_client.create_host_config(network_mode=network)
+        IMAGE, ["sleep", "1000"], host_config=docker_client.create_host_config(network_mode=network)
     )["Id"]
     docker_client.start(stranger)
     try:

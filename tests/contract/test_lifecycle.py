@@ -87,11 +87,11 @@ async def test_stop_asks_before_it_kills(bench: Bench) -> None:
 
 
 async def test_stop_sends_the_signal_of_the_spec(bench: Bench) -> None:
-    container_id = await bench.up(command=scripts.TRAP_USR1.command, stop_signal="SIGUSR1")
+    container_id = await bench.up(command=scripts.END_ON_USR1.command, stop_signal="SIGUSR1")
     await eventually(lambda: bench.log(container_id), lambda text: b"ready" in text)
-    await bench.driver.stop(container_id, 3)
+    await bench.driver.stop(container_id, 100)
     assert b"poked" in await bench.log(container_id)
-    assert (await bench.look()).exit_code == 137
+    assert (await bench.look()).exit_code == 8
 
 
 async def test_stop_kills_after_the_grace_period(docker_bench: Bench) -> None:
@@ -225,8 +225,8 @@ async def test_lists_the_keys_of_ours_only(bench: Bench) -> None:
 
 
 async def test_out_of_memory_is_told(docker_bench: Bench) -> None:
-    hungry = ("sh", "-c", "x=$(head -c 64m /dev/zero | tr '\\0' x); echo $x")
-    await docker_bench.up(command=hungry, memory=16 * 2**20)
+    hungry = ("sh", "-c", "x=$(head -c 128m /dev/zero | tr '\\0' x); echo $x")
+    await docker_bench.up(command=hungry, memory=48 * 2**20)  # with less, runc itself may not come up
     ended = await docker_bench.ended()
     assert ended.oom_killed
     assert ended.exit_code == 137
@@ -254,8 +254,9 @@ async def test_the_engines_own_words(bench: Bench) -> None:
 async def test_the_time_of_copying_is_told(bench: Bench) -> None:
     told: list[float] = []
     await bench.driver.ensure_network(bench.environment)
+    began = time.monotonic()
     with_files = bench.spec(files=(FileContent("/etc/a", b"x"),))
     await bench.driver.create(bench.key("a"), with_files, "hash", told.append)
     await bench.driver.create(bench.key("b"), bench.spec(), "hash", told.append)
     assert len(told) == 1
-    assert 0 <= told[0] < 30
+    assert 0 <= told[0] <= time.monotonic() - began

@@ -166,9 +166,9 @@ async def test_a_machine_that_vanishes_is_missed(
 ) -> None:
     """Nobody says good-bye: the cable is pulled. Later it is put in again."""
     monkeypatch.setattr(sockets, "_KEEPALIVE", {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 1})
-    quick = {"ServerAliveInterval": "1", "ServerAliveCountMax": "1", "ConnectTimeout": "2"}
+    quick = {"ServerAliveInterval": "1", "ServerAliveCountMax": "5"}
     monkeypatch.setattr(tunnel, "_OPTIONS", {**tunnel._OPTIONS, **quick})
-    driver = make_driver(url, call_timeout=3)
+    driver = make_driver(url, call_timeout=15)
     events = aiter(driver.events())
     assert (await anext(events)).action == "connected"
     set_cable(machine, "down")
@@ -196,12 +196,14 @@ async def test_its_end_waits_for_no_good_bye(
     driver = make_driver(url, call_timeout=30)
     events = aiter(driver.events())
     assert (await anext(events)).action == "connected"
-    assert open_sockets() > before
+    made = open_sockets() - before
+    assert made
     set_cable(machine, "down")
     try:
         await events.aclose()  # type: ignore[attr-defined]
         await driver.close()
-        assert open_sockets() <= before
+        # Some close in the loop's next turns. Nobody says good-bye however long one waits.
+        await eventually(lambda: asyncio.sleep(0, open_sockets() & made), lambda left: not left)
     finally:
         set_cable(machine, "up")
 

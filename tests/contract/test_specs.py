@@ -88,7 +88,9 @@ async def test_entrypoint_and_command(
     tag = f"{docker_bench.controller_id}:entry"
     context = docker_bench.state_dir / "context"
     context.mkdir()
-    dockerfile = 'FROM busybox:1.36\nENTRYPOINT ["/bin/echo","from-entrypoint"]\nCMD ["from-command"]\n'
+    only = f"ENV ONLY={docker_bench.controller_id}"  # shares no layer with a sister, which removes its own
+    words = 'ENTRYPOINT ["/bin/echo","from-entrypoint"]\nCMD ["from-command"]\n'
+    dockerfile = f"FROM busybox:1.36\n{only}\n{words}"
     (context / "Dockerfile").write_text(dockerfile)
     await docker_bench.driver.build(BuildSpec(tag, str(context)), lambda _line: None)
     container_id = await docker_bench.create(image=tag, entrypoint=entrypoint, command=command)

@@ -112,9 +112,9 @@ async def test_tls_that_fails_says_why(
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(folder))
     with pytest.raises(EngineUnavailable, match=text):
-        await make_driver(machine.tcp, call_timeout=10).start()
+        await make_driver(machine.tcp, call_timeout=30).start()
 
 
 async def test_without_tls_where_it_is_wanted(machine: OtherMachine, make_driver: MakeDriver) -> None:
     with pytest.raises(EngineUnavailable, match=r"HTTPS server.*set DOCKER_TLS_VERIFY=1"):
-        await make_driver(machine.tcp, call_timeout=10).start()
+        await make_driver(machine.tcp, call_timeout=30).start()
