@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 CALLER_HEADER = "e2e-caller"
 """The metadata that tells it: `host`, `container`, or `container <id> <id>...`."""
+MARGIN_HEADER = "e2e-deadline-margin"
+"""The metadata that tells how many seconds before its call's deadline a wait is to end."""
 IN_CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 """What engines put into every container."""
 MOUNTS_FILE, CGROUPS_FILE = "/proc/self/mountinfo", "/proc/self/cgroup"

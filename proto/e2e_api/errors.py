@@ -20,8 +20,9 @@ from e2e_api.v1 import metric_service_pb2, object_pb2, wait_service_pb2
 DOMAIN = "e2e/v1"
 RATE_LIMITED = "RateLimited"
 """The reason of a call that came too soon after others; `RetryInfo` says when to try again."""
-DEADLINE_MARGIN = 0.2
-"""Seconds before a call's deadline at which the server ends a wait, so that its evidence still arrives."""
+DEADLINE_MARGIN = 5.0
+"""Seconds between a wait's end and its call's deadline, as the SDK asks for: however busy the machine is, the
+evidence still arrives."""
 
 _RETRY = frozenset({"Held", "ScrapeFailed", "EngineUnavailable", "Timeout", RATE_LIMITED})
 """Reasons that may be gone at the next attempt, whichever the class."""

@@ -9,15 +9,17 @@ from e2e_api.callers import (
     CALLER_HEADER,
     CGROUPS_FILE,
     IN_CONTAINER_FILES,
+    MARGIN_HEADER,
     MOUNTS_FILE,
     CallerPlace,
     container_ids,
 )
+from e2e_api.errors import DEADLINE_MARGIN
 
 
 def caller_metadata() -> tuple[tuple[str, str], ...]:
-    """The metadata of each call that tells it."""
-    return ((CALLER_HEADER, str(own_place())),)
+    """The metadata of each call that tells it; and how long before its deadline a wait is to end."""
+    return ((CALLER_HEADER, str(own_place())), (MARGIN_HEADER, f"{DEADLINE_MARGIN:g}"))
 
 
 @cache

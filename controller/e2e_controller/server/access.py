@@ -1,11 +1,13 @@
 """What every servicer needs: the store, and a fresh look at the folders."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from e2e_api.errors import DEADLINE_MARGIN, NotRunning
+from e2e_api.callers import MARGIN_HEADER
+from e2e_api.errors import InvalidArgument, NotRunning
 from e2e_controller.drivers.base import Container, ContainerPhase, Driver, EngineInfo, Key
 from e2e_controller.guests import Guests
 from e2e_controller.objects import Object
@@ -15,6 +17,7 @@ from e2e_controller.store import Store
 from e2e_controller.veil import Veil
 
 FOREVER = 10 * 365 * 24 * 3600.0
+_MARGIN = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +66,16 @@ def _state_of(container: Container | None) -> str:
 def time_limit(context: Any) -> float:
     """The loop time at which a wait must end, so that its evidence arrives before the client gives up."""
     remaining = context.time_remaining()
-    seconds = FOREVER if remaining is None else remaining - min(DEADLINE_MARGIN, remaining / 2)
+    seconds = FOREVER if remaining is None else remaining - _margin(context, remaining)
     return asyncio.get_running_loop().time() + max(0.0, min(seconds, FOREVER))
+
+
+def _margin(context: Any, remaining: float) -> float:
+    """How many seconds before the deadline: as many as the caller says, and a few where it does not."""
+    said = dict(context.invocation_metadata() or ()).get(MARGIN_HEADER)
+    if said is None:
+        return min(_MARGIN, remaining / 2)
+    if not isinstance(said, str) or not re.fullmatch(r"\d{1,3}(\.\d{1,3})?", said):
+        message = f"metadata {MARGIN_HEADER}: expected seconds such as 0.5, not {said[:20]!r}"
+        raise InvalidArgument(message, reason="BadCaller")
+    return float(said)

@@ -20,6 +20,7 @@ from e2e import (
     live,
 )
 from e2e.addresses import Target
+from e2e_api.errors import DEADLINE_MARGIN
 from e2e_api.parsing import parse_documents
 from e2e_api.v1 import container_service_pb2 as containers
 from e2e_api.v1 import environment_service_pb2 as environments
@@ -140,7 +141,7 @@ def test_many_start_with_one_apply_and_one_wait(controller: FakeController) -> N
         wait = controller.asked(waits.WaitConditionsRequest)[0]
         assert [key.name for key in wait.keys] == ["w0", "w1", "w2"]
         assert wait.goal == waits.WAIT_GOAL_READY
-        assert 35 < controller.deadlines[-1] < 71
+        assert 35 < controller.deadlines[-1] < 71 + DEADLINE_MARGIN
         env.start_and_wait_ready()
         assert len(controller.asked(manifests.ApplyRequest)) == 1
         env.stop(*workloads[:2])

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from e2e_api.errors import WaitFailed, WaitTimeout
+from e2e_api.errors import InvalidArgument, WaitFailed, WaitTimeout
 from e2e_controller.drivers.base import DriverError, Key
 from e2e_controller.server.access import time_limit
 
@@ -15,12 +15,29 @@ DB = Key("test", "Workload", "db")
 WEB = Key("test", "Workload", "web")
 
 
-@pytest.mark.parametrize(("remaining", "seconds"), [(10.0, 9.8), (0.2, 0.1), (0.0, 0.0)])
-async def test_a_wait_ends_before_the_deadline_of_its_call(remaining: float, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("remaining", "margin", "seconds"),
+    [(10.0, None, 9.8), (0.2, None, 0.1), (0.0, None, 0.0), (6.0, "5", 1.0), (5.3, "5", 0.3), (4.0, "5", 0)],
+)
+async def test_a_wait_ends_before_the_deadline_of_its_call(
+    remaining: float, margin: str | None, seconds: float
+) -> None:
     clock = asyncio.get_running_loop().time
     before = clock()
-    limit = time_limit(SimpleNamespace(time_remaining=lambda: remaining))
+    limit = time_limit(call(remaining, margin))
     assert before + seconds - 1e-6 < limit < clock() + seconds + 1e-6
+
+
+@pytest.mark.parametrize("margin", ["", "-1", "1e9", "nan", "soon", b"1"])
+async def test_how_long_before_it_is_a_number_of_seconds(margin: str | bytes) -> None:
+    with pytest.raises(InvalidArgument, match="metadata e2e-deadline-margin: expected seconds") as refused:
+        time_limit(call(10, margin))
+    assert refused.value.reason == "BadCaller"
+
+
+def call(remaining: float, margin: str | bytes | None) -> SimpleNamespace:
+    told = () if margin is None else (("e2e-deadline-margin", margin),)
+    return SimpleNamespace(time_remaining=lambda: remaining, invocation_metadata=lambda: told)
 
 
 async def test_a_deletion_that_is_stuck_says_what_keeps_it(client: Client, harness: Harness) -> None:
