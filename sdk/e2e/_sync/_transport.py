@@ -32,6 +32,8 @@ _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 _READ_AHEAD = 64
 """Responses that are kept for who is slow to take them."""
+_MISSED_SECONDS = 0.5
+"""Until a signal is noticed that came just before the main thread blocked: it interrupts nothing."""
 
 
 def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -61,7 +63,10 @@ class Ending:
 
     def wait(self) -> None:
         """Waits until it is told."""
-        self._told.get()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                self._told.get(timeout=_MISSED_SECONDS)
+                return
 
 
 class Background:

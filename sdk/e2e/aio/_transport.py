@@ -29,6 +29,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+_MISSED_SECONDS = 0.5
+"""Until a signal is noticed that came just before the event loop blocked: it interrupts nothing."""
 
 
 async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -69,15 +71,16 @@ class AsyncEnding:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._event = asyncio.Event()
+        self._told = AsyncFlag()
 
     def tell(self) -> None:
         """It shall end."""
-        self._loop.call_soon_threadsafe(self._event.set)
+        self._loop.call_soon_threadsafe(self._told.set)
 
     async def wait(self) -> None:
         """Waits until it is told."""
-        await self._event.wait()
+        while not await self._told.wait(_MISSED_SECONDS):
+            pass
 
 
 class AsyncBackground:

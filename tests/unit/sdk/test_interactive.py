@@ -38,6 +38,20 @@ async def main():
 asyncio.run(main())
 """
 KINDS = {"sync": SYNC, "async": ASYNC}
+# Whatever the runner's are: in the background it may ignore interrupts, under `nohup` hangups.
+USUAL = """
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
+ELSEWHERE = """
+import sys, threading
+def arrive():
+    sys.stdin.readline()
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    threading.Event().wait()
+threading.Thread(target=arrive, daemon=True).start()
+"""
+"""A signal that another thread than the main one is interrupted by."""
 
 
 @contextmanager
@@ -45,7 +59,8 @@ def running(kind: str, call: str, before: str = "") -> Iterator[subprocess.Popen
     """A program with an environment, which has said that it runs; what it said is in `said`."""
     script = SCRIPT.format(kind=KINDS[kind].format(call=call), before=before)
     command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         try:
             yield process
         finally:
@@ -73,14 +88,27 @@ def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
 def test_a_signal_ends_the_block_as_usual(
     controller: FakeController, kind: str, number: signal.Signals, call: str
 ) -> None:
-    before = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # whatever the runner's is
-    with running(kind, call, before) as process:
+    with running(kind, call, USUAL) as process:
         assert said(process).startswith("environment shop runs until ")
         assert controller.held == ["shop"]
         process.send_signal(number)
         code, rest = end_of(process)
     assert (code, rest) == (0, "ended True\n")
     assert len(controller.requests) > 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("call", ["run_until_interrupted()", "run_until_endpoint_hit()"])
+def test_a_signal_that_interrupts_no_wait_ends_it_too(
+    controller: FakeController, kind: str, call: str
+) -> None:
+    """As one that comes just before the main thread blocks."""
+    with running(kind, call, ELSEWHERE) as process:
+        said(process)
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert end_of(process)[0] == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -149,7 +177,8 @@ def test_the_port_may_be_named(controller: FakeController, capfd: pytest.Capture
 
 
 def until_answered(url: str) -> None:
-    with httpx.Client(trust_env=False, transport=httpx.HTTPTransport(retries=100)) as client:
+    transport = httpx.HTTPTransport(retries=100)
+    with httpx.Client(trust_env=False, timeout=SECONDS, transport=transport) as client:
         assert client.get(url).status_code == 200
 
 
