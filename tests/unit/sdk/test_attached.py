@@ -63,14 +63,14 @@ def test_get_waits_for_a_manifest_to_appear(controller: FakeController) -> None:
 
     with Environment.attach("env") as env:
         controller.answers["Watch"] = appears
-        assert env.get("web", wait=5).name == "web"
+        assert env.get("web", wait=60).name == "web"
         controller.answers["Watch"] = never
         with pytest.raises(NotFound, match=r"no manifest defined Workload web in env within 0.1 s"):
             env.get("web", wait=0.1)
         found.document = ""
         controller.answers["Watch"] = appears
         with pytest.raises(InvalidArgument, match="web: "):
-            env.get("web", wait=5)
+            env.get("web", wait=60)
 
 
 def test_what_was_applied_as_text_can_be_changed_unless_it_has_secrets(controller: FakeController) -> None:

@@ -10,7 +10,7 @@ import pytest
 import e2e
 from e2e.bundles import BundleWriter
 
-from .fake_controller import FakeController
+from .fake_controller import FakeController, until
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -55,6 +55,7 @@ def test_a_failing_block_leaves_a_bundle_where_asked(
         raise ValueError("wrong")
     (path,) = tmp_path.iterdir()
     assert failed.value.__notes__ == [f"evidence of environment shop: {path}"]
+    until(lambda: controller.held == [])
     with e2e.Environment("shop"):
         pass
     assert list(tmp_path.iterdir()) == [path]

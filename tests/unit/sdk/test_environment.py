@@ -30,6 +30,12 @@ from e2e_api.v1 import wait_service_pb2 as waits
 from .fake_controller import FakeController, ready_object, until
 
 
+@pytest.fixture
+def patient_with_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last lines may come late."""
+    monkeypatch.setattr("e2e._sync.client._LOG_SECONDS", 60.0)
+
+
 def applied(controller: FakeController) -> list[tuple[str, str]]:
     """(name, state) of every applied manifest, in order."""
     found = []
@@ -77,6 +83,7 @@ def test_unnamed_environments_are_named_after_the_test(controller: FakeControlle
     with Environment() as first, Environment() as second:
         assert first.name.startswith("test-unnamed-environments-are-named-afte-")
         assert second.name == f"{first.name}-2"
+    until(lambda: controller.held == [])
     with Environment() as third:
         assert third.name == first.name
 
@@ -156,7 +163,9 @@ def test_less_than_no_time_is_refused_before_anything_is_done(controller: FakeCo
         assert applied(controller) == []
 
 
-def test_a_timeout_shows_the_last_lines_of_what_runs(controller: FakeController) -> None:
+def test_a_timeout_shows_the_last_lines_of_what_runs(
+    controller: FakeController, patient_with_logs: None
+) -> None:
     def late(_: Any) -> Iterator[Any]:
         yield waits.WaitConditionsResponse(object=ready_object("env", "web"))
         raise WaitTimeout("not in time", reason="Timeout")
@@ -173,7 +182,7 @@ def test_a_timeout_shows_the_last_lines_of_what_runs(controller: FakeController)
     assert list(raised.value.failed[0].status.container.last_log_lines) == ["connecting to db"]
 
 
-def test_a_timeout_tells_that_the_engine_is_gone(controller: FakeController) -> None:
+def test_a_timeout_tells_that_the_engine_is_gone(controller: FakeController, patient_with_logs: None) -> None:
     def late(_: Any) -> Iterator[Any]:
         yield waits.WaitConditionsResponse(object=ready_object("env", "web"))
         raise WaitTimeout("not in time", reason="Timeout")

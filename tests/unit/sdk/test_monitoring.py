@@ -18,8 +18,11 @@ from e2e_api.manifests import Workload
 from e2e_api.parsing import parse_documents
 from e2e_api.v1 import environment_service_pb2, manifest_service_pb2, wait_service_pb2
 
+from .conftest import Later
 from .fake_controller import FakeController, ready_object, until
 from .web_program import serving
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 SUBNET = "127.0.0.0/16"
 
@@ -216,9 +219,10 @@ def test_what_has_the_name_is_left_alone(controller: FakeController, prometheus:
 
 
 def test_no_scrape_in_time_is_told_and_leaves_nothing(
-    controller: FakeController, prometheus: Prometheus
+    controller: FakeController, prometheus: Prometheus, later: Later
 ) -> None:
     prometheus.is_scraped = False
+    later.seconds = 60  # the time is over after one look
     prometheus.targets = [
         {
             "labels": {"job": "test-process", "instance": "test-process"},
@@ -232,11 +236,11 @@ def test_no_scrape_in_time_is_told_and_leaves_nothing(
     ]
     with Environment("env") as env:
         with pytest.raises(e2e.WaitTimeout) as failed:
-            e2e.monitoring.start(env, cadvisor=False, timeout=4)
+            e2e.monitoring.start(env, cadvisor=False, timeout=50)
         assert deleted(controller) == ["monitoring"]
         prometheus.targets = []
         with pytest.raises(e2e.WaitTimeout, match="Prometheus has no target of job test-process yet"):
-            e2e.monitoring.start(env, cadvisor=False, timeout=4)
+            e2e.monitoring.start(env, cadvisor=False, timeout=50)
     lines = str(failed.value).splitlines()
     assert lines[0].startswith(
         'test-process was not scraped in time: up{job="test-process",instance="test-process"} did not'
@@ -293,8 +297,11 @@ def test_what_never_gets_ready_is_told_and_removed(
         assert deleted(controller) == ["monitoring"]
 
 
-def test_a_first_scrape_that_is_far_off_is_told(controller: FakeController, prometheus: Prometheus) -> None:
+def test_a_first_scrape_that_is_far_off_is_told(
+    controller: FakeController, prometheus: Prometheus, later: Later
+) -> None:
     prometheus.is_scraped = False
+    later.seconds = 60
     prometheus.targets = [
         {
             "labels": {"job": "test-process", "instance": "test-process"},
@@ -308,7 +315,7 @@ def test_a_first_scrape_that_is_far_off_is_told(controller: FakeController, prom
     ]
     far_off = pytest.raises(e2e.WaitTimeout, match="the first time within the scrape interval of 3600 s")
     with Environment("env") as env, far_off:
-        e2e.monitoring.start(env, cadvisor=False, scrape_interval=3600, timeout=4)
+        e2e.monitoring.start(env, cadvisor=False, scrape_interval=3600, timeout=50)
 
 
 async def test_the_asynchronous_twin(controller: FakeController, prometheus: Prometheus) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +28,8 @@ from e2e_api.v1 import wait_service_pb2
 
 from .fake_controller import FakeController, ready_object
 from .web_program import runs_at, serving
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 def span(number: int, operation: str, process: str = "p1", parent: int = 0, **tags: Any) -> dict[str, Any]:
@@ -252,10 +253,8 @@ def test_a_wait_ends_when_jaeger_does(traces: Traces, controller: FakeController
 
     runs_at(controller, "jaeger", "127.0.0.1:1")
     controller.answers["WaitConditions"] = exited
-    started = time.monotonic()
     with pytest.raises(WaitFailed, match="traces of query-1 at jaeger did not become") as raised:
-        traces.wait("query-1", timeout=30)
-    assert time.monotonic() - started < 10
+        traces.wait("query-1", timeout=60)
     assert raised.value.reason == "Exited"
     assert "it can no longer be" in str(raised.value)
     assert "\n  jaeger: Exited\n" in str(raised.value)
