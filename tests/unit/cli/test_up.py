@@ -28,10 +28,10 @@ SECONDS = 60.0
 WEB = "apiVersion: e2e/v1\nkind: Workload\nmetadata: {{name: {name}}}\nspec: {{image: 'img:{version}'}}\n"
 
 
-def write(folder: Path, name: str, version: int = 1) -> None:
+def write(folder: Path, name: str, version: int = 1, image: str = "image") -> None:
     """As careful programs do: nobody ever sees half of it."""
     path = folder / f"{name}.yaml"
-    path.with_suffix(".new").write_text(WEB.format(name=name, version=version))
+    path.with_suffix(".new").write_text(WEB.format(name=name, version=version).replace("image", image))
     path.with_suffix(".new").replace(path)
 
 
@@ -84,11 +84,13 @@ def beside(story: Callable[[], None], number: int = signal.SIGINT) -> Iterator[N
             os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=tell)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which `nohup` has told the runner to ignore
     thread.start()
     try:
         yield
     finally:
         thread.join()
+        signal.signal(signal.SIGHUP, before)
 
 
 def applied(controller: CliController) -> list[str]:
@@ -117,6 +119,7 @@ def test_what_was_applied_goes_with_the_interrupt(
     assert (hold.environment, hold.fresh, hold.keep) == ("shop", False, False)
     assert ended(controller) == ["shop"]
     assert "deleted" in err
+    until(lambda: controller.held == [])
     assert controller.held == []
 
 
@@ -169,7 +172,7 @@ def test_a_mistake_is_shown_and_deletes_nothing(
 
     def story() -> None:
         until(lambda: len(applied(controller)) == 1)
-        (folder / "web.yaml").write_text(WEB.format(name="web", version=1).replace("image", "imgae"))
+        write(folder, "web", image="imgae")
         write(folder, "other", 2)
         until(lambda: len(applied(controller)) == 2)
         (folder / "other.yaml").unlink()

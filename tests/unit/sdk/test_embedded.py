@@ -1,21 +1,28 @@
 """The embedded controller's start, with a stand-in for the controller."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from e2e import Unavailable, embedded
 from e2e.addresses import Target, parse, resolve, revive
 from e2e_api.errors import InvalidArgument
+from tests.conftest import is_gone
+
+from .fake_controller import until
 
 SERVES = """
 import os, socket, sys
@@ -44,27 +51,35 @@ if not os.path.exists(marker):
     sys.exit(4)
 """
 FAILS = "import sys; sys.exit('no engine: start dockerd')"
-HANGS = "import os; os.write(1, b'still at it\\n'); os.execlp('sleep', 'sleep', '60')"
+HANGS = "import os; os.write(1, b'still at it\\n'); os.execlp('sleep', 'sleep', '600')"
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[embedded.Place]:
-    state = tmp_path / "state"
-    monkeypatch.setenv("E2E_STATE_DIR", str(state))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.delenv("E2E_CONTROLLER", raising=False)
-    found = embedded.Place.default()
-    yield found
-    if found.pid_file.exists():
-        kill(int(found.pid_file.read_text()))
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[embedded.Place]:
+    with tempfile.TemporaryDirectory(prefix="e2e-") as directory:  # a socket's path must be short
+        monkeypatch.setenv("E2E_STATE_DIR", f"{directory}/state")
+        monkeypatch.setenv("XDG_RUNTIME_DIR", directory)
+        monkeypatch.delenv("E2E_CONTROLLER", raising=False)
+        found = embedded.Place.default()
+        yield found
+        if found.pid_file.exists():
+            process = int(found.pid_file.read_text())
+            if is_one_for(found, process):  # it may have ended, and its number be another's
+                kill(process)
+
+
+def is_one_for(place: embedded.Place, process: int) -> bool:
+    try:
+        return os.fsencode(place.socket) in Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def kill(process: int) -> None:
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    while os.path.exists(f"/proc/{process}"):  # noqa: PTH110 - until it is reaped
+    os.kill(process, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while not is_gone(process):
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
@@ -189,10 +204,16 @@ def test_each_engine_has_a_controller_of_its_own(
 
 
 def test_one_that_hangs_is_given_up(place: embedded.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def once_it_has_spoken(*arguments: Any) -> Any:
+        until(lambda: place.log.stat().st_size > 0)
+        return select.select(*arguments)
+
     run(monkeypatch, HANGS)
-    monkeypatch.setattr(embedded, "_START_SECONDS", 5.0)
-    with pytest.raises(Unavailable, match=r"did not serve within 5 s\nstill at it"):
+    monkeypatch.setattr(embedded, "_START_SECONDS", 0.5)
+    monkeypatch.setattr(embedded, "select", SimpleNamespace(select=once_it_has_spoken))
+    with pytest.raises(Unavailable, match=r"did not serve within 0\.5 s\nstill at it"):
         embedded.ensure()
+    until(lambda: is_gone(int(place.pid_file.read_text())))
 
 
 def test_it_outlives_its_parent(place: embedded.Place) -> None:
