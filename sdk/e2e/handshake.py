@@ -16,6 +16,8 @@ _EXPIRED, _NOT_YET = 10, 9
 _WRONG_NAME, _WRONG_ADDRESS = 62, 64
 _UNKNOWN = (2, 18, 19, 20, 21)
 """OpenSSL's codes of what is wrong with a certificate."""
+_NO_TLS = ("VERSION", "PACKET", "RECORD_LAYER_FAILURE")
+"""Parts of its reasons, which differ from version to version, where the other side speaks something else."""
 
 
 def explain(target: "Target") -> str:
@@ -56,7 +58,7 @@ def _with_tls(target: "Target", connection: socket.socket) -> str:
         reason = error.reason or ""
         if "ALERT" in reason:
             return _client_trouble(target)
-        if "VERSION" in reason or "PACKET" in reason:
+        if any(word in reason for word in _NO_TLS):
             return f"it speaks no TLS there: unset {CA_FILE}, or name it grpc://host:port"
         if "EOF" in reason:
             return "it broke the handshake off: it may have too many connections"

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import ssl
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import grpc
 import pytest
 
 import e2e
-from e2e import certificates
+from e2e import certificates, handshake
 from e2e.addresses import Target, parse, resolve
 from e2e.credentials import Credentials
 from e2e_api.errors import InvalidArgument, LimitExceeded, Unauthenticated, Unavailable
@@ -29,6 +30,13 @@ VARIABLES = ("TOKEN", "TOKEN_FILE", "CA_FILE", "CLIENT_CERT", "CLIENT_KEY", "CON
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(f"E2E_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server has to say of a handshake may come late."""
+    monkeypatch.setattr(handshake, "_SECONDS", 60.0)
+    monkeypatch.setattr(handshake, "_ANSWER_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +236,19 @@ def test_what_is_wrong_with_tls_is_said(serve: Any, certs: Path, tmp_path: Path)
     )
     rubbish = e2e.Controller(tls, ca_file=tmp_path / "rubbish")
     assert "E2E_CA_FILE, E2E_CLIENT_CERT or E2E_CLIENT_KEY is no file of certificates" in why(rubbish)
+
+
+@pytest.mark.parametrize("reason", ["WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"])
+def test_no_tls_is_said_whatever_openssl_calls_it(serve: Any, monkeypatch: Any, reason: str) -> None:
+    class Context:
+        def wrap_socket(self, *_: Any, **__: Any) -> None:
+            error = ssl.SSLError(1, reason)
+            error.reason = reason
+            raise error
+
+    monkeypatch.setattr(handshake, "_context", lambda _: Context())
+    _, plain = serve()
+    assert "it speaks no TLS there" in handshake.explain(Target(f"dns:{plain}", tls=True))
 
 
 def test_calls_that_came_too_fast_are_made_again(serve: Any) -> None:
