@@ -167,7 +167,7 @@ class Engine:
         """Whether there is such a container, with that `NAME=value`."""
         try:
             return variable in (self.client.api.inspect_container(name)["Config"]["Env"] or ())
-        except NotFound:
+        except APIError:  # it is not there, or just being removed
             return False
 
     def networks(self, owner: str) -> list[str]:
