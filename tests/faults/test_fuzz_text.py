@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from e2e_api.manifests import Environment, Workload, to_document
+from e2e_api.manifests import KINDS, to_document
 from e2e_api.parsing import parse_documents
 from e2e_api.problems import UnreadableError
 from e2e_controller.metrics import (
@@ -65,8 +65,7 @@ def check_manifests(data: bytes) -> None:
         assert (document.manifest is None) == bool(document.problems)
         assert all(str(problem) for problem in document.problems)
         if document.manifest is not None:
-            kind = {"Workload": Workload, "Environment": Environment}[document.manifest.kind]
-            again = kind.model_validate(to_document(document.manifest))
+            again = KINDS[document.manifest.kind].model_validate(to_document(document.manifest))
             assert again == document.manifest, "what is written down must mean the same when read again"
 
 
