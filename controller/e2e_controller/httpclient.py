@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import aiohttp
 
+_NO_TLS = ("wrong version number", "packet length too long", "record layer failure")
+"""What OpenSSL, in one version or another, calls an answer that is none of TLS."""
+
 
 class LazySession:
     """One aiohttp session, opened by the first who asks.
@@ -77,7 +80,7 @@ def _tls_reason(error: OSError) -> str:
     if verification := getattr(error, "verify_message", ""):
         return f"the certificate is not trusted: {verification.rstrip('.')}"
     reason = (getattr(error, "reason", None) or str(error)).replace("_", " ").lower()
-    return f"{reason}: the port may not speak TLS" if reason == "wrong version number" else reason
+    return f"{reason}: the port may not speak TLS" if reason in _NO_TLS else reason
 
 
 def explain_os_error(error: OSError) -> str:

@@ -3,13 +3,17 @@
 import asyncio
 import gzip
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from unittest.mock import Mock
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from e2e_api.quantities import format_duration
+from e2e_controller.httpclient import explain
 from e2e_controller.metrics import Page, ScrapeError, Scraper
 from tests.streams import serving_streams
 
@@ -207,6 +211,14 @@ async def test_a_server_that_is_not_there_or_speaks_something_else(scraper: Scra
             await scraper.fetch(f"http://127.0.0.1:{port}/metrics")
     with pytest.raises(ScrapeError):
         await scraper.fetch("http://[::1/metrics")
+
+
+@pytest.mark.parametrize("reason", ["WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"])
+def test_no_tls_is_told_whatever_openssl_calls_it(reason: str) -> None:
+    error = ssl.SSLError(1, f"[SSL: {reason}] {reason.replace('_', ' ').lower()}")
+    error.reason = reason
+    told = explain(aiohttp.ClientConnectorSSLError(Mock(), error))
+    assert told.endswith(": the port may not speak TLS")
 
 
 async def test_a_server_that_does_not_speak_tls(scraper: Scraper) -> None:
