@@ -77,7 +77,7 @@ class Leases:
         """Looks at whatever changes, whoever changed it: a `ttl` counts while nobody holds it."""
         while True:
             for environment in {key.environment for key in await self._changes.changed()}:
-                if not self._held.get(environment):
+                if not self._closed and not self._held.get(environment):
                     self._ends.look(environment)
 
     @asynccontextmanager

@@ -1,6 +1,7 @@
 """Who arrives while an environment ends, and the `ttl` of environments that nobody holds."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from e2e_api.errors import WaitTimeout
 from e2e_api.v1 import environment_service_pb2 as pb
 from e2e_controller.marks import Mark, Marks
+from e2e_controller.objects import environment_key
 
 from .conftest import Client, Harness, checked, document, eventually, key
 
@@ -38,7 +40,7 @@ async def begin_end(client: Client, harness: Harness, count: int) -> None:
 
 
 async def ends_of(client: Client) -> tuple[datetime, str] | None:
-    answer = await checked(client.environments.ListEnvironments(pb.ListEnvironmentsRequest(), timeout=10))
+    answer = await checked(client.environments.ListEnvironments(pb.ListEnvironmentsRequest(), timeout=60))
     for found in answer.environments:
         if found.HasField("ends"):
             return found.ends.ToDatetime(tzinfo=UTC), found.end_cause
@@ -50,7 +52,7 @@ async def until_ends(client: Client) -> tuple[datetime, str]:
 
 
 async def until_ends_but(client: Client, other: datetime | None) -> tuple[datetime, str]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await ends_of(client)
             if found is not None and found[0] != other:
@@ -159,8 +161,10 @@ async def test_a_ttl_in_a_folder_that_comes_while_it_runs(harness: Harness) -> N
         await eventually(lambda: list(harness.engine.containers) == ["test.own"])
         assert file.exists()
         # What is applied afterwards has its own time.
+        began = time.monotonic()
         await client.apply(document("later"))
-        await eventually(lambda: "start test/Workload/later" in harness.driver.calls)
+        await eventually(lambda: harness.sample("e2e_evictions_total") == 2)
+        assert time.monotonic() - began >= 0.3
         await eventually(lambda: list(harness.engine.containers) == ["test.own"])
 
 
@@ -185,6 +189,18 @@ async def test_a_restart_does_not_begin_a_ttl_anew(harness: Harness) -> None:
     async with harness.running():
         await eventually(lambda: not harness.engine.networks)
         await eventually(lambda: not list((harness.state / "leases").iterdir()))
+
+
+async def test_what_changes_while_the_controller_ends_does_not_begin_a_ttl_anew(
+    client: Client, harness: Harness
+) -> None:
+    """Else the next one would take the time from the end of this one."""
+    await client.apply(document("test", "Environment", ttl="1h"))
+    await until_ends(client)
+    harness.manager._store.renew(environment_key("test"))
+    await harness.manager._leases.close()
+    await asyncio.sleep(0.1)
+    assert harness.manager._leases.planned_end("test") is None
 
 
 async def test_another_ttl_counts_from_the_same_moment(harness: Harness) -> None:
