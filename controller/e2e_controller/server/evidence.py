@@ -85,15 +85,21 @@ def metric_failure(
 
 
 def _shown(history: History) -> Sequence[metric_service_pb2.MetricSample]:
-    """The samples that fit, oldest first; of one that is too large alone, its first sums."""
+    """The samples that fit, oldest first; of the first and the last, as many sums as fit.
+
+    The last may be a failed look, of the moment in which the workload ended: it alone would tell no value.
+    """
     shown = [_bounded(sample) for sample in history.samples]
-    while len(shown) > 1 and sum(s.ByteSize() + _FIELD_BYTES for s in shown) > _HISTORY_BYTES:
-        if len(shown) > 2:
-            thin(shown, lambda sample: sample.time.ToMilliseconds())
-        else:
-            del shown[0]
-    while shown and shown[0].ByteSize() > _HISTORY_BYTES and shown[0].sums:
-        del shown[0].sums[len(shown[0].sums) // 2 :]
+
+    def is_too_much() -> bool:
+        return sum(sample.ByteSize() + _FIELD_BYTES for sample in shown) > _HISTORY_BYTES
+
+    while len(shown) > 2 and is_too_much():
+        thin(shown, lambda sample: sample.time.ToMilliseconds())
+    while is_too_much() and (largest := max(shown, key=lambda sample: len(sample.sums))).sums:
+        del largest.sums[len(largest.sums) // 2 :]
+    while len(shown) > 1 and is_too_much():
+        del shown[0]
     return shown
 
 

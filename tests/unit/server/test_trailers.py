@@ -63,6 +63,15 @@ async def test_the_evidence_of_a_timeout_arrives(client: Client, harness: Harnes
     assert [found.key.name for found in failed.value.details[0].failed] == ["w0", "w1", "w2"]  # type: ignore[attr-defined]
 
 
+def test_a_failed_look_in_the_end_leaves_what_was_seen_before() -> None:
+    history = History()
+    history.add(Sample(NOW, tuple(Sum(f"a_metric_with_a_long_name_{i}", 1.0, 1) for i in range(500))))
+    history.add(Sample(NOW, error="it ended meanwhile"))
+    seen, last = metric_failure("", history, Seen(), None).history
+    assert (seen.sums[0].name, seen.sums[0].value) == ("a_metric_with_a_long_name_0", 1)
+    assert last.error == "it ended meanwhile"
+
+
 texts = st.text(max_size=5000) | st.integers(0, 5000).map(lambda size: "ä" * size)
 
 
