@@ -53,7 +53,7 @@ def network_waiting(environment: Object | None) -> Waiting:
     if environment is None:
         return NO_NETWORK
     failed = environment.status.condition(ConditionType.FAILED)
-    if failed is not None and environment.status.is_true(ConditionType.FAILED):
+    if environment.settled and failed is not None and environment.status.is_true(ConditionType.FAILED):
         return Waiting(failed.reason, f"the environment failed: {failed.message}", hopeless=True)
     ready = environment.status.condition(ConditionType.READY)
     why = f": {ready.message}" if ready is not None and ready.message else ""

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e_api.conditions import Condition, ConditionType, Reason, Status
-from e2e_controller.objects import Object, ObjectStatus
-from e2e_controller.reconcile.dependencies import find_cycle, waiting_for
+from e2e_controller.objects import Object, ObjectStatus, environment_key
+from e2e_controller.reconcile.dependencies import find_cycle, network_waiting, waiting_for
 
 from .builders import container, job, object_of, workload
 
@@ -99,3 +99,14 @@ def test_cycles_that_are_found_are_cycles_and_none_is_missed(graph: dict[int, li
     assert all(far in edges(near) for near, far in pairwise(cycle))
     if cycle:
         assert (cycle[0], cycle[-1]) == (0, 0)
+
+
+@pytest.mark.parametrize(("seen", "hopeless"), [(1, True), (0, False)])
+def test_an_environment_has_failed_only_as_long_as_nobody_has_done_something_about_it(
+    seen: int, hopeless: bool
+) -> None:
+    failed = Condition(ConditionType.FAILED, Status.TRUE, Reason.EXITED, "no more addresses")
+    status = ObjectStatus(seen, (failed,))
+    found = network_waiting(Object(environment_key("test"), generation=1, status=status))
+    assert found.hopeless is hopeless
+    assert ("no more addresses" in found.message) is hopeless
