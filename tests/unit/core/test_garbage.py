@@ -1,5 +1,6 @@
 """What is garbage, on an engine in memory that several controllers share."""
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from e2e_controller.claims import UNATTENDED_SECONDS
 from e2e_controller.collector import Collector
 from e2e_controller.drivers.base import BuildSpec, ContainerSpec, DriverError, EngineUnavailable, Key, Mount
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
@@ -266,7 +268,7 @@ class TestAtStart:
     async def test_and_what_stopped_ones_have_where_that_is_asked_for(self, collect: object) -> None:
         assert await collect("stopped") == {"own.web", "three.web"}  # type: ignore[operator]
 
-    @pytest.mark.parametrize(("seconds", "stays"), [(61, False), (59, True)])
+    @pytest.mark.parametrize(("seconds", "stays"), [(61, False), (20, True)])
     async def test_what_clients_held_of_stopped_ones_goes_once_nobody_attends_to_it(
         self, collect: object, world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, stays: bool
     ) -> None:
@@ -284,11 +286,16 @@ class TestAtStart:
     async def test_who_may_still_come_back_is_looked_at_once_more(
         self, collect: object, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("e2e_controller.collector.UNATTENDED_SECONDS", 0)
-        monkeypatch.setattr("e2e_controller.claims.UNATTENDED_SECONDS", 0.2)
+        real_sleep = asyncio.sleep
+
+        async def sleep(seconds: float) -> None:
+            if seconds == UNATTENDED_SECONDS:  # as if they had passed
+                world.claim("stopped", "held", Mark(exclusive=True), UNATTENDED_SECONDS + 1)
+            await real_sleep(min(seconds, 0.01))
+
         await world.add("stopped", "held")
         world.claim("stopped", "held", Mark(exclusive=True), 0)
-        monkeypatch.setattr("e2e_controller.collector.UNATTENDED_SECONDS", 0.3)
+        monkeypatch.setattr(asyncio, "sleep", sleep)
         await collect("orphaned")  # type: ignore[operator]
         assert "held.web" not in world.engine.containers
         assert world.driver.calls.count("list_things") == 2

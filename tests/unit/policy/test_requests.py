@@ -97,7 +97,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
 
 
 @given(spec=specs, defaults=volumes, read_only=st.booleans())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_request_is_beyond_the_policy(
     host: Host, spec: dict[str, Any], defaults: list[dict[str, Any]], read_only: bool
 ) -> None:
