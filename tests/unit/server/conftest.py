@@ -1,7 +1,8 @@
 """A whole controller in this process, on the driver in memory, behind a real socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import grpc
 import pytest
 from aiohttp import web
 
+from e2e_api.conditions import ConditionType
 from e2e_api.errors import E2EError, from_rpc_error
 from e2e_api.v1 import (
     container_service_pb2_grpc,
@@ -24,6 +26,7 @@ from e2e_api.v1 import (
     wait_service_pb2_grpc,
 )
 from e2e_api.v1 import metric_service_pb2 as metrics
+from e2e_controller.drivers.base import Key
 from e2e_controller.drivers.fake import FakeDriver, FakeEngine
 from e2e_controller.instruments import Instruments
 from e2e_controller.manager import Manager
@@ -166,6 +169,20 @@ class Harness:
             self.manager.stop()
             await running
 
+    async def end(self, key_: Key, code: int, logs: bytes = b"") -> None:
+        """Ends a container that is ready, and returns once the controller knows that it is no more."""
+        self.driver.exit(key_, code, logs)
+        await self.until(key_, ConditionType.READY, holds=False)
+
+    async def until(self, key_: Key, type_: ConditionType, *, holds: bool = True) -> None:
+        """Returns once the controller tells this of the object."""
+
+        def told() -> bool:
+            object_ = self.manager._store.get(key_)
+            return object_ is not None and object_.status.is_true(type_) is holds
+
+        await eventually(told)
+
     def sample(self, name: str, **labels: str) -> float:
         """The value of one of the controller's own metrics."""
         return self._instruments.registry.get_sample_value(name, labels) or 0.0
@@ -250,6 +267,14 @@ def harness(tmp_path: Path) -> Harness:
 async def client(harness: Harness) -> AsyncIterator[Client]:
     async with harness.running() as client:
         yield client
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port of this machine where nobody answers: the fake's own may be those of real containers."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and does not listen
+        yield int(silent.getsockname()[1])
 
 
 @pytest.fixture

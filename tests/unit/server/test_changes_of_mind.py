@@ -47,7 +47,7 @@ async def test_what_it_depends_on_may_end_during_its_pull(client: Client, harnes
     harness.driver.hang("pull")
     await client.apply(document(image="far:1", dependsOn=[{"name": "other"}]))
     await eventually(lambda: "pull far:1" in harness.driver.calls)
-    harness.driver.exit(OTHER, 1)
+    await harness.end(OTHER, 1)
     with pytest.raises(WaitFailed):
         await client.wait(key("other"))
     harness.driver.release("pull")
@@ -76,6 +76,7 @@ async def test_a_host_port_that_is_let_go_is_taken_at_once(client: Client, harne
     await client.apply(document(ports=PORT))
     assert (await failure(client)).reason == "PortTaken"
     await client.delete(key("other"))
+    await client.wait(key("other"), goal=GONE)
     await client.wait(goal=Goal.WAIT_GOAL_RUNNING)
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from e2e_api.conditions import ConditionType
 from e2e_api.errors import E2EError, WaitFailed, WaitTimeout
 from e2e_api.v1 import container_service_pb2, container_service_pb2_grpc, event_service_pb2
 from e2e_controller.drivers.base import Key, PortTaken
+from e2e_controller.drivers.fake.processes import FakeProcess
 
 from .conftest import Client, Goal, Harness, checked, document, eventually, key
 
@@ -51,9 +53,14 @@ async def test_the_last_probe_outlives_the_container(client: Client, harness: Ha
 
 
 async def test_what_was_not_ready_in_time_leaves_its_log(client: Client, harness: Harness) -> None:
-    await client.apply(document(readiness={"log": {"pattern": "never"}, "startupTimeout": "300ms"}))
-    await client.wait(goal=Goal.WAIT_GOAL_RUNNING)
-    harness.driver.log(WEB, b"connecting to db\n")
+    async def connect(process: FakeProcess) -> int:
+        await process.write(b"connecting to db\n")
+        await process.ended.wait()
+        return 0
+
+    harness.engine.programs["connect"] = connect
+    never = {"log": {"pattern": "never"}, "startupTimeout": "300ms"}
+    await client.apply(document(command=["connect"], readiness=never))
     error, status = await failure_of(client)
     assert error.reason == "ProbeTimeout"
     assert list(status.container.last_log_lines) == ["connecting to db"]
@@ -121,9 +128,10 @@ async def test_the_end_before_a_restart_is_kept(client: Client, harness: Harness
 async def test_a_removal_behind_our_back_leaves_what_was_known(client: Client, harness: Harness) -> None:
     await client.apply(document())
     await client.wait()
-    harness.driver.exit(WEB, 1, b"the reason\n")
+    await harness.end(WEB, 1, b"the reason\n")
     await failure_of(client)
     harness.driver.remove_behind_the_back(WEB)
+    await harness.until(WEB, ConditionType.FAILED, holds=False)
     await client.wait()
     previous = (await client.get()).status.previous_container
     assert previous.exit_code == 1
@@ -160,6 +168,8 @@ async def test_adoption_restarts_and_retries_are_counted(harness: Harness) -> No
         await eventually(lambda: harness.driver.container(WEB).lives)
     async with harness.running(http="127.0.0.1:0") as client:
         await client.wait()
+        with pytest.raises(WaitFailed):
+            await client.wait(key("bad"))
         assert "Adopt" in [event.reason for event in await events(client)]
         harness.driver.exit(WEB, 1)
         await eventually(lambda: harness.driver.container(WEB).lives)
@@ -185,6 +195,6 @@ async def test_inspect_masks_secrets(client: Client, harness: Harness) -> None:
 
     async with grpc.aio.insecure_channel(harness.manager.addresses[0]) as channel:
         stub = container_service_pb2_grpc.ContainerServiceStub(channel)
-        answer = await checked(stub.Inspect(container_service_pb2.InspectRequest(key=key()), timeout=10))
+        answer = await checked(stub.Inspect(container_service_pb2.InspectRequest(key=key()), timeout=60))
     assert "hunter22" not in answer.document
     assert "LEVEL=debug" in answer.document

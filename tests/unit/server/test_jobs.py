@@ -12,6 +12,7 @@ from .conftest import checked as checked_call
 
 JOB = Key("test", "Job", "migrate")
 WEB = Key("test", "Workload", "web")
+A = Key("test", "Workload", "a")
 COMPLETED = Goal.WAIT_GOAL_COMPLETED
 MIGRATE = key("migrate", kind="Job")
 
@@ -176,7 +177,9 @@ async def test_a_cycle_is_refused_by_apply_and_told_of_files(client: Client, har
     with pytest.raises(Exception, match="waits for itself") as failed:
         await client.wait(key("b"), timeout=30)
     assert failed.value.reason == "DependencyCycle"  # type: ignore[attr-defined]
+    await harness.until(A, ConditionType.FAILED)
     harness.write("test/b.json", document("b"))
+    await harness.until(A, ConditionType.FAILED, holds=False)
     await client.wait(key("a"), key("b"))
 
 

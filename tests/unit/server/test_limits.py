@@ -58,7 +58,7 @@ async def test_a_client_that_asks_too_fast_is_told_when_to_come_again(harness: H
 
 async def test_a_client_that_does_not_read_is_cut_off(harness: Harness) -> None:
     narrow = {"grpc.http2.bdp_probe": 0}  # it takes 64 KiB before it must read
-    async with guarded(harness, stall_timeout=1.0) as served, served.client(**narrow) as client:
+    async with guarded(harness, stall_timeout=8.0) as served, served.client(**narrow) as client:
         watch = client.manifests.Watch(manifests.WatchRequest())
         await watch.read()
         names = [f"web-{number}" for number in range(5)]

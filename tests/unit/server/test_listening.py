@@ -33,7 +33,7 @@ async def start_another(harness: Harness, path: Path) -> None:
 async def answers(path: Path) -> bool:
     async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
         check = health_pb2_grpc.HealthStub(channel).Check
-        answer = await check(health_pb2.HealthCheckRequest(), timeout=10)
+        answer = await check(health_pb2.HealthCheckRequest(), timeout=60)
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 

@@ -48,6 +48,17 @@ async def waited(client: Client, request: pb.WaitMetricsRequest, timeout: float 
     return (await checked(client.metrics.WaitMetrics(request, timeout=timeout + LATE))).sample
 
 
+async def in_vain(client: Client, request: pb.WaitMetricsRequest) -> pb.MetricFailure:
+    """The evidence of a wait that has looked at least once, for which a busy machine may need its time."""
+    for seconds in (1, 5, 25):
+        with pytest.raises(WaitTimeout) as late:
+            await waited(client, request, timeout=seconds)
+        if late.value.metrics is not None and late.value.metrics.scrapes:
+            break
+    assert late.value.metrics is not None
+    return late.value.metrics
+
+
 async def scrapes(page: MetricsPage, more: int = 2) -> None:
     """Returns after so many more looks."""
     until = page.scrapes + more
@@ -120,10 +131,8 @@ async def test_a_failed_look_at_one_of_several_names_it(client: Client, page: Me
     request = pb.SumMetricsRequest(selection=wait_for("m", of="ab").selection)
     with pytest.raises(Unavailable, match=r"b: GET .* not a metrics page"):
         await checked(client.metrics.SumMetrics(request, timeout=60))
-    with pytest.raises(WaitTimeout) as late:
-        await waited(client, wait_for("m", of="ab", operand=1), timeout=1)
-    assert late.value.metrics is not None
-    assert late.value.metrics.history[-1].error.startswith("b: GET http")
+    late = await in_vain(client, wait_for("m", of="ab", operand=1))
+    assert late.history[-1].error.startswith("b: GET http")
 
 
 @pytest.mark.parametrize(
@@ -173,25 +182,25 @@ async def test_what_must_stay_begins_anew_after_a_break(
     page.text = "m 2\n"
     await page.workload(client)
     loop = asyncio.get_running_loop()
-    waiting = asyncio.create_task(waited(client, wait_for("m", operand=2, stable_for=3)))
+    waiting = asyncio.create_task(waited(client, wait_for("m", operand=2, stable_for=8)))
     await scrapes(page)
     page.text = breaks
     await scrapes(page)
     page.text, since = "m 2\n", loop.time()
     await waiting
-    assert loop.time() - since >= 3
+    assert loop.time() - since >= 8
 
 
 async def test_a_timeout_tells_how_long_it_held(client: Client, page: MetricsPage) -> None:
     page.text = "m 2\n"
     await page.workload(client)
-    waiting = asyncio.create_task(waited(client, wait_for("m", operand=2, stable_for=5), timeout=6))
+    waiting = asyncio.create_task(waited(client, wait_for("m", operand=2, stable_for=8), timeout=12))
     await scrapes(page, 5)
     page.text = "m 3\n"
-    with pytest.raises(WaitTimeout, match=r"to be: equals 2 for 5s without a break; not in time") as late:
+    with pytest.raises(WaitTimeout, match=r"to be: equals 2 for 8s without a break; not in time") as late:
         await waiting
     assert late.value.metrics is not None
-    assert 0 < late.value.metrics.longest_held.ToMilliseconds() < 5000
+    assert 0 < late.value.metrics.longest_held.ToMilliseconds() < 8000
 
 
 async def test_nothing_stays_beyond_the_deadline(client: Client, page: MetricsPage) -> None:
@@ -270,11 +279,11 @@ async def test_a_rate_is_known_after_its_window(client: Client, page: MetricsPag
 async def test_each_series_may_have_to_be_so(client: Client, page: MetricsPage) -> None:
     page.text = 'm{a="1"} 2\nm{a="2"} 2\nm{a="3"} 5\n'
     await page.workload(client)
-    with pytest.raises(WaitTimeout, match="to be: each equals 2; not in time") as late:
+    with pytest.raises(WaitTimeout, match="to be: each equals 2; not in time"):
         await waited(client, wait_for("m", operand=2, each=True), timeout=1)
-    assert late.value.metrics is not None
-    assert late.value.metrics.matched[0].labels == {"a": "3"}  # the culprit first
-    assert late.value.metrics.matched_count == 3
+    late = await in_vain(client, wait_for("m", operand=2, each=True))
+    assert late.matched[0].labels == {"a": "3"}  # the culprit first
+    assert late.matched_count == 3
     page.text = 'm{a="1"} 2\nm{a="2"} 2\n'
     assert (await waited(client, wait_for("m", operand=2, each=True))).sums[0].value == 4
 
@@ -284,19 +293,13 @@ async def test_a_timeout_tells_which_series_match_and_what_may_have_been_meant(
 ) -> None:
     page.text = 'requests{code="200",path="/"} 1\nrequests{code="404",path="/"} 2\n'
     await page.workload(client)
-    with pytest.raises(WaitTimeout) as late:
-        await waited(client, wait_for("requests", operand=7), timeout=1)
-    found = late.value.metrics
-    assert found is not None
+    found = await in_vain(client, wait_for("requests", operand=7))
     assert [(line.name, line.labels["code"], line.value) for line in found.matched] == [
         ("requests", "200", 1),
         ("requests", "404", 2),
     ]
     matchers = [matcher("cod", "200"), matcher("path", "/x")]
-    with pytest.raises(WaitTimeout) as late:
-        await waited(client, wait_for("requests", "request", operand=7, matchers=matchers), timeout=1)
-    found = late.value.metrics
-    assert found is not None
+    found = await in_vain(client, wait_for("requests", "request", operand=7, matchers=matchers))
     assert list(found.similar) == ["requests"]
     assert list(found.label_misses) == [
         pb.LabelMiss(name="requests", matcher='cod="200"', unknown_label=True, there=["code", "path"]),
@@ -312,14 +315,18 @@ async def test_a_watch_in_vain_has_the_same_evidence(client: Client, page: Metri
     async def watched(name: str, **more: Any) -> pb.MetricFailure:
         request = pb.WatchMetricsRequest(selection=wait_for(name, **more).selection)
 
-        async def to_its_end() -> None:
-            async for _ in client.metrics.WatchMetrics(request, timeout=1 + LATE):
+        async def to_its_end(seconds: float) -> None:
+            async for _ in client.metrics.WatchMetrics(request, timeout=seconds + LATE):
                 pass
 
-        with pytest.raises((WaitTimeout, NotFound)) as raised:
-            await checked(to_its_end())
-        assert raised.value.metrics is not None
-        return raised.value.metrics
+        for seconds in (1, 5, 25):  # a busy machine may need its time to look twice
+            with pytest.raises((WaitTimeout, NotFound)) as raised:
+                await checked(to_its_end(seconds))
+            found = raised.value.metrics
+            if isinstance(raised.value, NotFound) or (found is not None and found.scrapes > 1):
+                break
+        assert found is not None
+        return found
 
     failure = await watched("m")
     assert [(found.name, dict(found.labels), found.value) for found in failure.matched] == [

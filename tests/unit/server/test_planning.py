@@ -113,6 +113,7 @@ async def test_whose_file_of_targets_changes_is_told_beside_what_is_given(
     await client.apply(web)
     await client.wait(key(), key("prometheus"), goal=Goal.WAIT_GOAL_RECONCILED)
     await eventually(lambda: any(call.startswith("put_files") for call in harness.driver.changes))
+    await eventually(lambda: harness.manager._queue.idle)
     assert told((await client.apply(web, dry_run=True)).objects) == []
     request = manifest_service_pb2.DeleteRequest(keys=[key()], dry_run=True)
     assert told((await checked(client.manifests.Delete(request, timeout=60))).objects) == [unchanged]

@@ -222,12 +222,13 @@ async def test_logs_are_as_they_are_unless_they_are_asked_for_without_it(
 
 
 async def test_manifests_that_have_it_in_other_fields_show_it_neither(
-    harness: Harness, secrets_dir: Path
+    harness: Harness, secrets_dir: Path, silent_port: int
 ) -> None:
     async with harness.running(secrets_dir=secrets_dir) as client:
         await client.apply(needs(file="db"))
         await client.wait()
-        fields = {"ports": {"http": 1}, "metrics": {"port": "http", "path": "/m?t=" + SECRET}}
+        ports = {"http": {"containerPort": 1, "hostPort": silent_port}}
+        fields = {"ports": ports, "metrics": {"port": "http", "path": "/m?t=" + SECRET}}
         await client.apply(document("other", env={"COPY": f"a {SECRET}"}, **fields))
         await client.wait(key("other"))
         shown = json.loads((await client.get("other")).document)["spec"]

@@ -137,7 +137,7 @@ def _speaks(port: int, version: ssl.TLSVersion) -> bool:
     with socket.create_connection(("127.0.0.1", port), 20) as connection:
         try:
             context.wrap_socket(connection, server_hostname="localhost").close()
-        except ssl.SSLError:
+        except (ssl.SSLError, ConnectionError):
             return False
         return True
 

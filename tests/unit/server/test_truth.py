@@ -80,7 +80,7 @@ async def test_a_look_that_fails_says_nothing_of_the_container(client: Client, h
     await client.apply(document(ports={"http": 80}))
     await client.wait()
     before = (await client.get()).status
-    harness.driver.fail("inspect", DriverError("500 from the engine"), times=8)
+    harness.driver.fail("inspect", DriverError("500 from the engine"), times=1000)
     for _ in range(3):
         await harness.manager._upkeep.enqueue_all()
         await eventually(lambda: harness.manager._queue.idle)

@@ -5,8 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from e2e_api.conditions import ConditionType
 from e2e_api.errors import InvalidArgument, WaitFailed, WaitTimeout
+from e2e_controller import workqueue
 from e2e_controller.drivers.base import DriverError, Key
+from e2e_controller.reconcile import patience
 from e2e_controller.server.access import time_limit
 
 from .conftest import Client, Goal, Harness, document, eventually, key
@@ -40,11 +43,16 @@ def call(remaining: float, margin: str | bytes | None) -> SimpleNamespace:
     return SimpleNamespace(time_remaining=lambda: remaining, invocation_metadata=lambda: told)
 
 
-async def test_a_deletion_that_is_stuck_says_what_keeps_it(client: Client, harness: Harness) -> None:
+async def test_a_deletion_that_is_stuck_says_what_keeps_it(
+    client: Client, harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workqueue, "BASE_DELAY", 0.01)
+    monkeypatch.setattr(patience, "_SECONDS", 0.0)
     await client.apply(document())
     await client.wait()
     harness.driver.fail("remove", DriverError("device or resource busy"), times=1000)
     await client.delete(key())
+    await harness.until(WEB, ConditionType.FAILED)
     with pytest.raises(WaitTimeout, match="device or resource busy") as failed:
         await client.wait(goal=Goal.WAIT_GOAL_DELETED, timeout=1)
     assert "it was deleted" not in str(failed.value)
@@ -78,8 +86,7 @@ async def test_a_container_of_the_spec_before_is_not_the_one_that_is_waited_for(
     web = {"dependsOn": [{"name": "db", "condition": "Started"}], "state": state}
     await client.apply(document("db"), document(**web))
     await client.wait(key(), key("db"), goal=Goal.WAIT_GOAL_RECONCILED)
-    harness.driver.exit(DB, 1)
-    await eventually(lambda: harness.manager._queue.idle)
+    await harness.end(DB, 1)
     web["dependsOn"] = [{"name": "db", "condition": "Ready"}]
     await client.apply(document(**web, env={"A": "2"}))
     goal = Goal.WAIT_GOAL_RUNNING if state == "Running" else Goal.WAIT_GOAL_PAUSED
