@@ -41,6 +41,11 @@ async def executed(client: Client) -> tuple[int, list[str]]:
     return sum(event.count for event in events), [event.message for event in events]
 
 
+def made(harness: Harness) -> list[str]:
+    """The calls that changed something; that a network is there may be made sure of at any time."""
+    return [call for call in harness.driver.changes if not call.startswith("ensure_network")]
+
+
 async def test_a_changed_job_shows_what_was_changed_alone(client: Client) -> None:
     await client.apply(document("migrate", "Job", command=["a"]))
     changed, *_ = (await client.apply(document("migrate", "Job", command=["b"]), dry_run=True)).objects
@@ -55,10 +60,10 @@ async def test_the_plan_is_what_is_then_executed(client: Client, harness: Harnes
         await client.apply(document(**before))
         await client.wait(goal=Goal.WAIT_GOAL_RECONCILED)
     done = await executed(client)
-    changes = list(harness.driver.changes)
+    changes = made(harness)
     planned, *_ = (await client.apply(document(**after), dry_run=True)).objects
     assert [line.split()[0].rstrip(":") for line in planned.plan] == steps
-    assert harness.driver.changes == changes  # so far nothing was done
+    assert made(harness) == changes  # so far nothing was done
     assert await executed(client) == done
     await client.apply(document(**after))
     await client.wait(goal=Goal.WAIT_GOAL_RECONCILED)

@@ -194,4 +194,4 @@ async def test_a_resync_finds_what_no_event_told_of(harness: Harness, loss: str)
             )
         )
         assert (again.id == first.id) == (loss == "an end")
-        assert list(harness.engine.containers) == ["test.web"]
+        await eventually(lambda: list(harness.engine.containers) == ["test.web"])
