@@ -139,8 +139,11 @@ def _keys(selection: pb.MetricSelection) -> list[Key]:
 
 
 def _check_time(field: str, seconds: float, limit: float) -> None:
-    """Raises `InvalidArgument` where nothing is seen for so long before the limit, a time of the loop."""
-    if seconds > limit - asyncio.get_running_loop().time():
+    """Raises `InvalidArgument` where nothing is seen for so long before the limit, a time of the loop.
+
+    What needs no time may come too late all the same: that is a timeout, and no mistake.
+    """
+    if 0 < seconds > limit - asyncio.get_running_loop().time():
         message = f"nothing can be seen for {format_duration(seconds)} before the call's deadline"
         raise InvalidArgument(message, violations=[(field, message)])
 

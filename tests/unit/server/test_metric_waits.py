@@ -9,6 +9,7 @@ import pytest
 from e2e_api.errors import InvalidArgument, NotFound, Unavailable, WaitFailed, WaitTimeout
 from e2e_api.v1 import metric_service_pb2 as pb
 from e2e_controller.drivers.base import Key
+from e2e_controller.server import metric_service
 
 from .conftest import LATE, Client, Harness, MetricsPage, checked, document, eventually, key
 
@@ -210,6 +211,15 @@ async def test_nothing_stays_beyond_the_deadline(client: Client, page: MetricsPa
         with pytest.raises(InvalidArgument, match="nothing can be seen for 1m before the call's") as caught:
             await waited(client, wait_for("m", operand=2, **more), timeout=20)  # type: ignore[arg-type]
         assert caught.value.violations[0][0] == field
+
+
+async def test_a_wait_whose_time_is_over_before_it_begins_is_a_timeout(
+    client: Client, page: MetricsPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await page.workload(client)
+    monkeypatch.setattr(metric_service, "time_limit", lambda _: asyncio.get_running_loop().time() - 1)
+    with pytest.raises(WaitTimeout, match="it was never scraped"):
+        await waited(client, wait_for("m", operand=2))
 
 
 async def test_an_increase_is_judged_against_the_begin(client: Client, page: MetricsPage) -> None:

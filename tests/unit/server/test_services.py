@@ -36,9 +36,10 @@ async def test_a_wait_on_nothing_fails_at_once(client: Client) -> None:
         await client.wait(key("ghost"))
 
 
-async def test_a_wait_that_runs_out_says_what_it_saw(client: Client) -> None:
+async def test_a_wait_that_runs_out_says_what_it_saw(client: Client, harness: Harness) -> None:
     await client.apply(document(readiness={"log": {"pattern": "ready now"}}))
-    await client.wait(goal=Goal.WAIT_GOAL_RUNNING)
+    web = Key("test", "Workload", "web")
+    await eventually(lambda: "ready now" in harness.manager._store.get(web).status.progress)
     with pytest.raises(WaitTimeout, match="ready now") as failed:
         await client.wait(timeout=2)
     assert failed.value.details[0].failed[0].key == key()  # type: ignore[attr-defined]
