@@ -39,12 +39,37 @@ class Answer:
         return self._data.pop(0) if self._data else b""
 
 
+class StubClient:
+    """With a build of a tag that went on without it, and one that broke off before its second label."""
+
+    def __init__(self, *answers: Exception) -> None:
+        self._answers = list(answers)
+        self.asked: list[str] = []
+
+    def images(self, filters: dict[str, Any]) -> list[dict[str, Any]]:
+        assert filters == {"label": "io.e2e.controller=x", "dangling": True}
+        labels = {"io.e2e.controller": "x"}
+        return [
+            {"Id": "sha256:whole", "Labels": {**labels, "io.e2e.environment": "e"}},
+            {"Id": "sha256:half", "Labels": labels},
+        ]
+
+    def remove_image(self, name: str) -> None:
+        self.asked.append(name)
+        if self._answers:
+            raise self._answers.pop(0)
+
+
 class StubEngine:
     """Gives one error after another, then success; remembers what contexts it was sent."""
 
     def __init__(self, *errors: str) -> None:
         self._errors = list(errors)
         self.sent: list[bytes] = []
+        self.client = StubClient()
+
+    async def call(self, _name: str, function: Callable[[APIClient], T]) -> T:
+        return function(cast("APIClient", self.client))
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         return function()
@@ -75,6 +100,7 @@ async def test_it_is_built_again(spec: BuildSpec) -> None:
     assert await build(engine, spec) == [f"building: Step {number}" for number in range(1, 6)]
     assert len(set(engine.sent)) == 1
     assert b"FROM busybox" in engine.sent[0]
+    assert engine.client.asked == ["sha256:half"] * 4
 
 
 async def test_not_for_ever(spec: BuildSpec) -> None:
@@ -95,21 +121,10 @@ async def test_another_failure_is_told_at_once(spec: BuildSpec) -> None:
     assert len(engine.sent) == 1
 
 
-class StubClient:
-    def __init__(self, *answers: Exception | None) -> None:
-        self._answers = list(answers)
-        self.asked = 0
-
-    def remove_image(self, _name: str) -> None:
-        self.asked += 1
-        if answer := self._answers.pop(0):
-            raise answer
-
-
 def test_a_removal_that_meets_another_is_made_again() -> None:
     """The engine gives up, where both come upon the same layer, and may have left the image."""
     met = APIError("x", explanation="unrecognized image ID sha256:29d785914bad")
-    for last in (None, ImageNotFound("x")):
-        client = StubClient(met, met, last)
+    for answers in ((met, met), (met, met, ImageNotFound("x"))):
+        client = StubClient(*answers)
         remove_image(cast("APIClient", client), {"Id": "sha256:1", "RepoTags": None})
-        assert client.asked == 3
+        assert client.asked == ["sha256:1"] * 3

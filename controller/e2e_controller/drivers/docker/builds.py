@@ -3,11 +3,16 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import IO
+
+from docker import APIClient
+from docker.errors import APIError
 
 from e2e_api.conditions import Reason
 from e2e_controller.drivers.base import (
+    LABEL_CONTROLLER,
+    LABEL_ENVIRONMENT,
     BuildSpec,
     DriverError,
     ImageFailed,
@@ -63,6 +68,7 @@ class Builds:
                 except ImageFailed as error:
                     if tries == _TRIES or not _VANISHED.search(str(error).partition("\n")[0]):
                         raise
+                    await self._engine.call("remove image", self._remove_halves)
                 else:
                     return
 
@@ -79,6 +85,14 @@ class Builds:
                 case TimeoutError():
                     raise build_failed(spec, f"no output for {self._silence:g} s", lines) from error
             raise
+
+    def _remove_halves(self, client: APIClient) -> None:
+        """Of builds that broke off between two labels: nobody knows which environment those are of."""
+        ours = {"label": f"{LABEL_CONTROLLER}={self._owner.controller_id}", "dangling": True}
+        for image in client.images(filters=ours):
+            if LABEL_ENVIRONMENT not in image["Labels"]:
+                with suppress(APIError):  # another build goes on from it, or somebody uses it
+                    client.remove_image(image["Id"])
 
     async def _build(
         self, spec: BuildSpec, dockerfile: str, context: IO[bytes], lines: BuildLines, progress: PullProgress
