@@ -156,7 +156,7 @@ def test_a_token_in_an_address_is_not_told(address: str) -> None:
 
 @pytest.mark.parametrize("token", ["with space", "two\nlines", "ünïcode", "\x00"])
 def test_what_is_no_token_is_not_quoted(tmp_path: Path, token: str) -> None:
-    (tmp_path / "token").write_text(token)
+    (tmp_path / "token").write_text(token, encoding="utf-8")
     with pytest.raises(InvalidArgument, match="has no token") as wrong:
         Credentials(token_file=str(tmp_path / "token")).metadata()
     assert token not in str(wrong.value)
