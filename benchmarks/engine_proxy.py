@@ -8,8 +8,8 @@ no event at all. It adds one copy between two sockets to each call, some 0.1 ms.
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Event, Thread
@@ -96,21 +96,14 @@ class EngineProxy:
         loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            engine_reader, engine_writer = await asyncio.open_unix_connection(self._engine)
-        except OSError:
-            writer.close()
-            return
-        try:
-            await asyncio.gather(
-                _copy(reader, engine_writer, self._note),
-                _copy(engine_reader, writer, lambda _: None),
-            )
-        finally:
-            for end in (writer, engine_writer):
-                end.close()
-                with suppress(OSError, asyncio.CancelledError):
-                    await end.wait_closed()
+        async with _closing(writer):
+            with suppress(OSError):  # nobody listens there
+                engine_reader, engine_writer = await asyncio.open_unix_connection(self._engine)
+                async with _closing(engine_writer):
+                    await asyncio.gather(
+                        _copy(reader, engine_writer, self._note),
+                        _copy(engine_reader, writer, lambda _: None),
+                    )
 
     def _note(self, piece: bytes) -> None:
         found = _REQUEST.match(piece)
@@ -124,6 +117,16 @@ class EngineProxy:
 
 async def _ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        writer.close()
+        with suppress(OSError, asyncio.CancelledError):
+            await writer.wait_closed()
 
 
 async def _copy(

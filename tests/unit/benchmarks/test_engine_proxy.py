@@ -1,5 +1,6 @@
 """The proxy in front of a small server that stands in for the engine."""
 
+import asyncio
 import contextlib
 import http.client
 import socket
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -107,3 +108,19 @@ def test_it_is_reachable_for_its_owner_only(proxy: EngineProxy, folder: Path) ->
 def test_without_an_engine_the_connection_ends(folder: Path) -> None:
     with EngineProxy(folder / "nobody", folder / "proxy"), pytest.raises(ConnectionError):
         ask(folder / "proxy", ("GET", "/one", None))
+
+
+def test_its_end_closes_what_waits_for_the_engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Event()
+
+    async def never(_: Path) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio, "open_unix_connection", never)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        with EngineProxy(folder / "nobody", folder / "proxy"):
+            client.connect(str(folder / "proxy"))
+            assert asked.wait(60)
+        assert client.recv(1) == b""
