@@ -1,5 +1,6 @@
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -159,6 +160,7 @@ def test_doctor_tells_all_and_ends_with_1_when_something_is_missing(
     controller: CliController, e2e: RunE2E, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=50 * 10**9))
     monkeypatch.setattr(checks, "ask_engine", lambda _: {"engine": ENGINE, "images": {}})
     code, out, _ = e2e("doctor")
     assert code == 0, out
