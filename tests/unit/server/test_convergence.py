@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e_api.conditions import ConditionType
 from e2e_api.errors import Conflict, InvalidArgument, NotFound
 from e2e_api.v1 import event_service_pb2, manifest_service_pb2
 from e2e_controller.drivers.base import DriverError, Key
@@ -136,7 +137,10 @@ async def test_a_failed_attempt_is_not_repeated_by_its_own_events(client: Client
 
 async def test_a_pull_is_shown_and_done_once(client: Client, harness: Harness) -> None:
     harness.driver.pullable.add("later:1")
+    harness.driver.hang("pull")
     await client.apply(document("a", image="later:1"), document("b", image="later:1"))
+    await eventually(lambda: harness.driver.calls.count("pull later:1") == 2)  # none finds it there already
+    harness.driver.release("pull")
     await client.wait(key("a"), key("b"))
     phases = [phase.name for phase in (await client.get("a")).status.phases]
     assert [name for name in phases if name not in ("queue", "network")][:1] == ["pull"]
@@ -162,6 +166,7 @@ async def test_a_name_that_is_free_again_is_taken_at_once(client: Client, harnes
         await client.wait()
     harness.driver.free_name(WEB)
     await eventually(lambda: harness.engine.containers and harness.driver.container(WEB).lives)
+    await harness.until(WEB, ConditionType.FAILED, holds=False)
     await client.wait()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from e2e_api.conditions import ConditionType
 from e2e_api.errors import WaitFailed
 from e2e_api.secrets import MASK
 from e2e_api.v1 import container_service_pb2, evidence_service_pb2, metric_service_pb2, object_pb2
@@ -16,6 +17,7 @@ from e2e_controller.drivers.base import Key
 
 from .conftest import Client, Harness, document, eventually, key
 
+WEB = Key("test", "Workload", "web")
 SECRET = "geheim/7+äß"
 READY = {"exec": {"command": ["true"]}}
 
@@ -86,6 +88,7 @@ async def test_what_is_not_there_ends_waits_at_once_and_is_taken_when_it_comes(
             await client.wait()
         (secrets_dir / "other").write_text("here I am")
         await eventually(lambda: _env(harness) == {"DB": "here I am"})
+        await harness.until(WEB, ConditionType.FAILED, holds=False)
         await client.wait()
 
 
@@ -104,6 +107,7 @@ async def test_one_that_is_gone_ends_nothing_that_runs(harness: Harness, secrets
             await client.wait()
         (secrets_dir / "db").write_text(SECRET)
         await eventually(lambda: [c.view.id for c in harness.engine.containers.values()] not in ([], [first]))
+        await harness.until(WEB, ConditionType.FAILED, holds=False)
         await client.wait()
 
 
