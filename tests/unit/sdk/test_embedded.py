@@ -245,6 +245,7 @@ def test_a_directory_of_somebody_else_is_refused(
 def test_a_place_that_is_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / "file" / "state"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # where the socket is, should that path be long
     with pytest.raises(Unavailable, match="no place for the embedded controller"):
         embedded.ensure()
 
