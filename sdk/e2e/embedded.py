@@ -82,9 +82,12 @@ def ensure(place: Place | None = None) -> Target:
         return place.target
     for directory in {place.state, place.socket.parent}:
         _make_private(directory)
-    with _locked(place.state / START_LOCK):
-        if not _serves(place.socket):
-            _start(place)
+    try:
+        with _locked(place.state / START_LOCK):
+            if not _serves(place.socket):
+                _start(place)
+    except OSError as error:
+        raise Unavailable(f"no embedded controller in {place.state} (E2E_STATE_DIR): {error}") from error
     return place.target
 
 

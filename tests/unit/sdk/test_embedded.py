@@ -250,6 +250,13 @@ def test_a_place_that_is_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.M
         embedded.ensure()
 
 
+def test_a_log_that_cannot_be_written_is_told(place: embedded.Place) -> None:
+    place.state.mkdir(mode=0o700)
+    place.log.mkdir()
+    with pytest.raises(Unavailable, match=r"no embedded controller in .*Is a directory"):
+        embedded.ensure(place)
+
+
 def test_a_long_state_path_has_its_socket_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2E_STATE_DIR", str(tmp_path / ("x" * 120)))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
