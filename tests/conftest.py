@@ -7,7 +7,6 @@ it: no container, network, volume, directory or process. If something is, the ru
 import asyncio
 import contextlib
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -113,11 +112,10 @@ def tell_faults(reporter: pytest.TerminalReporter) -> None:
 
 def look_for_leftovers(state: Path, owner: str) -> list[str]:
     """Gives leases of killed tests time to end, then ends the controller; a line for each thing left."""
+    log = state / "controller.log"
 
     def found() -> list[str]:
-        kept = networks_kept(state)
-        left = [name for name, _ in engine_left(owner) if name not in kept]
-        return [*directories_left(state), *left]
+        return [*directories_left(state), *(name for name, _ in engine_left(owner, log))]
 
     problems: list[str] = []
     try:
@@ -128,11 +126,9 @@ def look_for_leftovers(state: Path, owner: str) -> list[str]:
     finally:
         problems += [f"controller process {pid} did not end" for pid in controllers(state) if not end(pid)]
     with contextlib.suppress(OSError):  # told already
-        kept = networks_kept(state)
-        for name, remove in engine_left(owner):
-            if name not in kept:
-                problems += [] if name in problems else [f"{name} (after the controller's end)"]
-                remove()
+        for name, remove in engine_left(owner, log):
+            problems += [] if name in problems else [f"{name} (after the controller's end)"]
+            remove()
     return problems
 
 
@@ -141,25 +137,18 @@ def directories_left(state: Path) -> list[str]:
     return [f"directory {path}" for place in places if place.exists() for path in place.iterdir()]
 
 
-def networks_kept(state: Path) -> set[str]:
-    """Those that an engine of before 23 keeps though they are empty (moby issue 42119), as the log tells."""
-    log = state / "controller.log"
-    words = log.read_text(errors="replace") if log.exists() else ""
-    return {
-        f"network {name}" for name in re.findall(r"network (\S+) is empty, but the engine does not", words)
-    }
-
-
-def engine_left(owner: str) -> Iterator[tuple[str, Callable[[], None]]]:
-    """(what, how to remove it) for all that the engine has of this controller."""
-    from tests.engine import docker_client  # here: most runs of unit tests need none
+def engine_left(owner: str, log: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """(what, how to remove it) for all that the engine has of this controller, and not for itself."""
+    from tests.engine import docker_client, networks_kept  # here: most runs of unit tests need none
 
     with docker_client(ENGINE_SECONDS) as engine:
         filters = {"label": f"{LABEL}={owner}"}
         for container in engine.containers.list(all=True, filters=filters, ignore_removed=True):
             yield f"container {container.name}", lambda it=container: it.remove(force=True, v=True)
+        kept = networks_kept(log.read_text(errors="replace") if log.exists() else "")
         for network in engine.networks.list(filters=filters):
-            yield f"network {network.name}", network.remove
+            if network.name not in kept:
+                yield f"network {network.name}", network.remove
         for volume in engine.volumes.list(filters=filters):
             yield f"volume {volume.name}", lambda it=volume: it.remove(force=True)
         for image in engine.api.images(filters=filters, quiet=True):  # the other way asks for each again

@@ -18,6 +18,7 @@ from docker.errors import APIError, NotFound
 
 from e2e_api.v1 import manifest_service_pb2, manifest_service_pb2_grpc, object_pb2
 from tests import dice
+from tests.engine import networks_kept
 
 IMAGE = "docker.io/library/busybox:1.36"
 LIBRARY = ctypes.CDLL(None, use_errno=True)
@@ -175,12 +176,8 @@ class Engine:
         return sorted(network["Name"] for network in found)
 
     def left(self, owner: str, log: str = "") -> list[str]:
-        """All that is there of a controller, but for networks that the engine itself cannot get rid of.
-
-        Before version 23 it loses count of a network's endpoints (moby issue 42119); the log tells of it.
-        """
-        stuck = "network {} is empty, but the engine does not remove it"
-        networks = [name for name in self.networks(owner) if stuck.format(name) not in log]
+        """All that is there of a controller, but for networks that the engine itself cannot get rid of."""
+        networks = set(self.networks(owner)) - networks_kept(log)
         volumes = self.client.api.volumes(filters={"label": f"{LABEL}={owner}"})["Volumes"] or []
         return [*self.containers(owner), *networks, *(volume["Name"] for volume in volumes)]
 

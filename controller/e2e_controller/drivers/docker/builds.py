@@ -38,8 +38,11 @@ _CHUNK = 256 * 1024
 _VANISHED = re.compile(
     r"No such image: sha256:|failed to get digest sha256:|(unknown parent|unrecognized) image ID"
 )
-"""A layer that the engine had, and lost while it built on it: somebody removed an image with the same one."""
 _TRIES = 5
+
+
+class _LayerVanished(ImageFailed):
+    """The engine had a layer, and lost it while it built on it: somebody removed an image with the same."""
 
 
 class Builds:
@@ -65,8 +68,8 @@ class Builds:
                 context.seek(0)
                 try:
                     await self._try(spec, dockerfile, context, progress)
-                except ImageFailed as error:
-                    if tries == _TRIES or not _VANISHED.search(str(error).partition("\n")[0]):
+                except _LayerVanished:
+                    if tries == _TRIES:
                         raise
                     await self._engine.call("remove image", self._remove_halves)
                 else:
@@ -128,8 +131,9 @@ def build_failed(spec: BuildSpec, message: str, lines: BuildLines) -> ImageFaile
     text = f"build of {spec.tag} failed: {message}"
     if lines.tail:
         text = f"{text}\n{lines.tail}"
-    passes = bool(_PASSING.search(message) or _VANISHED.search(message))
-    return ImageFailed(text, reason=Reason.IMAGE_BUILD_FAILED, retry=passes)
+    if _VANISHED.search(message):
+        return _LayerVanished(text, reason=Reason.IMAGE_BUILD_FAILED, retry=True)
+    return ImageFailed(text, reason=Reason.IMAGE_BUILD_FAILED, retry=bool(_PASSING.search(message)))
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
